@@ -1,0 +1,122 @@
+"""Where an object came from, and where in it each field stands.
+
+Keeping the parsed YAML nodes of thousands of objects would cost some 30 kB each. An origin keeps the
+object's own text instead and parses it again when the place of a field is asked for, which takes a
+fraction of a millisecond and is remembered for the last few objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from gwsim.diagnostics import Span
+
+_ROOT_KEYS = frozenset({"apiVersion", "kind", "metadata", "spec", "status", "data", "stringData", "type"})
+_STEP = re.compile(r"""\.?(?:\[(?:(\d+)|"([^"]*)"|'([^']*)')\]|([^.\[\]]+))""")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file and place of an object.
+
+    `line` and `column` count from 1. `text` is the object's text beginning at that column, or None when
+    it must not or cannot be kept (Secrets, items of a List that use aliases): every field then has the
+    object's own place.
+    """
+
+    file: str = "<memory>"
+    line: int = 0
+    column: int = 0
+    text: str | None = None
+
+    @property
+    def span(self) -> Span:
+        """Where the object begins."""
+        shown = None
+        if self.text is not None:
+            shown = self.text.split("\n", 1)[0].rstrip("\r")
+        return Span(self.file, self.line, self.column, shown)
+
+    def span_of(self, path: str) -> Span:
+        """Where the field of that path stands; see `Resource.span_of`."""
+        if self.text is None:
+            return self.span
+        root = _compose(self.text, max(self.column - 1, 0))
+        if root is None:
+            return self.span
+        node = _walk(root, steps_of(path))
+        if node is root:
+            return self.span
+        row, column = node.start_mark.line, node.start_mark.column
+        return Span(self.file, self.line + row, column + 1, _line(self.text, row))
+
+
+def steps_of(path: str) -> list[str | int]:
+    """A field path as steps: `http[0].route` is ["http", 0, "route"].
+
+    Raises ValueError when the path cannot be read.
+    """
+    steps: list[str | int] = []
+    end = 0
+    for step in _STEP.finditer(path):
+        if step.start() != end:
+            break
+        index, double, single, name = step.groups()
+        steps.append(int(index) if index is not None else next(s for s in (double, single, name) if s is not None))
+        end = step.end()
+    if end != len(path):
+        raise ValueError(f"{path!r} is not a field path; write e.g. http[0].route[1].weight")
+    return steps
+
+
+def _line(text: str, row: int) -> str:
+    return text.split("\n", row + 1)[row].rstrip("\r")
+
+
+@lru_cache(maxsize=16)
+def _compose(text: str, indent: int) -> Any:
+    import yaml
+
+    from gwsim.resources.yaml_nodes import compose_one
+
+    try:
+        return compose_one(" " * indent + text)
+    except yaml.YAMLError:
+        return None
+
+
+def _walk(root: Any, steps: list[str | int]) -> Any:
+    """The node of the path, or of the longest part of it that exists."""
+    from gwsim.resources.yaml_nodes import entries_of, items_of
+
+    if steps and steps[0] not in _ROOT_KEYS:
+        steps = ["spec", *steps]
+    node, found = root, root
+    for step in steps:
+        if isinstance(step, int):
+            items = items_of(node)
+            if items is None or step >= len(items):
+                return found
+            node = found = items[step]
+            continue
+        entry = _entry(entries_of(node), step)
+        if entry is None:
+            return found
+        # The key's own place is where an editor should jump to; the search goes on in its value.
+        found, node = entry
+    return found
+
+
+def _entry(entries: Iterator[tuple[Any, Any]], name: str) -> tuple[Any, Any] | None:
+    plain = name.replace("_", "").lower()
+    loose: tuple[Any, Any] | None = None
+    for key, value in entries:
+        if key.value == name:
+            return key, value
+        if isinstance(key.value, str) and key.value.replace("_", "").lower() == plain:
+            loose = key, value
+    return loose
