@@ -1,0 +1,333 @@
+"""The resolved scenario: what the engines read.
+
+`Model` is the scenario with every default filled in, every name turned into an object of the topology and
+every distinct request shape routed once. It is immutable, in SI units (seconds, bytes, requests per second;
+floats), and knows nothing of YAML. Both engines start from it: the reference engine reads it as it is, the
+compiled engine reads the arrays that `gwsim.engine.lowering` makes of it.
+
+Ordinals (which source, which worker, which endpoint comes first at equal times) are positions in the tuples
+below, so the order of the tuples is part of the meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gwsim.topology import Cluster, RetryPolicy
+
+UNLIMITED = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """A non-negative random quantity, drawn by inverting its CDF at exactly one uniform.
+
+    `kind` and its parameters (seconds or bytes, as the field that holds the distribution says):
+    `constant` a = value; `uniform` a = low, b = high; `exponential` a = mean; `lognormal` a = mu, b = sigma of
+    the logarithm; `weibull` a = scale, b = shape; `pareto` a = minimum, b = tail index;
+    `quantiles` points = ((probability, value), ...) from probability 0 to 1, linear in between.
+    """
+
+    kind: Literal["constant", "uniform", "exponential", "lognormal", "weibull", "pareto", "quantiles"]
+    a: float = 0.0
+    b: float = 0.0
+    points: tuple[tuple[float, float], ...] = ()
+    mean: float = 0.0
+    """The mean, for sizing and for the analytic checks; not used by the engines."""
+
+
+def constant(value: float) -> Distribution:
+    """The distribution that always gives `value`."""
+    return Distribution(kind="constant", a=value, mean=value)
+
+
+# --- arrivals ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateSegment:
+    """A stretch of time in which the rate runs linearly from `start_rps` to `end_rps`."""
+
+    duration_s: float
+    start_rps: float
+    end_rps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poisson:
+    """A Poisson process with a piecewise linear rate; after the last segment the profile starts again."""
+
+    segments: tuple[RateSegment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paced:
+    """Evenly spaced arrivals: number k at `k / rate_rps` seconds."""
+
+    rate_rps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bursts:
+    """A two-state Markov-modulated Poisson process: exponential stays at the base rate and at the peak rate.
+
+    The run starts at the base rate.
+    """
+
+    base_rps: float
+    peak_rps: float
+    mean_base_s: float
+    mean_peak_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Recorded arrivals: instants in seconds from the start, ascending, and the shape of each (or -1: drawn)."""
+
+    times_s: tuple[float, ...]
+    shapes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedLoop:
+    """`connections` clients, each sending its next request only after its last was answered.
+
+    With `rate_rps` (all connections together) each connection follows the schedule `offset + k * N / rate`
+    as Fortio does: `together` (all offsets 0), `uniform` (connection j starts j / rate later) or `jittered`
+    (as together, each sleep changed by up to 10 % either way). Late requests are sent at once with `catch_up`,
+    otherwise missed slots are skipped. Without a rate the next request follows after a think time.
+    """
+
+    connections: int
+    rate_rps: float | None = None
+    pacing: Literal["together", "jittered", "uniform"] = "uniform"
+    catch_up: bool = True
+    think_time_s: Distribution | None = None
+
+
+Arrivals = Poisson | Paced | Bursts | Replay | ClosedLoop
+
+
+# --- clients -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownstreamCosts:
+    """CPU of the visits on the client's side of the gateway, seconds (bytes: seconds per byte)."""
+
+    accept_s: float
+    client_hello_full_s: float
+    client_hello_resumed_s: float
+    finished_full_s: float
+    finished_resumed_s: float
+    read_s: float
+    read_stream_s: float
+    read_byte_s: float
+    write_down_s: float
+    write_down_stream_s: float
+    write_down_byte_s: float
+    timer_s: float
+    close_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamCosts:
+    """CPU of the visits on the cluster's side of the gateway, seconds (bytes: seconds per byte)."""
+
+    write_up_s: float
+    write_up_byte_s: float
+    read_up_s: float
+    read_up_byte_s: float
+    up_connected_s: float
+    up_tls_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How a client keeps connections.
+
+    `count` slots are kept; a slot is used least recently used first, carries `requests` requests (0: no limit)
+    and is then closed and opened afresh by the next request that takes it. With no slot free, one more is added.
+    `streams` is the number of concurrent requests on a connection (1 for HTTP/1.1).
+    """
+
+    http: Literal[1, 2] = 1
+    count: int = 100
+    requests: int = 0
+    streams: int = 1
+    tls: Literal["1.2", "1.3"] | None = None
+    offers_ticket: float = 0.0
+    reconnect_delay_s: Distribution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRetry:
+    """Retries by the client itself: `attempts` more at the most, after exponential back-off with full jitter.
+
+    The k-th retry (k = 1, 2, ...) waits uniformly in [0, min(base_s * 2^(k-1), max_s)). With `budget` b, each
+    first attempt earns b tokens (10 at the most, 10 at the start) and each retry costs one.
+    """
+
+    attempts: int
+    on_5xx: bool = True
+    on_timeout: bool = True
+    base_s: float = 0.1
+    max_s: float = 10.0
+    budget: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightedTarget:
+    """One destination of a route: an index into `Model.clusters`, or -1 for a cluster that does not exist."""
+
+    cluster: int
+    weight: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the topology does with one request shape, decided once by `gwsim.topology.routing`.
+
+    `targets` empty: a local reply with `local_status` and `flags` (response flags as Envoy prints them).
+    """
+
+    route: str
+    targets: tuple[WeightedTarget, ...] = ()
+    local_status: int = 0
+    flags: tuple[str, ...] = ()
+    timeout_s: float = 0.0
+    retry: RetryPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """One entry of a client's request mix; with its client it is a *traffic class*."""
+
+    name: str
+    weight: float
+    outcome: Outcome
+    request_bytes: Distribution
+    response_bytes: Distribution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A population of clients of one gateway listener."""
+
+    name: str
+    fleet: int
+    """Index into `Model.fleets`."""
+    arrivals: Arrivals
+    connection: Connection
+    rtt_s: Distribution
+    """Round trip between client and gateway pod (front load balancer included), drawn once per connection."""
+    costs: DownstreamCosts
+    mix: tuple[Shape, ...]
+    timeout_s: float | None = None
+    retry: ClientRetry | None = None
+
+
+# --- the gateway and what is behind it -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """One proxy pod: `workers` event loops sharing breakers, active counts and TLS ticket keys."""
+
+    name: str
+    zone: str
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The pods of one gateway workload and the front load balancer's choice among them."""
+
+    name: str
+    pods: tuple[Pod, ...]
+    wakeup_s: float
+    iteration_s: float
+    front: Literal["hash", "round_robin"] = "hash"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """One backend pod: a FIFO queue before `concurrency` servers (None: no queueing).
+
+    At most `queue` requests wait (None: no limit); one more is answered 503 at once. `errors` are
+    (share, status) pairs: that share of requests is served and then answered with that status instead of 200.
+    """
+
+    name: str
+    zone: str
+    service_time_s: Distribution
+    concurrency: int | None = None
+    queue: int | None = None
+    errors: tuple[tuple[float, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimCluster:
+    """A cluster of the topology as the engines run it: its endpoints are stations, by index."""
+
+    cluster: Cluster
+    stations: tuple[int, ...]
+    costs: UpstreamCosts
+    tls_round_trips: int = 0
+    """Round trips of the TLS handshake towards an endpoint (0: plaintext)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Round-trip times between zones, seconds; `rtt_s[(a, b)]` overrides same/cross zone."""
+
+    same_zone_rtt_s: float
+    cross_zone_rtt_s: float
+    rtt_s: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def between_s(self, a: str, b: str) -> float:
+        """Round trip between zones `a` and `b`, seconds."""
+        if (a, b) in self.rtt_s:
+            return self.rtt_s[a, b]
+        return self.same_zone_rtt_s if a == b else self.cross_zone_rtt_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How long, how often, from what state."""
+
+    kind: Literal["steady", "timeline"] = "steady"
+    duration_s: float = 60.0
+    """End of the measured window; arrivals go on after it until the last measured request is done."""
+    warmup_s: float = 0.0
+    """Start of the measured window."""
+    replications: int = 10
+    seed: int = 1
+    start: Literal["warm", "cold"] = "warm"
+    max_in_flight: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """Everything the engines need."""
+
+    clients: tuple[Client, ...]
+    fleets: tuple[Fleet, ...]
+    clusters: tuple[SimCluster, ...]
+    stations: tuple[Station, ...]
+    network: Network
+    run: Run
+
+    def classes(self) -> tuple[tuple[int, int], ...]:
+        """(client index, shape index) of every traffic class, in class order."""
+        return tuple((c, s) for c, client in enumerate(self.clients) for s in range(len(client.mix)))
+
+
+__all__ = [
+    "UNLIMITED", "Arrivals", "Bursts", "Client", "ClientRetry", "ClosedLoop", "Connection", "Distribution",
+    "DownstreamCosts", "Fleet", "Model", "Network", "Outcome", "Paced", "Pod", "Poisson", "RateSegment",
+    "Replay", "Run", "Shape", "SimCluster", "Station", "UpstreamCosts", "WeightedTarget", "constant",
+]
