@@ -8,12 +8,11 @@ fraction of a millisecond and is remembered for the last few objects.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from gwsim.diagnostics import Span
+from gwsim.resources.yaml_nodes import Node, Scalar, Sequence, documents, entries_of
 
 _ROOT_KEYS = frozenset({"apiVersion", "kind", "metadata", "spec", "status", "data", "stringData", "type"})
 _STEP = re.compile(r"""\.?(?:\[(?:(\d+)|"([^"]*)"|'([^']*)')\]|([^.\[\]]+))""")
@@ -45,14 +44,12 @@ class Origin:
         """Where the field of that path stands; see `Resource.span_of`."""
         if self.text is None:
             return self.span
-        root = _compose(self.text, max(self.column - 1, 0))
-        if root is None:
+        indent = max(self.column - 1, 0)
+        root = _parse(self.text, indent)
+        node = _walk(root, steps_of(path)) if root is not None else None
+        if node is None or node is root:
             return self.span
-        node = _walk(root, steps_of(path))
-        if node is root:
-            return self.span
-        row, column = node.start_mark.line, node.start_mark.column
-        return Span(self.file, self.line + row, column + 1, _line(self.text, row))
+        return Span(self.file, self.line + node.line, node.column + 1, _line(self.text, node.line))
 
 
 def steps_of(path: str) -> list[str | int]:
@@ -73,35 +70,28 @@ def steps_of(path: str) -> list[str | int]:
     return steps
 
 
-def _line(text: str, row: int) -> str:
-    return text.split("\n", row + 1)[row].rstrip("\r")
+def _line(text: str, row: int) -> str | None:
+    lines = text.split("\n", row + 1)
+    return lines[row].rstrip("\r") if row < len(lines) else None
 
 
 @lru_cache(maxsize=16)
-def _compose(text: str, indent: int) -> Any:
-    import yaml
-
-    from gwsim.resources.yaml_nodes import compose_one
-
-    try:
-        return compose_one(" " * indent + text)
-    except yaml.YAMLError:
-        return None
+def _parse(text: str, indent: int) -> Node | None:
+    """The object's node; the indentation cut off with the text before it is put back first."""
+    first = next(iter(documents(" " * indent + text)), None)
+    return first if isinstance(first, Node) else None
 
 
-def _walk(root: Any, steps: list[str | int]) -> Any:
+def _walk(root: Node, steps: list[str | int]) -> Node:
     """The node of the path, or of the longest part of it that exists."""
-    from gwsim.resources.yaml_nodes import entries_of, items_of
-
     if steps and steps[0] not in _ROOT_KEYS:
         steps = ["spec", *steps]
-    node, found = root, root
+    node = found = root
     for step in steps:
         if isinstance(step, int):
-            items = items_of(node)
-            if items is None or step >= len(items):
+            if not isinstance(node, Sequence) or step >= len(node.items):
                 return found
-            node = found = items[step]
+            node = found = node.items[step]
             continue
         entry = _entry(entries_of(node), step)
         if entry is None:
@@ -111,12 +101,12 @@ def _walk(root: Any, steps: list[str | int]) -> Any:
     return found
 
 
-def _entry(entries: Iterator[tuple[Any, Any]], name: str) -> tuple[Any, Any] | None:
+def _entry(entries: list[tuple[Scalar, Node]], name: str) -> tuple[Scalar, Node] | None:
     plain = name.replace("_", "").lower()
-    loose: tuple[Any, Any] | None = None
+    loose: tuple[Scalar, Node] | None = None
     for key, value in entries:
         if key.value == name:
             return key, value
-        if isinstance(key.value, str) and key.value.replace("_", "").lower() == plain:
+        if key.value.replace("_", "").lower() == plain:
             loose = key, value
     return loose
