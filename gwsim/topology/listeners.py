@@ -23,7 +23,7 @@ class DownstreamTls:
 
     mode: TlsMode
     certificate: str = "unknown"
-    """Kind of key: `rsa2048`, `rsa3072`, `rsa4096`, `ecdsa_p256`, `ecdsa_p384`, `unknown`.
+    """Kind of key: `rsa2048`, `rsa3072`, `rsa4096`, `p256`, `p384`, `unknown`.
 
     With an RSA and an ECDSA certificate it is the ECDSA one, which clients of today choose.
     """

@@ -176,7 +176,7 @@ class Topology:
     assumptions: tuple[str, ...] = ()
 
     def proxy(self, namespace: str, name: str, cluster: str | None = None) -> Proxy:
-        """The proxy of that name; raises `UnknownName` with the nearest one."""
+        """The proxy of that name; raises `gwsim.topology.TargetMissing`, naming the nearest one."""
         from gwsim.topology.targets import find_proxy
 
         return find_proxy(self, namespace, name, cluster)
@@ -184,7 +184,7 @@ class Topology:
     def resolve(self, target: str) -> tuple[Proxy, Listener]:
         """The proxy and listener behind `[cluster/]Service/<namespace>/<name>:<port>`.
 
-        Raises `UnknownName` with the nearest match when there is none.
+        Raises `gwsim.topology.TargetMissing`, naming the nearest match, when there is none.
         """
         from gwsim.topology.targets import resolve_target
 

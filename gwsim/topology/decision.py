@@ -1,0 +1,129 @@
+"""What goes into route choice and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+from gwsim.topology.routes import (
+    FaultAbort,
+    FaultDelay,
+    HashPolicy,
+    Mirror,
+    RetryPolicy,
+    Route,
+    WeightedCluster,
+)
+
+if TYPE_CHECKING:
+    from gwsim.diagnostics import Span
+
+
+class Outcome(StrEnum):
+    """What becomes of a request, before any of its weights and percentages are drawn."""
+
+    FORWARD = "forward"
+    REDIRECT = "redirect"
+    DIRECT_RESPONSE = "direct_response"
+    FAULT_ABORT = "fault_abort"
+    """A fault that aborts every request; rarer ones are `forward` with `Decision.fault_abort`."""
+    NOT_FOUND = "not_found"
+    """No virtual host or no route."""
+    DENIED = "denied"
+    """Refused by authorization or JWT rules."""
+    ERROR = "error"
+    """A route matched and cannot be served: no such cluster (NC) or no endpoint (UH)."""
+    CONNECTION_REJECTED = "connection_rejected"
+    """No filter chain, no handshake, or closed by policy."""
+    NO_LISTENER = "no_listener"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request (or connection) as its client makes it.
+
+    `scheme`: `grpc` is gRPC without TLS; `tls` an opaque TLS connection of which only the SNI counts; `tcp` bytes.
+    `sni` None is what a usual client sends: the host, unless that is an address; empty is no SNI at all.
+    `client_certificate` None: presented when asked for.
+    """
+
+    scheme: Literal["http", "https", "grpc", "tls", "tcp"] = "http"
+    sni: str | None = None
+    host: str = ""
+    method: str = "GET"
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    alpn: tuple[str, ...] = ()
+    client_certificate: bool | None = None
+    claims: Mapping[str, Any] | None = None
+    """Claims of a token that verifies; None: no token."""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection starts with a TLS client hello."""
+        return self.scheme in ("https", "tls")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """Path and host as the backend sees them; None: unchanged."""
+
+    path: str | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where a redirect points; `port` None is the scheme's default."""
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+
+    def __str__(self) -> str:
+        port = f":{self.port}" if self.port is not None else ""
+        return f"{self.scheme}://{self.host}{port}{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing looked at on the way, whether it was taken, and why."""
+
+    kind: Literal["listener", "filter_chain", "tls", "virtual_host", "route", "cluster"]
+    name: str
+    taken: bool
+    why: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The result of route choice. Weights, percentages and hashes are left to be drawn per request.
+
+    `status` is 200 for "answered by the backend" and 0 where there is no HTTP answer.
+    """
+
+    outcome: Outcome
+    status: int = 0
+    flags: tuple[str, ...] = ()
+    reason: str = ""
+    listener: str = ""
+    filter_chain: str = ""
+    virtual_host: str = ""
+    route: str = ""
+    rule: Route | None = None
+    clusters: tuple[WeightedCluster, ...] = ()
+    rewrite: Rewrite | None = None
+    redirect: Location | None = None
+    body: str = ""
+    timeout_s: float = 0.0
+    retry_policy: RetryPolicy | None = None
+    hash_policy: tuple[HashPolicy, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
+    fault_delay: FaultDelay | None = None
+    fault_abort: FaultAbort | None = None
+    steps: tuple[Step, ...] = ()
+    """Why, in order; only when asked for."""
