@@ -190,7 +190,8 @@ def decode_fields(schema: Schema, ctx: ObjectContext, node: Node, path: Path) ->
     for key, child in entries_of(node):
         spec = schema.by_name.get(key.value)
         if spec is None:
-            report_unknown(schema, ctx, key, path)
+            if key.value not in schema.other and "*" not in schema.other:
+                report_unknown(key, ctx, path, schema.misspelt(key.value), schema.proto_names)
             continue
         if isinstance(child, Scalar) and child.is_null:
             continue
@@ -213,15 +214,12 @@ def _report_not_modelled(ctx: ObjectContext, spec: FieldSpec, key: Node, path: P
     ctx.report("NOT_MODELLED", f"{spec.name} has no effect in the model: {spec.not_modelled}", key, (path, spec.name))
 
 
-def report_unknown(schema: Schema, ctx: ObjectContext, key: Scalar, path: Path) -> None:
-    """Report a field the schema does not have: misspelt (error), or unknown (warning, or as asked for)."""
+def report_unknown(key: Scalar, ctx: ObjectContext, path: Path, slip: str | None, is_istio: bool) -> None:
+    """Report an unknown field: an error when it is a slip of a known one, else a warning, or as asked for."""
     name = key.value
-    if name in schema.other or "*" in schema.other:
-        return
-    slip = schema.misspelt(name)
     if slip:
         ctx.report("MISSPELT_FIELD", f"there is no field {name}", key, (path, name), f"did you mean {slip}?")
         return
-    known = "Istio 1.30" if schema.proto_names else "Kubernetes"
+    known = "Istio 1.30" if is_istio else "Kubernetes"
     level = Level.ERROR if ctx.unknown_fields == "error" else Level.WARNING
     ctx.report("UNKNOWN_FIELD", f"{name} is not in the {known} schema known here", key, (path, name), level=level)

@@ -13,7 +13,6 @@ _POLICY = "not simulated yet"
 NOT_MODELLED: dict[str, str] = {
     # Gateway
     "Server.defaultEndpoint": "Istio itself ignores it",
-    "ServerPort.targetPort": "Istio itself ignores it",
     "ServerTls.serverCertificate": _FILES,
     "ServerTls.privateKey": _FILES,
     "ServerTls.caCertificates": "client certificates are taken to be valid",

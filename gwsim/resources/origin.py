@@ -46,7 +46,7 @@ class Origin:
             return self.span
         indent = max(self.column - 1, 0)
         root = _parse(self.text, indent)
-        node = _walk(root, steps_of(path)) if root is not None else None
+        node = walk(root, steps_of(path)) if root is not None else None
         if node is None or node is root:
             return self.span
         return Span(self.file, self.line + node.line, node.column + 1, _line(self.text, node.line))
@@ -82,7 +82,7 @@ def _parse(text: str, indent: int) -> Node | None:
     return first if isinstance(first, Node) else None
 
 
-def _walk(root: Node, steps: list[str | int]) -> Node:
+def walk(root: Node, steps: list[str | int]) -> Node:
     """The node of the path, or of the longest part of it that exists."""
     if steps and steps[0] not in _ROOT_KEYS:
         steps = ["spec", *steps]

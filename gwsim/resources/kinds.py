@@ -1,0 +1,73 @@
+"""The kinds gwsim reads: API group and versions, model, and how an object of the kind is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gwsim.resources import models
+from gwsim.resources.hpa import WrittenHpa, build_hpa
+from gwsim.resources.models.base import Meta, Resource
+from gwsim.resources.origin import Origin
+
+ISTIO_GROUP = "networking.istio.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind: `spec` is the class whose fields `spec:` is decoded into; `build` makes the object of them."""
+
+    group: str
+    name: str
+    versions: tuple[str, ...]
+    model: type[Resource]
+    spec: type
+    build: Callable[[Meta, Origin, dict[str, Any]], Resource] | None = None
+    namespaced: bool = True
+    root_fields: tuple[str, ...] = ()
+
+    @property
+    def is_istio(self) -> bool:
+        """Whether it is one of Istio's kinds, which accept proto field names too."""
+        return self.group == ISTIO_GROUP
+
+    def make(self, meta: Meta, origin: Origin, values: dict[str, Any]) -> Resource:
+        """The object from its decoded fields."""
+        if self.build:
+            return self.build(meta, origin, values)
+        return self.model(meta=meta, origin=origin, **values)
+
+
+def _istio(name: str, model: type[Resource]) -> Kind:
+    return Kind(ISTIO_GROUP, name, ("v1", "v1beta1", "v1alpha3"), model, model)
+
+
+_KINDS = (
+    _istio("Gateway", models.Gateway),
+    _istio("VirtualService", models.VirtualService),
+    _istio("DestinationRule", models.DestinationRule),
+    _istio("ServiceEntry", models.ServiceEntry),
+    Kind("", "Service", ("v1",), models.Service, models.Service),
+    Kind("", "Secret", ("v1",), models.Secret, models.Secret, root_fields=("type", "data", "stringData", "immutable")),
+    Kind("", "Namespace", ("v1",), models.Namespace, models.Namespace, namespaced=False),
+    Kind("apps", "Deployment", ("v1", "v1beta2", "v1beta1"), models.Deployment, models.Deployment),
+    Kind("extensions", "Deployment", ("v1beta1",), models.Deployment, models.Deployment),
+    Kind(
+        "autoscaling",
+        "HorizontalPodAutoscaler",
+        ("v2", "v2beta2", "v2beta1", "v1"),
+        models.HorizontalPodAutoscaler,
+        WrittenHpa,
+        build=build_hpa,
+    ),
+)
+
+KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in _KINDS}
+"""The kinds that are read, by API group and name."""
+
+ISTIO_KINDS_NOT_READ = frozenset({"EnvoyFilter", "ProxyConfig", "Sidecar", "WorkloadEntry", "WorkloadGroup"})
+"""Kinds of networking.istio.io that exist, but are not read."""
+
+CLUSTER_SCOPED = frozenset(kind.name for kind in _KINDS if not kind.namespaced)
+"""Kinds whose objects have no namespace."""

@@ -1,0 +1,194 @@
+"""One YAML document to objects: Lists are unpacked, kinds recognised, fields decoded, rejections found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from gwsim.diagnostics import Collector, code, did_you_mean, misspelling_of
+from gwsim.resources.context import ObjectContext, SourceFile
+from gwsim.resources.decode import decode_fields, report_unknown, schema_of
+from gwsim.resources.key_kind import key_kind_of, key_kind_of_base64
+from gwsim.resources.kinds import ISTIO_GROUP, ISTIO_KINDS_NOT_READ, KINDS, Kind
+from gwsim.resources.models.base import Labels, Meta, Resource
+from gwsim.resources.models.kubernetes import KeyKind
+from gwsim.resources.origin import Origin
+from gwsim.resources.scalars import MISSING, string, wrong_type
+from gwsim.resources.validation import validate
+from gwsim.resources.yaml_nodes import Mapping, Node, Scalar, Sequence, entries_of, text_of, value_at
+
+_CERTIFICATE_KEYS = ("tls.crt", "cert", "tls.key", "key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WrittenMeta:
+    """`metadata` as written."""
+
+    other_fields: ClassVar[frozenset[str]] = frozenset(
+        ["uid", "resourceVersion", "generation", "managedFields", "ownerReferences", "finalizers", "generateName", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "clusterName"]
+    )
+
+    name: str
+    namespace: str | None = None
+    labels: Labels = field(default_factory=dict)
+    annotations: Labels = field(default_factory=dict)
+    creation_timestamp: str | None = None
+
+
+class ObjectReader:
+    """Turns documents into objects, and remembers which kinds it passed over and which names it has seen."""
+
+    def __init__(self, collector: Collector, unknown_fields: str) -> None:
+        self.collector = collector
+        self.unknown_fields = unknown_fields
+        self.objects: list[Resource] = []
+        self.passed_over = 0
+        self._not_read: set[tuple[str, str]] = set()
+        self._seen: dict[tuple[str, str, str], Resource] = {}
+
+    def read(self, source: SourceFile, node: Node, *, keep_text: bool = True) -> None:
+        """Read one document, or one item of a List."""
+        kind = text_of(value_at(node, "kind"))
+        api_version = text_of(value_at(node, "apiVersion"))
+        if api_version and api_version.startswith("gwsim/"):
+            self.passed_over += 1
+            return
+        if not isinstance(node, Mapping) or not kind or not api_version:
+            self._not_an_object(source, node, kind, api_version)
+            return
+        items = value_at(node, "items")
+        if kind.endswith("List") and isinstance(items, Sequence):
+            self._read_list(source, items, keep_text)
+            return
+        group, _, version = api_version.rpartition("/")
+        known = KINDS.get((group, kind))
+        if known is None or version not in known.versions:
+            self._other_kind(source, node, group, version, kind)
+            return
+        self._read_object(source, node, known, api_version, keep_text)
+
+    def _read_list(self, source: SourceFile, items: Sequence, keep_text: bool) -> None:
+        # An item's own text can be parsed again by itself only if it needs no anchor from elsewhere.
+        whole = "*" not in source.text or "&" not in source.text
+        for item in items.items:
+            self.read(source, item, keep_text=keep_text and whole)
+
+    def _not_an_object(self, source: SourceFile, node: Node, kind: str | None, api_version: str | None) -> None:
+        if not isinstance(node, Mapping):
+            what = "a Kubernetes object begins with apiVersion, kind and metadata"
+        else:
+            missing = [name for name, value in (("apiVersion", api_version), ("kind", kind)) if not value]
+            what = f"{' and '.join(missing)} missing"
+        quote = kind != "Secret" and isinstance(node, Mapping)
+        span = source.span(node.line, node.column, quote=quote)
+        self.collector.add(code("NOT_AN_OBJECT"), f"this document is not a Kubernetes object: {what}", span)
+
+    def _other_kind(self, source: SourceFile, node: Node, group: str, version: str, kind: str) -> None:
+        span = source.span(node.line, node.column, quote=False)
+        known = KINDS.get((group, kind))
+        if known:
+            help = f"write one of {', '.join(f'{group}/{v}'.removeprefix('/') for v in known.versions)}"
+            self.collector.add(code("UNKNOWN_KIND"), f"{kind} has no version {version!r}", span, help=help)
+            return
+        if group == ISTIO_GROUP and kind not in ISTIO_KINDS_NOT_READ:
+            kinds = [name for known_group, name in KINDS if known_group == group]
+            hint = did_you_mean(kind, [*kinds, *ISTIO_KINDS_NOT_READ])
+            self.collector.add(code("UNKNOWN_KIND"), f"{group} has no kind {kind!r}", span, help=hint)
+            return
+        self.passed_over += 1
+        if (group, kind) not in self._not_read:
+            self._not_read.add((group, kind))
+            name = f"{kind} ({group})" if group else kind
+            self.collector.add(code("KIND_NOT_READ"), f"objects of kind {name} are not read", span)
+
+    def _read_object(self, source: SourceFile, node: Node, kind: Kind, api_version: str, keep_text: bool) -> None:
+        secret = kind.name == "Secret"
+        written_name = text_of(value_at(node, "metadata", "name")) or "?"
+        ref = f"{kind.name}/{written_name}"
+        if kind.namespaced:
+            ref = f"{kind.name}/{text_of(value_at(node, 'metadata', 'namespace')) or 'default'}/{written_name}"
+        ctx = ObjectContext(source, self.collector, ref, self.unknown_fields, quote=not secret)
+        meta = _meta(ctx, node, kind, api_version)
+        values = _secret_values(ctx, node) if secret else _spec_values(ctx, node, kind)
+        _check_root(ctx, node, kind)
+        if meta is None or values is None:
+            return
+        text = None if secret or not keep_text else source.text[node.start : node.end].rstrip()
+        resource = kind.make(meta, Origin(source.name, node.line + 1, node.column + 1, text), values)
+        validate(resource, ctx, node)
+        self._keep(ctx, node, resource)
+
+    def _keep(self, ctx: ObjectContext, node: Node, resource: Resource) -> None:
+        identity = (resource.meta.kind, resource.meta.namespace, resource.meta.name)
+        first = self._seen.setdefault(identity, resource)
+        if first is resource:
+            self.objects.append(resource)
+            return
+        ctx.report("DUPLICATE_OBJECT", f"{resource.ref} is defined twice, first at {first.span}", node)
+
+
+def _meta(ctx: ObjectContext, node: Node, kind: Kind, api_version: str) -> Meta | None:
+    metadata = value_at(node, "metadata")
+    if metadata is None or (isinstance(metadata, Scalar) and metadata.is_null):
+        ctx.report("MISSING_FIELD", "metadata is missing", node)
+        return None
+    values = decode_fields(schema_of(_WrittenMeta, False), ctx, metadata, ((), "metadata"))
+    if values is None:
+        return None
+    written = _WrittenMeta(**values)
+    namespace = (written.namespace or "default") if kind.namespaced else ""
+    return Meta(
+        api_version=api_version,
+        kind=kind.name,
+        name=written.name,
+        namespace=namespace,
+        labels=written.labels,
+        annotations=written.annotations,
+        creation_timestamp=written.creation_timestamp,
+    )
+
+
+def _spec_values(ctx: ObjectContext, node: Node, kind: Kind) -> dict[str, Any] | None:
+    schema = schema_of(kind.spec, kind.is_istio)
+    if not schema.fields:
+        return {}
+    spec = value_at(node, "spec")
+    if spec is None or (isinstance(spec, Scalar) and spec.is_null):
+        if schema.required or kind.is_istio:
+            ctx.report("MISSING_FIELD", "spec is missing", node)
+            return None
+        return {}
+    return decode_fields(schema, ctx, spec, ())
+
+
+def _check_root(ctx: ObjectContext, node: Node, kind: Kind) -> None:
+    known = {"apiVersion", "kind", "metadata", "status", *(kind.root_fields or ("spec",))}
+    for key, _ in entries_of(node):
+        if key.value not in known:
+            report_unknown(key, ctx, (), misspelling_of(key.value, sorted(known)), kind.is_istio)
+
+
+def _secret_values(ctx: ObjectContext, node: Node) -> dict[str, Any] | None:
+    """What may be known of a Secret: its type, the names of its entries and the kind of its key."""
+    kinds: dict[str, KeyKind] = {}
+    for block, kind_of in (("stringData", lambda text: key_kind_of(text.encode())), ("data", key_kind_of_base64)):
+        entries = value_at(node, block)
+        if entries is None or (isinstance(entries, Scalar) and entries.is_null):
+            continue
+        if not isinstance(entries, Mapping):
+            wrong_type(ctx, entries, ((), block), "a mapping")
+            continue
+        for key, value in entries_of(entries):
+            text = text_of(value)
+            wanted = text is not None and key.value in _CERTIFICATE_KEYS
+            kinds.setdefault(key.value, kind_of(text) if wanted and text is not None else "unknown")
+    values: dict[str, Any] = {"keys": tuple(kinds)}
+    values["key_kind"] = next(
+        (kinds[name] for name in _CERTIFICATE_KEYS if kinds.get(name, "unknown") != "unknown"), "unknown"
+    )
+    written_type = value_at(node, "type")
+    if written_type is not None and text_of(written_type) is not None:
+        decoded = string(ctx, written_type, ((), "type"))
+        if decoded is not MISSING:
+            values["type"] = decoded
+    return values
