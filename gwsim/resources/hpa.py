@@ -7,9 +7,9 @@ autoscaling/v1 has one number for CPU, v2beta1 names targets field by field, v2b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from gwsim.resources.models.base import Meta, Natural, Opaque
+from gwsim.resources.models.base import Json, Meta, Natural, Opaque
 from gwsim.resources.models.kubernetes import HorizontalPodAutoscaler, HpaMetric, ScaleTarget, ScalingBehavior
 from gwsim.resources.origin import Origin
 from gwsim.units import parse_quantity
@@ -84,7 +84,7 @@ class WrittenHpa:
     scale_target_ref: ScaleTarget
     max_replicas: Natural
     min_replicas: Natural = 1
-    target_cpu_utilization_percentage: Natural | None = None
+    target_cpu_utilization_percentage: Annotated[Natural | None, Json("targetCPUUtilizationPercentage")] = None
     metrics: tuple[MetricSpec, ...] = ()
     behavior: ScalingBehavior | None = None
 

@@ -39,6 +39,8 @@ class Check:
         self._report("FIELD_WARNING", path, message, help)
 
     def _report(self, code_name: str, path: str, message: str, help: str | None) -> None:
+        if self.ctx.has_error_within(path):
+            return
         steps = steps_of(path)
         nested: tuple[Any, ...] = ()
         for step in steps:
@@ -93,6 +95,8 @@ def host_problem(host: str, wildcard: bool = True) -> str | None:
         return None if wildcard else "a wildcard is not allowed here"
     if ":" in host:
         return None if _is_address(host) else "a port does not belong here"
+    if "$" in host or "{" in host:
+        return "it holds a template variable that has not been filled in"
     if len(host) > 255:
         return "it is longer than 255 characters"
     first, *rest = host.split(".")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gwsim.diagnostics import did_you_mean
 from gwsim.resources.models.virtual_service import (
+    HTTPDirectResponse,
     HTTPMatchRequest,
     HTTPRedirect,
     HTTPRetry,
@@ -68,7 +69,7 @@ def _http_route(route: HTTPRoute, path: str, is_delegate: bool, check: Check) ->
     if route.redirect:
         _redirect(route.redirect, f"{path}.redirect", check)
     if route.direct_response:
-        _direct_response(route, f"{path}.directResponse", check)
+        _direct_response(route.direct_response, f"{path}.directResponse", check)
     if route.rewrite:
         _rewrite(route.rewrite, f"{path}.rewrite", check)
     if route.retries:
@@ -154,9 +155,7 @@ def _redirect(redirect: HTTPRedirect, path: str, check: Check) -> None:
     check.at_most_one(path, {"port": redirect.port, "derivePort": redirect.derive_port})
 
 
-def _direct_response(route: HTTPRoute, path: str, check: Check) -> None:
-    response = route.direct_response
-    assert response is not None
+def _direct_response(response: HTTPDirectResponse, path: str, check: Check) -> None:
     if not 200 <= response.status <= 599:
         check.bad(f"{path}.status", f"status {response.status} is not between 200 and 599")
     if response.body is None:
