@@ -45,13 +45,14 @@ class SourceFile:
 class ObjectContext:
     """The object being read: makes findings that carry its name, the field and the place."""
 
-    __slots__ = ("collector", "error_paths", "quote", "ref", "source", "unknown_fields")
+    __slots__ = ("collector", "error_paths", "incomplete_lists", "quote", "ref", "source", "unknown_fields")
 
     def __init__(self, source: SourceFile, collector: Collector, ref: str, unknown_fields: str, *, quote: bool = True) -> None:
         self.source, self.collector, self.ref = source, collector, ref
         self.unknown_fields = unknown_fields
         self.quote = quote
         self.error_paths: list[str] = []
+        self.incomplete_lists: set[str] = set()
 
     def report(self, code_name: str, message: str, node: Node, path: Path = (), help: str | None = None, **kw: Any) -> None:
         """Add a finding at the node. `code_name` is a symbolic name of the table of codes."""
@@ -61,8 +62,3 @@ class ObjectContext:
         finding = self.collector.add(code(code_name), message, span, help=help, object_ref=ref, **kw)
         if finding.level is Level.ERROR:
             self.error_paths.append(where)
-
-    def has_error_within(self, path: str) -> bool:
-        """Whether a field at or below the path was refused, so that what is seen there is not what was written."""
-        below = (f"{path}.", f"{path}[")
-        return any(not path or error == path or error.startswith(below) for error in self.error_paths)

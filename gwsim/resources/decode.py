@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from gwsim.diagnostics import Level, misspelling_of
 from gwsim.resources import scalars
-from gwsim.resources.context import ObjectContext, Path
+from gwsim.resources.context import ObjectContext, Path, path_text
 from gwsim.resources.models.base import Form, Json, Resource
 from gwsim.resources.not_modelled import NOT_MODELLED
 from gwsim.resources.scalars import MISSING, Decode
@@ -146,10 +146,12 @@ def _list_decoder(item: Decode) -> Decode:
         values = []
         for index, child in enumerate(node.items):
             if isinstance(child, Scalar) and child.is_null:
-                scalars.wrong_type(ctx, child, (path, index), "filled in")
-                continue
-            value = item(ctx, child, (path, index))
-            if value is not MISSING:
+                value = scalars.wrong_type(ctx, child, (path, index), "filled in")
+            else:
+                value = item(ctx, child, (path, index))
+            if value is MISSING:
+                ctx.incomplete_lists.add(path_text(path))
+            else:
                 values.append(value)
         return tuple(values)
 

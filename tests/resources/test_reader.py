@@ -217,7 +217,7 @@ def test_documents_that_are_no_objects(load, text, message, help):
 
 
 def test_a_text_without_a_collector_raises():
-    with pytest.raises(InputError, match="t.yaml:1:1: this document is not a Kubernetes object") as caught:
+    with pytest.raises(InputError, match=r"t\.yaml:1:1: this document is not a Kubernetes object") as caught:
         read_text("apiVersion: v1\n", "t.yaml")
     assert len(caught.value.findings) == 1
 

@@ -15,12 +15,23 @@ MAX_REGEX = 1024
 
 
 class Check:
-    """Makes the findings of one object's validation, by field path below `spec`."""
+    """Makes the findings of one object's validation, by field path below `spec`.
 
-    __slots__ = ("ctx", "node")
+    A field at or below which something was refused already is not judged again: what is missing there is
+    missing because it could not be read. The same goes for items of a list that lost one.
+    """
+
+    __slots__ = ("_incomplete", "_refused", "ctx", "node")
 
     def __init__(self, ctx: ObjectContext, node: Node) -> None:
         self.ctx, self.node = ctx, node
+        self._refused = tuple(ctx.error_paths)
+        self._incomplete = tuple(f"{path}[" for path in ctx.incomplete_lists)
+
+    def _unsure(self, path: str) -> bool:
+        below = (f"{path}.", f"{path}[")
+        refused = any(not path or error == path or error.startswith(below) for error in self._refused)
+        return refused or path.startswith(self._incomplete)
 
     def bad(self, path: str, message: str, help: str | None = None) -> None:
         """A value that is not allowed."""
@@ -39,13 +50,13 @@ class Check:
         self._report("FIELD_WARNING", path, message, help)
 
     def _report(self, code_name: str, path: str, message: str, help: str | None) -> None:
-        if self.ctx.has_error_within(path):
+        if self._unsure(path):
             return
         steps = steps_of(path)
         nested: tuple[Any, ...] = ()
         for step in steps:
             nested = (nested, step)
-        self.ctx.report(code_name, message, walk(self.node, steps), nested, help)
+        self.ctx.report(code_name, message, walk(self.node, steps or ["spec"]), nested, help)
 
     def at_most_one(self, path: str, fields: dict[str, Any]) -> None:
         """At most one of the named fields may be set."""
