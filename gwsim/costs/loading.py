@@ -116,7 +116,7 @@ def _read(label: str, text: str) -> tuple[_File, dict[str, Any], dict[str, yaml.
         elif key == "costs":
             leaves.update(_leaves(source, node, ""))
         else:
-            head[key] = _value(node)
+            head[key] = _value(source, node)
             _check_head(source, node, key, head[key])
     if head.get("apiVersion") != API_VERSION:
         source.report(root, f"apiVersion must be {API_VERSION}, not {head.get('apiVersion')!r}")
@@ -143,7 +143,7 @@ def _pairs(source: _File, node: yaml.MappingNode) -> Iterator[tuple[str, Any]]:
 
 
 def _leaves(source: _File, node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.Node]]:
-    if isinstance(node, yaml.MappingNode) and "value" not in {key.value for key, _ in node.value}:
+    if isinstance(node, yaml.MappingNode) and not any(key.value == "value" for key, _ in node.value):
         for key, child in _pairs(source, node):
             yield from _leaves(source, child, f"{path}.{key}" if path else key)
     elif path:
@@ -187,7 +187,7 @@ def _cost(source: _File, path: str, node: yaml.Node, base: Cost | None) -> Cost 
         return None
     visit = fields.get("visit")
     if visit is not None and visit not in list(Visit):
-        hint = did_you_mean(str(visit), dict.fromkeys(Visit))
+        hint = did_you_mean(str(visit), {known.value: None for known in Visit})
         source.report(node, f"{path}: unknown visit {visit!r}{hint}; known: {', '.join(Visit)}")
         return None
     made = Cost(value, str(fields["unit"]), low, high, str(fields["source"]), str(fields["confidence"]))
@@ -196,7 +196,7 @@ def _cost(source: _File, path: str, node: yaml.Node, base: Cost | None) -> Cost 
 
 def _fields(source: _File, path: str, node: yaml.Node, base: Cost | None) -> dict[str, Any] | None:
     """The fields of a leaf, completed from `base` (a calibration's), or None if some are missing."""
-    given = _value(node)
+    given = _value(source, node)
     if base is not None and not isinstance(given, dict):
         given = {"value": given}
     if not isinstance(given, dict):
@@ -216,9 +216,13 @@ def _fields(source: _File, path: str, node: yaml.Node, base: Cost | None) -> dic
     return given
 
 
-def _value(node: yaml.Node) -> Any:
-    """The plain value of a node."""
-    return yaml.SafeLoader("").construct_object(node, deep=True)
+def _value(source: _File, node: yaml.Node) -> Any:
+    """The plain value of a node; a value YAML cannot make is reported and None."""
+    try:
+        return yaml.SafeLoader("").construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError) as error:
+        source.report(node, f"not a plain value: {getattr(error, 'problem', error)}")
+        return None
 
 
 def _number(value: Any) -> float:
