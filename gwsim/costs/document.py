@@ -76,7 +76,7 @@ def document(profile: CostProfile) -> str:
         lines += [f"## {TITLES.get(name, name)}", "", *_table(costs), ""]
     derived = sum(cost.derived for cost in profile.costs.values())
     lines.append(
-        f"{len(profile.costs)} costs, {derived} of them derived or judged rather than measured or published."
+        f"{len(profile.costs)} costs, {derived} of them derived, judged or common practice, not measured or published."
     )
     return "\n".join(lines) + "\n"
 

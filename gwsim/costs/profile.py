@@ -108,8 +108,8 @@ class Cost:
 
     @property
     def derived(self) -> bool:
-        """Whether the number was derived or judged rather than measured or published as it stands."""
-        return self.source.startswith(("derived", "judgement", "split", "as "))
+        """Whether the number was derived, judged or common practice, not measured or published as it stands."""
+        return self.source.startswith(("derived", "judgement", "split", "as ", "common practice"))
 
     def problem(self) -> str | None:
         """What is wrong with this cost, in words, or None."""
