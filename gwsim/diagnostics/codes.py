@@ -63,6 +63,10 @@ _ROWS: tuple[tuple[str, str, Level, str, str], ...] = (
     ("GW0111", "SERVER_DROPPED", _W, "server dropped when gateways were merged", "Another server on the port is in the way, so istiod leaves this one out. Same as IST0145."),
     ("GW0112", "RULE_HOST_UNKNOWN", _W, "DestinationRule host matches no service", "The policy is unused and Istio's defaults apply. Same as IST0174."),
     ("GW0113", "SUBSET_EMPTY", _W, "subset selects no pods", "The cluster has no endpoints: requests are answered 503 UH. Same as IST0173."),
+    ("GW0114", "L4_ROUTE_MISSING", _W, "TCP or TLS server without a route", "The server gets no filter chain: connections are refused or closed."),
+    ("GW0115", "NO_TIMEOUT", _I, "route without any timeout", "Istio's default is none: requests wait as long as the backend takes, and pools fill up."),
+    ("GW0116", "DELEGATE_MISSING", _W, "delegate cannot be used", "The rule disappears; the other rules of the VirtualService stay."),
+    ("GW0117", "DELEGATE_CONFLICT", _W, "delegate's match is not within the root's", "This rule of the delegate disappears."),
     # GW02xx: scenario
     ("GW0201", "TARGET_MISSING", _E, "target does not exist", "A client's target names no Service, Gateway or port of the configuration."),
     ("GW0202", "MIX_MATCHES_NO_ROUTE", _W, "request of the mix matches no route", "These requests are answered 404 NR and count as errors."),

@@ -1,0 +1,91 @@
+"""The build from beginning to end; each step is a module of this package.
+
+Order of istiod, istio/istio pilot/pkg/networking/core: select Gateways, merge servers by port, attach
+VirtualServices, make clusters with the DestinationRule in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from gwsim.diagnostics import Collector
+from gwsim.resources import ResourceSet
+from gwsim.topology.from_istio.checks import check_destination_rules, check_duplicate_matches, check_hosts
+from gwsim.topology.from_istio.clusters import ClusterBuilder
+from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.destination_rules import RuleIndex
+from gwsim.topology.from_istio.destinations import Destinations
+from gwsim.topology.from_istio.fleet import Workload, workloads
+from gwsim.topology.from_istio.l4_routes import L4Configurator
+from gwsim.topology.from_istio.listeners import ListenerBuilder
+from gwsim.topology.from_istio.registry import Assumed, Registry
+from gwsim.topology.from_istio.servers import bound_servers, merge
+from gwsim.topology.from_istio.versions import rules_for
+from gwsim.topology.from_istio.virtual_hosts import HttpConfigurator
+from gwsim.topology.from_istio.virtual_services import VirtualServiceIndex, check_gateways
+from gwsim.topology.model import Proxy, Topology
+
+
+def from_istio(
+    resources: ResourceSet,
+    *,
+    istio_version: str = "1.30",
+    assume_exists: Iterable[str] = (),
+    cluster: str = "",
+    zones: Sequence[str] = (),
+    node_cpus: int = 0,
+    gateways: Sequence[tuple[str, Mapping[str, str]]] = (),
+    collector: Collector | None = None,
+) -> Topology:
+    """The gateways of one Kubernetes cluster as istiod would configure them.
+
+    `assume_exists` names objects kept elsewhere as `Kind/namespace/name`. `zones` are those of the cluster, in
+    placement order; `node_cpus` the cores of a node (0: not known). `gateways` declares gateway workloads that
+    the files do not hold, as (namespace, pod labels). What Istio accepts and what will not work goes to
+    `collector`; nothing is raised for it. Raises InputError for an Istio version not known.
+    """
+    rules = rules_for(istio_version)
+    registry = Registry.of(resources, Assumed.parse(assume_exists))
+    ctx = Context(
+        registry=registry,
+        rules=rules,
+        collector=Collector() if collector is None else collector,
+        cluster=cluster,
+        zones=tuple(zones),
+        node_cpus=node_cpus,
+    )
+    index, rule_index = VirtualServiceIndex(ctx), RuleIndex(registry)
+    check_gateways(ctx, index)
+    check_hosts(ctx, index)
+    check_destination_rules(ctx)
+    check_duplicate_matches(ctx)
+    clusters = ClusterBuilder(ctx, rule_index)
+    proxies = tuple(_proxy(ctx, one, index, clusters) for one in workloads(ctx, gateways))
+    assumed = dict.fromkeys(text for proxy in proxies for text in proxy.assumed) | ctx.assumptions
+    return Topology(
+        istio_version=rules.version,
+        proxies=proxies,
+        services=tuple(host.known for found in registry.hosts.values() for host in found),
+        assumptions=tuple(assumed),
+    )
+
+
+def _proxy(ctx: Context, workload: Workload, index: VirtualServiceIndex, builder: ClusterBuilder) -> Proxy:
+    clusters = builder.clusters_for(workload.namespace, workload.labels)
+    destinations = Destinations(ctx, workload, builder.rules, clusters)
+    listeners = ListenerBuilder(
+        ctx, workload, HttpConfigurator(ctx, index, destinations), L4Configurator(ctx, index, destinations)
+    )
+    groups = merge(ctx, bound_servers(ctx, workload))
+    built = [listeners.listener(group) for group in groups]
+    return Proxy(
+        name=workload.name,
+        namespace=workload.namespace,
+        cluster=ctx.cluster,
+        labels=dict(workload.labels),
+        services=workload.services,
+        listeners=tuple(sorted((one for one in built if one is not None), key=lambda one: (one.port, one.bind))),
+        clusters=clusters,
+        assumed=tuple(workload.assumed),
+        **workload.fields,
+    )

@@ -1,0 +1,49 @@
+"""What every step of the build needs: the objects, the options, and where findings and assumptions go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gwsim.diagnostics import Collector, Level, Span, code
+from gwsim.resources.models import Resource
+from gwsim.topology.from_istio.registry import Registry
+from gwsim.topology.from_istio.versions import VersionRules
+
+ROOT_NAMESPACE = "istio-system"
+
+
+@dataclass(slots=True)
+class Context:
+    """State of one build; lives no longer than it."""
+
+    registry: Registry
+    rules: VersionRules
+    collector: Collector
+    cluster: str = ""
+    zones: tuple[str, ...] = ()
+    node_cpus: int = 0
+    """Cores of a node, for gateways without a CPU limit; 0: not known."""
+    assumptions: dict[str, None] = field(default_factory=dict)
+
+    def find(
+        self,
+        name: str,
+        message: str,
+        resource: Resource,
+        path: str = "",
+        *,
+        help: str | None = None,
+        level: Level | None = None,
+    ) -> None:
+        """Report something noticed at a field of an object."""
+        ref = f"{resource.ref} {path}".strip()
+        self.collector.add(code(name), message, place(resource, path), help=help, object_ref=ref, level=level)
+
+    def assume(self, text: str) -> None:
+        """Record something that the files leave open and the model had to settle."""
+        self.assumptions[text] = None
+
+
+def place(resource: Resource, path: str = "") -> Span:
+    """Where a field of an object stands."""
+    return resource.span_of(path) if path else resource.span

@@ -1,0 +1,180 @@
+"""Endpoints of a service: the pods of the Deployments it selects, or what a ServiceEntry lists.
+
+Sources: istio/istio pilot/pkg/serviceregistry/{kube/controller,serviceentry}, pilot/pkg/xds/endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import yaml
+
+from gwsim.resources.models import (
+    Deployment,
+    Service,
+    ServiceEntry,
+    ServiceEntryPort,
+    ServicePort,
+    WorkloadEntry,
+)
+from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.placement import locality, replicas_at_start, zones_of
+from gwsim.topology.from_istio.registry import Host, contains
+from gwsim.topology.upstream import Discovery, Endpoint, Locality
+
+INJECTION_LABEL = "sidecar.istio.io/inject"
+TLS_MODE_LABEL = "security.istio.io/tlsMode"
+NETWORK_LABEL = "topology.istio.io/network"
+_DISCOVERY: dict[str, Discovery] = {"DNS": "STRICT_DNS", "DNS_ROUND_ROBIN": "LOGICAL_DNS"}
+
+
+def discovery_of(host: Host) -> Discovery:
+    """How the cluster learns its endpoints; NONE and headless services are EDS on a gateway."""
+    return _DISCOVERY.get(host.known.resolution, "EDS")
+
+
+def endpoints_of(ctx: Context, host: Host, port: int, subset: Mapping[str, str] | None) -> tuple[Endpoint, ...]:
+    """The endpoints of a service port that carry the labels of a subset (None: all)."""
+    source = host.source
+    if isinstance(source, Service):
+        found = _of_service(ctx, host, source, port, subset)
+    elif isinstance(source, ServiceEntry):
+        found = _of_entry(ctx, host, source, port)
+    else:
+        found = (_assumed(ctx, host, port, subset),)
+    return tuple(one for one in found if contains(one.labels, subset or {}))
+
+
+def _of_service(
+    ctx: Context, host: Host, service: Service, port: int, subset: Mapping[str, str] | None
+) -> tuple[Endpoint, ...]:
+    service_port = next(one for one in service.ports if one.port == port)
+    behind = ctx.registry.deployments_behind(service.selector, service.namespace)
+    if not behind:
+        ctx.assume(f"{host.known.host}: no workload for it in the files; one pod is taken to be there")
+        return (_assumed(ctx, host, port, subset),)
+    return tuple(
+        endpoint
+        for deployment in behind
+        for endpoint in _pods(ctx, deployment, _target_port(service_port, deployment))
+    )
+
+
+def _target_port(port: ServicePort, deployment: Deployment) -> int:
+    if isinstance(port.target_port, int):
+        return port.target_port
+    for container in deployment.containers:
+        for one in container.ports:
+            if one.name is not None and one.name == port.target_port:
+                return one.container_port
+    return port.port
+
+
+def _pods(ctx: Context, deployment: Deployment, port: int) -> list[Endpoint]:
+    spec, labels = deployment.template.spec, deployment.labels
+    workload = f"{deployment.namespace}/{deployment.name}"
+    zones = zones_of(ctx, spec, workload)
+    mtls = has_sidecar(ctx, deployment)
+    return [
+        Endpoint(
+            address=f"{deployment.name}-{ordinal}",
+            port=port,
+            locality=locality(zones, ordinal, spec),
+            labels=dict(labels),
+            workload=workload,
+            pod=f"{deployment.name}-{ordinal}",
+            network=labels.get(NETWORK_LABEL, ""),
+            cluster=ctx.cluster,
+            mtls=mtls,
+        )
+        for ordinal in range(replicas_at_start(ctx, deployment))
+    ]
+
+
+def _assumed(ctx: Context, host: Host, port: int, subset: Mapping[str, str] | None) -> Endpoint:
+    """One pod standing for a workload that the files do not hold; it has whatever labels a subset asks for."""
+    known = host.known
+    labels = dict(host.source.selector) if isinstance(host.source, Service) else {}
+    labels |= dict(subset or {})
+    service_port = host.port(port)
+    target = service_port.target_port if service_port and service_port.target_port else port
+    pod = "-".join([known.name, *sorted((subset or {}).values()), "0"])
+    return Endpoint(
+        address=pod,
+        port=target,
+        locality=locality(ctx.zones, 0),
+        labels=labels,
+        workload=f"{known.namespace}/{known.name}",
+        pod=pod,
+        cluster=ctx.cluster,
+    )
+
+
+def has_sidecar(ctx: Context, deployment: Deployment) -> bool:
+    """Whether the pods have an Istio sidecar, so that gateways reach them over mutual TLS.
+
+    The pod's own label or annotation decides, else the namespace's label.
+    Source: istio/istio pkg/kube/inject/inject.go `injectRequired`.
+    """
+    labels, annotations = deployment.labels, deployment.annotations
+    if TLS_MODE_LABEL in labels:
+        return labels[TLS_MODE_LABEL] == "istio"
+    own = labels.get(INJECTION_LABEL) or annotations.get(INJECTION_LABEL)
+    if own is not None:
+        return own.lower() == "true"
+    if deployment.container("istio-proxy") is not None:
+        return True
+    namespace = ctx.registry.namespaces.get(deployment.namespace)
+    if namespace is None:
+        ctx.assume(
+            f"namespace {deployment.namespace} is not in the files: its pods are taken to have no sidecar, "
+            "so gateways reach them in plaintext"
+        )
+        return False
+    given = namespace.meta.labels
+    return given.get("istio-injection") == "enabled" or (
+        "istio.io/rev" in given and given.get("istio-injection") != "disabled"
+    )
+
+
+def proxy_config(annotations: Mapping[str, str]) -> dict[str, object]:
+    """The `proxy.istio.io/config` annotation as data; empty when absent or not readable."""
+    try:
+        data = yaml.safe_load(annotations.get("proxy.istio.io/config", ""))
+    except yaml.YAMLError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _of_entry(ctx: Context, host: Host, entry: ServiceEntry, port: int) -> tuple[Endpoint, ...]:
+    entry_port = next(one for one in entry.ports if one.number == port)
+    if entry.resolution in ("NONE", "DYNAMIC_DNS"):
+        return ()
+    if entry.workload_selector is not None:
+        selected = ctx.registry.deployments_behind(entry.workload_selector.labels, entry.namespace)
+        target = entry_port.target_port or port
+        return tuple(endpoint for one in selected for endpoint in _pods(ctx, one, target))
+    if not entry.endpoints and entry.resolution in ("DNS", "DNS_ROUND_ROBIN"):
+        name = host.known.host
+        target = entry_port.target_port or port
+        return (Endpoint(address=name, port=target, workload=f"{entry.namespace}/{entry.name}", pod=name),)
+    return tuple(_entry_endpoint(ctx, entry, entry_port, one, i) for i, one in enumerate(entry.endpoints))
+
+
+def _entry_endpoint(
+    ctx: Context, entry: ServiceEntry, port: ServiceEntryPort, one: WorkloadEntry, ordinal: int
+) -> Endpoint:
+    region, zone, subzone = [*(one.locality or "").split("/"), "", ""][:3]
+    inside = entry.location == "MESH_INTERNAL"
+    return Endpoint(
+        address=one.address or f"{entry.name}-{ordinal}",
+        port=one.ports.get(port.name) or port.target_port or port.number,
+        weight=one.weight or 1,
+        locality=Locality(region=region, zone=zone, subzone=subzone),
+        labels=dict(one.labels),
+        workload=f"{entry.namespace}/{entry.name}",
+        pod=f"{entry.name}-{ordinal}",
+        network=one.network or "",
+        cluster=ctx.cluster,
+        mtls=inside and (bool(one.service_account) or one.labels.get(TLS_MODE_LABEL) == "istio"),
+    )

@@ -1,0 +1,301 @@
+"""Gateway workloads: the Deployments that Gateways select, or the fleet Istio's chart would create.
+
+Sources: istio/istio manifests/charts/gateway (chart facts), pilot/cmd/pilot-agent/config/config.go (concurrency),
+manifests/charts/istio-control/istio-discovery/files/gateway-injection-template.yaml.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gwsim.resources.models import Container, Deployment, Service
+from gwsim.topology.from_istio.autoscaling import autoscaler_from, chart_autoscaler
+from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, proxy_config
+from gwsim.topology.from_istio.placement import autoscaler_of, locality, replicas_at_start, zones_of
+from gwsim.topology.from_istio.registry import contains
+from gwsim.topology.model import ProxyPod, ProxyService, ProxyServicePort
+from gwsim.units import parse_duration_s
+
+NO_TRANSLATION_LABEL = "experimental.istio.io/disable-gateway-port-translation"
+STATUS_PORT = 15021
+CHART = {
+    "cpu_request_cores": 0.1,
+    "cpu_limit_cores": 2.0,
+    "memory_request_bytes": 128 * 2.0**20,
+    "memory_limit_bytes": 1024 * 2.0**20,
+}
+"""Requests and limits of the chart and of the injected proxy container."""
+ASSUMED_NODE_CPUS = 8
+
+
+@dataclass(slots=True, eq=False)
+class Workload:
+    """A gateway workload before its listeners are built."""
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    deployment: Deployment | None = None
+    services: tuple[ProxyService, ...] = ()
+    unprivileged: bool = False
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Further keyword arguments of the proxy."""
+    assumed: list[str] = field(default_factory=list)
+
+    @property
+    def services_known(self) -> bool:
+        """Whether the Services in front of it are in the files."""
+        return any(service.origin is not None for service in self.services)
+
+
+def looks_like_gateway(deployment: Deployment) -> bool:
+    """Whether the pods run a gateway proxy, whatever selects them."""
+    if "gateway" in deployment.annotations.get("inject.istio.io/templates", ""):
+        return True
+    proxy = deployment.container("istio-proxy")
+    return proxy is not None and "router" in proxy.args
+
+
+def workloads(ctx: Context, declared: Sequence[tuple[str, Mapping[str, str]]]) -> list[Workload]:
+    """All gateway workloads: Deployments in order of name, then those declared (namespace, pod labels) or assumed."""
+    selectors = [gateway.selector for gateway in ctx.registry.gateways if gateway.selector]
+    found = [
+        _from_deployment(ctx, one)
+        for one in sorted(ctx.registry.deployments, key=lambda one: (one.namespace, one.name))
+        if looks_like_gateway(one) or any(contains(one.labels, selector) for selector in selectors)
+    ]
+    for namespace, labels in declared:
+        if not any(one.namespace == namespace and contains(one.labels, labels) for one in found):
+            found.append(_assumed(ctx, labels, namespace))
+    return found + _assumed_for_gateways(ctx, found)
+
+
+def _assumed_for_gateways(ctx: Context, found: list[Workload]) -> list[Workload]:
+    """Fleets for Gateways that select nothing. With gateway Deployments in the files it is a mistake instead."""
+    made: list[Workload] = []
+    kept_elsewhere = {name: namespace for namespace, name in ctx.registry.assumed.of("Deployment")}
+    for gateway in ctx.registry.gateways:
+        if any(contains(one.labels, gateway.selector) for one in found + made):
+            continue
+        name, _ = _chart_identity(gateway.selector)
+        if any(one.deployment is not None for one in found) and name not in kept_elsewhere:
+            selector = ", ".join(f"{key}={value}" for key, value in gateway.selector.items()) or "empty"
+            ctx.find(
+                "SELECTOR_MATCHES_NOTHING",
+                f"{gateway.ref}: no gateway Deployment in the files has the labels {selector}",
+                gateway,
+                "selector",
+                help=f"if it is kept elsewhere, declare it: assume_exists: [Deployment/<namespace>/{name}]",
+            )
+            continue
+        made.append(_assumed(ctx, gateway.selector, kept_elsewhere.get(name) or _namespace_of(ctx, gateway.selector, gateway.namespace)))
+    return made
+
+
+def _chart_identity(selector: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Name and labels the chart would give pods that the selector selects."""
+    if not selector:
+        selector = {"istio": "ingressgateway"}
+    if "app" in selector:
+        name = selector["app"]
+    elif "istio" in selector:
+        name = f"istio-{selector['istio']}"
+    else:
+        name = next(iter(selector.values()))
+    return name, {"app": name, "istio": name.removeprefix("istio-"), **selector}
+
+
+def _namespace_of(ctx: Context, selector: Mapping[str, str], default: str) -> str:
+    for service in ctx.registry.services:
+        if service.selector and contains(service.selector, selector) and selector:
+            return service.namespace
+    name, _ = _chart_identity(selector)
+    return "istio-system" if name in ("istio-ingressgateway", "istio-egressgateway") else default
+
+
+def _assumed(ctx: Context, selector: Mapping[str, str], namespace: str) -> Workload:
+    name, labels = _chart_identity(selector)
+    matching = [
+        one
+        for one in ctx.registry.services
+        if one.namespace == namespace and one.selector and selector
+        and (contains(one.selector, selector) or contains(labels, one.selector))
+    ]  # fmt: skip
+    for service in matching:
+        labels |= service.selector
+    workload = Workload(name=name, namespace=namespace, labels=labels)
+    if matching:
+        workload.services = tuple(_proxy_service(one, None) for one in matching)
+    else:
+        workload.services = (_chart_service(ctx, workload),)
+    workload.assumed.append(
+        f"gateway {namespace}/{name} has no Deployment in the files: the fleet of Istio's gateway chart is taken "
+        "(1 to 5 replicas at 80 % CPU, requests 100m CPU and 128Mi, limits 2 CPU and 1Gi, so 2 workers)"
+    )
+    replicas = 1
+    workload.fields = {
+        **CHART,
+        "replicas": replicas,
+        "workers": 2,
+        "autoscaler": chart_autoscaler(name),
+        "zones": ctx.zones,
+        "pods": _pods(name, replicas, ctx.zones),
+    }
+    return workload
+
+
+def _chart_service(ctx: Context, workload: Workload) -> ProxyService:
+    """The chart's Service, with the ports that Gateways of this workload declare beside its own."""
+    declared = {
+        server.port.number
+        for gateway in ctx.registry.gateways
+        if contains(workload.labels, gateway.selector)
+        for server in gateway.servers
+    }
+    names = {STATUS_PORT: "status-port", 80: "http2", 443: "https"}
+    ports = [*names, *sorted(declared - set(names))]
+    workload.assumed.append(
+        f"gateway {workload.namespace}/{workload.name} has no Service in the files: the chart's is taken, with "
+        f"ports {', '.join(str(port) for port in ports)}, each to the same port of the pods"
+    )
+    return ProxyService(
+        name=workload.name,
+        namespace=workload.namespace,
+        type="LoadBalancer",
+        ports=tuple(ProxyServicePort(port=one, target_port=one, name=names.get(one, f"port-{one}")) for one in ports),
+    )
+
+
+def _from_deployment(ctx: Context, deployment: Deployment) -> Workload:
+    key = f"{deployment.namespace}/{deployment.name}"
+    proxy = deployment.container("istio-proxy") or next(iter(deployment.containers), None)
+    workload = Workload(
+        name=deployment.name,
+        namespace=deployment.namespace,
+        labels=dict(deployment.labels),
+        deployment=deployment,
+        unprivileged=proxy is not None
+        and any(one.name == "ISTIO_META_UNPRIVILEGED_POD" and one.value == "true" for one in proxy.env),
+    )
+    selecting = ctx.registry.services_selecting(deployment.labels, deployment.namespace)
+    if selecting:
+        workload.services = tuple(_proxy_service(one, deployment) for one in selecting)
+    else:
+        workload.services = (_chart_service(ctx, workload),)
+    spec, replicas = deployment.template.spec, replicas_at_start(ctx, deployment)
+    zones = zones_of(ctx, spec, key)
+    scaler = autoscaler_of(ctx, deployment)
+    config = proxy_config(deployment.annotations)
+    resources = _resources(workload, proxy)
+    workload.fields = {
+        **resources,
+        "replicas": replicas,
+        "workers": _workers(ctx, workload, proxy, config, resources["cpu_limit_cores"]),
+        "autoscaler": autoscaler_from(ctx, scaler) if scaler is not None else None,
+        "zones": zones,
+        "pods": _pods(deployment.name, replicas, zones),
+        "network": deployment.labels.get(NETWORK_LABEL, ""),
+        "termination_grace_s": float(spec.termination_grace_period_seconds),
+        "termination_drain_s": _duration(config.get("terminationDrainDuration"), 5.0),
+        "origin": deployment.span,
+    }
+    return workload
+
+
+def _pods(name: str, replicas: int, zones: tuple[str, ...]) -> tuple[ProxyPod, ...]:
+    return tuple(ProxyPod(name=f"{name}-{n}", locality=locality(zones, n)) for n in range(replicas))
+
+
+def _duration(value: object, default: float) -> float:
+    try:
+        return parse_duration_s(value) if isinstance(value, str) else default
+    except ValueError:
+        return default
+
+
+def _resources(workload: Workload, proxy: Container | None) -> dict[str, float | None]:
+    """The container's requests and limits; an injected proxy gets the injector's where it says nothing."""
+    requests = proxy.resources.requests if proxy else None
+    limits = proxy.resources.limits if proxy else None
+    given = {
+        "cpu_request_cores": requests.cpu_cores if requests else None,
+        "cpu_limit_cores": limits.cpu_cores if limits else None,
+        "memory_request_bytes": requests.memory_bytes if requests else None,
+        "memory_limit_bytes": limits.memory_bytes if limits else None,
+    }
+    injected = proxy is not None and proxy.image == "auto"
+    if injected and all(value is None for value in given.values()):
+        workload.assumed.append(
+            f"gateway {workload.namespace}/{workload.name} gives no resources: the injector's are taken "
+            "(requests 100m CPU and 128Mi, limits 2 CPU and 1Gi)"
+        )
+        return dict(CHART)
+    if given["cpu_request_cores"] is None:
+        # Kubernetes takes the limit as the request where only the limit is given.
+        given["cpu_request_cores"] = given["cpu_limit_cores"]
+    return given
+
+
+def _workers(
+    ctx: Context, workload: Workload, proxy: Container | None, config: Mapping[str, object], limit_cores: float | None
+) -> int:
+    """Worker threads: `concurrency` if given (0: all cores), else the CPU limit rounded up, else the node's cores."""
+    concurrency = config.get("concurrency", _argument(proxy, "--concurrency"))
+    if isinstance(concurrency, int) and concurrency > 0:
+        return concurrency
+    if concurrency is None and limit_cores:
+        return max(1, math.ceil(limit_cores))
+    if ctx.node_cpus:
+        return ctx.node_cpus
+    workload.assumed.append(
+        f"gateway {workload.namespace}/{workload.name} has no CPU limit and its nodes are not known: "
+        f"{ASSUMED_NODE_CPUS} cores, so {ASSUMED_NODE_CPUS} workers, are taken"
+    )
+    return ASSUMED_NODE_CPUS
+
+
+def _argument(proxy: Container | None, name: str) -> int | None:
+    args = proxy.args if proxy is not None else ()
+    for position, arg in enumerate(args):
+        text = arg.removeprefix(f"{name}=") if arg.startswith(f"{name}=") else None
+        if arg == name and position + 1 < len(args):
+            text = args[position + 1]
+        if text is not None and text.isdigit():
+            return int(text)
+    return None
+
+
+def _proxy_service(service: Service, deployment: Deployment | None) -> ProxyService:
+    return ProxyService(
+        name=service.name,
+        namespace=service.namespace,
+        type=service.type,
+        ports=tuple(
+            ProxyServicePort(
+                port=port.port,
+                target_port=_target(port.target_port, port.port, deployment),
+                name=port.name or "",
+                app_protocol=port.app_protocol or "",
+                protocol="UDP" if port.protocol == "UDP" else "TCP",
+            )
+            for port in service.ports
+        ),
+        external_traffic_policy=service.external_traffic_policy or "Cluster",
+        translate_ports=NO_TRANSLATION_LABEL not in service.meta.labels,
+        origin=service.span,
+    )
+
+
+def _target(target: int | str | None, port: int, deployment: Deployment | None) -> int:
+    if isinstance(target, int):
+        return target
+    containers = deployment.containers if deployment is not None else ()
+    for container in containers:
+        for one in container.ports:
+            if target is not None and one.name == target:
+                return one.container_port
+    return port

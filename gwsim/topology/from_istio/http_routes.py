@@ -1,0 +1,256 @@
+"""HTTP rules of VirtualServices as routes.
+
+Source: istio/istio pilot/pkg/networking/core/route/route.go (`BuildHTTPRoutesForVirtualService`, `translateRoute`).
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from gwsim.diagnostics import Level
+from gwsim.resources.models import CorsPolicy as CorsSettings
+from gwsim.resources.models import (
+    Destination,
+    HeaderOperations,
+    HTTPDirectResponse,
+    HTTPMatchRequest,
+    HTTPRedirect,
+    HTTPRewrite,
+    HTTPRoute,
+    VirtualService,
+)
+from gwsim.topology.from_istio.context import Context, place
+from gwsim.topology.from_istio.destinations import Destinations, Use, shares
+from gwsim.topology.from_istio.http_matches import applies, route_match, string_match
+from gwsim.topology.from_istio.retries import retry_policy
+from gwsim.topology.from_istio.virtual_services import Bound, HttpRule, gateway_name
+from gwsim.topology.routes import (
+    Action,
+    Cors,
+    DirectResponse,
+    FaultAbort,
+    FaultDelay,
+    Forward,
+    HashPolicy,
+    HeaderChanges,
+    Mirror,
+    NoAction,
+    PathRewrite,
+    Redirect,
+    Route,
+    WeightedCluster,
+)
+
+REDIRECT_CODES = (301, 302, 303, 307, 308)
+
+
+@dataclass(slots=True)
+class RouteBuilder:
+    """Builds the routes of a VirtualService for one workload, Gateway and declared port."""
+
+    ctx: Context
+    destinations: Destinations
+    gateway: str
+    port: int
+    listening_port: int
+
+    def routes(self, bound: Bound) -> list[Route]:
+        """Its routes in order, up to the first that takes everything."""
+        routes: list[Route] = []
+        for position, rule in enumerate(bound.http):
+            for match_position, match in self._matches(rule):
+                route = self._route(rule, match, match_position)
+                routes.append(route)
+                if route.match.catch_all:
+                    self._report_unreachable(bound, position, match_position, rule)
+                    return routes
+        return routes
+
+    def _matches(self, rule: HttpRule) -> list[tuple[int | None, HTTPMatchRequest | None]]:
+        if not rule.rule.match:
+            return [(None, None)]
+        workload = self.destinations.workload
+        return [
+            (position, match)
+            for position, match in enumerate(rule.rule.match)
+            if applies(
+                match,
+                port=self.port,
+                gateway=self.gateway,
+                labels=workload.labels,
+                namespace=workload.namespace,
+                names=tuple(gateway_name(name, rule.source.namespace) for name in match.gateways),
+            )
+        ]
+
+    def _report_unreachable(self, bound: Bound, position: int, match: int | None, rule: HttpRule) -> None:
+        unreachable: list[tuple[VirtualService, str]] = []
+        if match is not None:
+            more = range(match + 1, len(rule.rule.match))
+            unreachable += [(rule.source, f"{rule.path}.match[{one}]") for one in more]
+        unreachable += [(later.source, later.path) for later in bound.http[position + 1 :]]
+        for source, path in unreachable:
+            message = f"{source.ref}: {path} is never used: {rule.path} before it takes every request"
+            self.ctx.find("RULE_UNREACHABLE", message, source, path)
+
+    def _route(self, rule: HttpRule, match: HTTPMatchRequest | None, position: int | None) -> Route:
+        http = rule.rule
+        name = f"{rule.name}.{match.name}" if match is not None and match.name else rule.name
+        fault = http.fault
+        return Route(
+            name=name,
+            match=route_match(match),
+            action=self._action(rule),
+            fault_delay=_delay(http) if fault is not None else None,
+            fault_abort=_abort(http) if fault is not None else None,
+            cors=_cors(http.cors_policy) if http.cors_policy is not None else None,
+            request_headers=_changes(http.headers.request) if http.headers else None,
+            response_headers=_changes(http.headers.response) if http.headers else None,
+            origin=place(rule.source, rule.path if position is None else f"{rule.path}.match[{position}]"),
+        )
+
+    def _action(self, rule: HttpRule) -> Action:
+        http = rule.rule
+        if http.redirect is not None:
+            return self._redirect(http.redirect)
+        if http.direct_response is not None:
+            return _direct(http.direct_response)
+        return self._forward(rule)
+
+    def _redirect(self, redirect: HTTPRedirect) -> Action:
+        if redirect.redirect_code not in REDIRECT_CODES:
+            return NoAction(reason=f"redirect code {redirect.redirect_code} is none that istiod knows")
+        port = redirect.port
+        if redirect.derive_port == "FROM_REQUEST_PORT":
+            port = self.port
+        return Redirect(
+            status=redirect.redirect_code,
+            scheme=redirect.scheme or "",
+            host=redirect.authority or "",
+            port=port,
+            path=redirect.uri or "",
+        )
+
+    def _forward(self, rule: HttpRule) -> Forward:
+        http, namespace = rule.rule, rule.source.namespace
+        clusters: list[WeightedCluster] = []
+        hashes: list[HashPolicy] = []
+        # Every destination is looked up, so that one with weight 0 that leads nowhere is reported too.
+        names = [
+            self._cluster(one.destination, Use(rule.source, f"{rule.path}.route[{position}]"))
+            for position, one in enumerate(http.route)
+        ]
+        for position, weight in shares([one.weight for one in http.route]):
+            one = http.route[position]
+            clusters.append(
+                WeightedCluster(
+                    cluster=names[position],
+                    weight=weight,
+                    request_headers=_changes(one.headers.request) if one.headers else None,
+                    response_headers=_changes(one.headers.response) if one.headers else None,
+                    host_rewrite=_host_header(one.headers.request) if one.headers else "",
+                )
+            )
+            hashes += [found for found in self.destinations.hash_of(one.destination, namespace) if found not in hashes]
+        timeout_s = http.timeout_s or 0.0
+        policy = retry_policy(http.retries, single_hashed=len(clusters) == 1 and bool(hashes))
+        if not timeout_s and (policy is None or policy.per_try_timeout_s is None):
+            self._report_no_timeout(rule)
+        return Forward(
+            clusters=tuple(clusters),
+            timeout_s=timeout_s,
+            max_grpc_timeout_s=timeout_s,
+            retry_policy=policy,
+            path_rewrite=_path_rewrite(http.rewrite) if http.rewrite is not None else None,
+            host_rewrite=_host_rewrite(http),
+            hash_policy=tuple(hashes),
+            mirrors=self._mirrors(rule),
+        )
+
+    def _cluster(self, destination: Destination, use: Use) -> str:
+        return self.destinations.cluster(destination, self.port, use)
+
+    def _report_no_timeout(self, rule: HttpRule) -> None:
+        message = f"{rule.source.ref}: {rule.name} has neither timeout nor perTryTimeout, so it waits for ever"
+        self.ctx.find("NO_TIMEOUT", message, rule.source, rule.path, level=Level.INFO)
+
+    def _mirrors(self, rule: HttpRule) -> tuple[Mirror, ...]:
+        http = rule.rule
+        found: list[Mirror] = []
+        if http.mirror is not None:
+            percent = 100.0 if http.mirror_percent is None else float(http.mirror_percent)
+            if http.mirror_percentage is not None:
+                percent = http.mirror_percentage.value
+            found.append(Mirror(cluster=self._cluster(http.mirror, Use(rule.source, f"{rule.path}.mirror")), percent=percent))
+        for position, one in enumerate(http.mirrors):
+            use = Use(rule.source, f"{rule.path}.mirrors[{position}]")
+            percent = 100.0 if one.percentage is None else one.percentage.value
+            found.append(Mirror(cluster=self._cluster(one.destination, use), percent=percent))
+        return tuple(one for one in found if one.percent > 0)
+
+
+def _direct(response: HTTPDirectResponse) -> DirectResponse:
+    body = ""
+    if response.body is not None:
+        body = response.body.string or ""
+        if response.body.bytes_base64:
+            body = base64.b64decode(response.body.bytes_base64).decode("utf-8", "replace")
+    return DirectResponse(status=response.status, body=body)
+
+
+def _path_rewrite(rewrite: HTTPRewrite) -> PathRewrite | None:
+    regex = rewrite.uri_regex_rewrite
+    if regex is not None:
+        return PathRewrite(kind="regex", pattern=regex.match or "", value=regex.rewrite or "")
+    return PathRewrite(kind="prefix", value=rewrite.uri) if rewrite.uri else None
+
+
+def _host_rewrite(http: HTTPRoute) -> str:
+    if http.rewrite is not None and http.rewrite.authority:
+        return http.rewrite.authority
+    return _host_header(http.headers.request) if http.headers is not None else ""
+
+
+def _host_header(operations: HeaderOperations | None) -> str:
+    """Setting `host` or `:authority` is a host rewrite."""
+    changes = operations.set if operations is not None else {}
+    return next((value for name, value in changes.items() if name.lower() in ("host", ":authority")), "")
+
+
+def _changes(operations: HeaderOperations | None) -> HeaderChanges | None:
+    if operations is None:
+        return None
+    kept = {name: value for name, value in operations.set.items() if name.lower() not in ("host", ":authority")}
+    return HeaderChanges(set=kept, add=dict(operations.add), remove=operations.remove)
+
+
+def _delay(http: HTTPRoute) -> FaultDelay | None:
+    delay = http.fault.delay if http.fault else None
+    if delay is None or delay.fixed_delay_s is None:
+        return None
+    percent = delay.percentage.value if delay.percentage else float(delay.percent or 0)
+    return FaultDelay(percent=percent, delay_s=delay.fixed_delay_s) if percent > 0 else None
+
+
+def _abort(http: HTTPRoute) -> FaultAbort | None:
+    abort = http.fault.abort if http.fault else None
+    if abort is None:
+        return None
+    percent = abort.percentage.value if abort.percentage else float(abort.percent or 0)
+    if percent <= 0:
+        return None
+    return FaultAbort(percent=percent, status=abort.http_status or 0, grpc_status=abort.grpc_status or "")
+
+
+def _cors(policy: CorsSettings) -> Cors:
+    origins = tuple(string_match(one) for one in policy.allow_origins)
+    return Cors(
+        allow_origins=origins,
+        allow_methods=policy.allow_methods,
+        allow_headers=policy.allow_headers,
+        expose_headers=policy.expose_headers,
+        max_age_s=policy.max_age_s,
+        allow_credentials=bool(policy.allow_credentials),
+        forward_unmatched_preflights=policy.unmatched_preflights != "IGNORE",
+    )

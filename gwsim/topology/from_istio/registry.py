@@ -1,0 +1,203 @@
+"""The objects in the order Istio takes them, and the services that routes can name.
+
+Source of the order: istio/istio pilot/pkg/model/config.go `sortConfigByCreationTime`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gwsim.resources import ResourceSet
+from gwsim.resources.models import (
+    Deployment,
+    DestinationRule,
+    Gateway,
+    HorizontalPodAutoscaler,
+    Namespace,
+    Resource,
+    Secret,
+    Service,
+    ServiceEntry,
+    VirtualService,
+)
+from gwsim.topology.from_istio import protocols
+from gwsim.topology.from_istio.hosts import fqdn, service_host, visible
+from gwsim.topology.model import KnownService, ServicePort
+
+EXPORT_ANNOTATION = "networking.istio.io/exportTo"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Host:
+    """A known host and the object that defines it (None: declared with assume_exists)."""
+
+    known: KnownService
+    source: Service | ServiceEntry | None
+
+    def port(self, number: int) -> ServicePort | None:
+        """The port of that number."""
+        return next((one for one in self.known.ports if one.number == number), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """Objects kept elsewhere: `Kind/namespace/name` entries of assume_exists."""
+
+    refs: frozenset[tuple[str, str, str]] = frozenset()
+
+    @classmethod
+    def parse(cls, entries: Iterable[str]) -> Assumed:
+        """Entries as written; one that has not three parts is left out (the scenario reader reports it)."""
+        parts = [tuple(entry.split("/")) for entry in entries]
+        return cls(frozenset((p[0], p[1], p[2]) for p in parts if len(p) == 3))
+
+    def has(self, kind: str, namespace: str, name: str) -> bool:
+        """Whether the object was declared to exist."""
+        return (kind, namespace, name) in self.refs
+
+    def of(self, kind: str) -> list[tuple[str, str]]:
+        """Namespace and name of all declared objects of a kind."""
+        return sorted((namespace, name) for one, namespace, name in self.refs if one == kind)
+
+
+def _age(resource: Resource) -> tuple[str, str, str]:
+    return (resource.meta.creation_timestamp or "", resource.name, resource.namespace)
+
+
+def contains(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
+    """Whether the selector is a subset of the labels."""
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+@dataclass(slots=True)
+class Registry:
+    """Objects by kind, oldest first, and hosts by name."""
+
+    gateways: list[Gateway] = field(default_factory=list)
+    virtual_services: list[VirtualService] = field(default_factory=list)
+    destination_rules: list[DestinationRule] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+    service_entries: list[ServiceEntry] = field(default_factory=list)
+    deployments: list[Deployment] = field(default_factory=list)
+    autoscalers: list[HorizontalPodAutoscaler] = field(default_factory=list)
+    secrets: dict[tuple[str, str], Secret] = field(default_factory=dict)
+    namespaces: dict[str, Namespace] = field(default_factory=dict)
+    hosts: dict[str, list[Host]] = field(default_factory=lambda: defaultdict(list))
+    assumed: Assumed = field(default_factory=Assumed)
+
+    @classmethod
+    def of(cls, resources: ResourceSet, assumed: Assumed) -> Registry:
+        """Sort the objects into the registry."""
+        self = cls(
+            gateways=sorted(resources.gateways, key=_age),
+            virtual_services=sorted(resources.virtual_services, key=_age),
+            destination_rules=sorted(resources.destination_rules, key=_age),
+            services=sorted(resources.services, key=_age),
+            service_entries=sorted(resources.service_entries, key=_age),
+            deployments=sorted(resources.deployments, key=_age),
+            autoscalers=sorted(resources.autoscalers, key=_age),
+            secrets={(one.namespace, one.name): one for one in resources.secrets},
+            namespaces={one.name: one for one in resources.namespaces},
+            assumed=assumed,
+        )
+        self._index_hosts()
+        return self
+
+    def _index_hosts(self) -> None:
+        for service in self.services:
+            known = _known(service)
+            self.hosts[known.host].append(Host(known, service))
+        for entry in self.service_entries:
+            for known in _known_of_entry(entry):
+                self.hosts[known.host].append(Host(known, entry))
+        for namespace, name in self.assumed.of("Service"):
+            host = service_host(name, namespace)
+            if not self.hosts.get(host):
+                known = KnownService(host=host, name=name, namespace=namespace, ports=self._ports_used(host))
+                self.hosts[host].append(Host(known, None))
+
+    def _ports_used(self, host: str) -> tuple[ServicePort, ...]:
+        """The ports that routes name for a Service kept elsewhere: all that the files tell about it."""
+        used: dict[int, str] = {}
+        for service in self.virtual_services:
+            named = [(one.destination, "HTTP") for rule in service.http for one in rule.route]
+            named += [(one.destination, "TCP") for rule in service.tcp for one in rule.route]
+            named += [(one.destination, "TLS") for rule in service.tls for one in rule.route]
+            for destination, protocol in named:
+                if destination.port is not None and fqdn(destination.host, service.namespace) == host:
+                    used.setdefault(destination.port.number, protocol)
+        return tuple(ServicePort(number=number, protocol=protocol) for number, protocol in sorted(used.items()))
+
+    def host(self, name: str, namespace: str) -> Host | None:
+        """The host of that name as `namespace` sees it: its own definition first, else the oldest exported."""
+        found = [one for one in self.hosts.get(name, ()) if visible(one.known.exported_to, one.known.namespace, namespace)]
+        own = [one for one in found if one.known.namespace == namespace]
+        return next(iter(own or found), None)
+
+    def hosts_visible_from(self, namespace: str) -> list[Host]:
+        """One definition of every host that `namespace` sees."""
+        found = (self.host(name, namespace) for name in list(self.hosts))
+        return [one for one in found if one is not None]
+
+    def services_selecting(self, labels: Mapping[str, str], namespace: str) -> list[Service]:
+        """The Services of the namespace that select pods with these labels."""
+        return [
+            one
+            for one in self.services
+            if one.namespace == namespace and one.selector and contains(labels, one.selector)
+        ]
+
+    def deployments_behind(self, selector: Mapping[str, str], namespace: str) -> list[Deployment]:
+        """The Deployments whose pods the selector of a Service of that namespace selects."""
+        if not selector:
+            return []
+        return [one for one in self.deployments if one.namespace == namespace and contains(one.labels, selector)]
+
+
+def _known(service: Service) -> KnownService:
+    export = service.meta.annotations.get(EXPORT_ANNOTATION, "")
+    ports = tuple(
+        ServicePort(
+            number=port.port,
+            name=port.name or "",
+            protocol=protocols.of_service_port(port.name, port.app_protocol, port.protocol),
+            target_port=port.target_port if isinstance(port.target_port, int) else None,
+        )
+        for port in service.ports
+    )
+    return KnownService(
+        host=service_host(service.name, service.namespace),
+        name=service.name,
+        namespace=service.namespace,
+        ports=ports,
+        exported_to=tuple(part.strip() for part in export.split(",") if part.strip()) or ("*",),
+        external=service.type == "ExternalName",
+        origin=service.span,
+    )
+
+
+def _known_of_entry(entry: ServiceEntry) -> list[KnownService]:
+    ports = tuple(
+        ServicePort(
+            number=port.number,
+            name=port.name,
+            protocol=protocols.parse(port.protocol) if port.protocol else protocols.of_service_port(port.name, None),
+            target_port=port.target_port,
+        )
+        for port in entry.ports
+    )
+    return [
+        KnownService(
+            host=host.lower(),
+            name=entry.name,
+            namespace=entry.namespace,
+            ports=ports,
+            external=entry.location == "MESH_EXTERNAL",
+            resolution=entry.resolution,
+            exported_to=entry.export_to or ("*",),
+            origin=entry.span,
+        )
+        for host in entry.hosts
+    ]
