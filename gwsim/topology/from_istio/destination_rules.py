@@ -50,7 +50,9 @@ def _merge_into(rules: list[Rule], rule: DestinationRule, host: str) -> None:
             known.policy = known.policy or rule.traffic_policy
             known.sources.append(rule)
             return
-    subsets = {subset.name: subset for subset in reversed(rule.subsets)}
+    subsets: dict[str, Subset] = {}
+    for subset in rule.subsets:
+        subsets.setdefault(subset.name, subset)
     rules.append(Rule(host, rule.export_to, selector, rule.traffic_policy, subsets, [rule]))
 
 

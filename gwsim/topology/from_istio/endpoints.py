@@ -110,15 +110,26 @@ def _assumed(ctx: Context, host: Host, port: int, subset: Mapping[str, str] | No
     )
 
 
+def looks_like_gateway(deployment: Deployment) -> bool:
+    """Whether the pods run a gateway proxy, whatever selects them."""
+    if "gateway" in deployment.annotations.get("inject.istio.io/templates", ""):
+        return True
+    proxy = deployment.container("istio-proxy")
+    return proxy is not None and "router" in proxy.args
+
+
 def has_sidecar(ctx: Context, deployment: Deployment) -> bool:
     """Whether the pods have an Istio sidecar, so that gateways reach them over mutual TLS.
 
-    The pod's own label or annotation decides, else the namespace's label.
+    The pod's own label or annotation decides, else the namespace's label. Gateway pods never have the label that
+    says so (gateway-injection-template.yaml).
     Source: istio/istio pkg/kube/inject/inject.go `injectRequired`.
     """
     labels, annotations = deployment.labels, deployment.annotations
     if TLS_MODE_LABEL in labels:
         return labels[TLS_MODE_LABEL] == "istio"
+    if looks_like_gateway(deployment):
+        return False
     own = labels.get(INJECTION_LABEL) or annotations.get(INJECTION_LABEL)
     if own is not None:
         return own.lower() == "true"

@@ -14,7 +14,7 @@ from typing import Any
 from gwsim.resources.models import Container, Deployment, Service
 from gwsim.topology.from_istio.autoscaling import autoscaler_from, chart_autoscaler
 from gwsim.topology.from_istio.context import Context
-from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, proxy_config
+from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, looks_like_gateway, proxy_config
 from gwsim.topology.from_istio.placement import autoscaler_of, locality, replicas_at_start, zones_of
 from gwsim.topology.from_istio.registry import contains
 from gwsim.topology.model import ProxyPod, ProxyService, ProxyServicePort
@@ -50,14 +50,6 @@ class Workload:
     def services_known(self) -> bool:
         """Whether the Services in front of it are in the files."""
         return any(service.origin is not None for service in self.services)
-
-
-def looks_like_gateway(deployment: Deployment) -> bool:
-    """Whether the pods run a gateway proxy, whatever selects them."""
-    if "gateway" in deployment.annotations.get("inject.istio.io/templates", ""):
-        return True
-    proxy = deployment.container("istio-proxy")
-    return proxy is not None and "router" in proxy.args
 
 
 def workloads(ctx: Context, declared: Sequence[tuple[str, Mapping[str, str]]]) -> list[Workload]:
