@@ -70,6 +70,16 @@ _ROWS: tuple[tuple[str, str, Level, str, str], ...] = (
     # GW02xx: scenario
     ("GW0201", "TARGET_MISSING", _E, "target does not exist", "A client's target names no Service, Gateway or port of the configuration."),
     ("GW0202", "MIX_MATCHES_NO_ROUTE", _W, "request of the mix matches no route", "These requests are answered 404 NR and count as errors."),
+    ("GW0203", "SCENARIO_FIELD", _E, "no such field in a scenario", "The name is not part of the scenario file, so what it was meant to set would not be in force."),
+    ("GW0204", "SCENARIO_VALUE", _E, "value not allowed in a scenario", "The value is of the wrong type or out of range, or fields contradict each other."),
+    ("GW0205", "SCENARIO_MISSING", _E, "field missing in a scenario", "The scenario cannot be simulated without it."),
+    ("GW0206", "SET_PATH", _E, "path of an override does not exist", "The path given to --set names nothing in the scenario or in the configuration."),
+    ("GW0207", "BACKEND_UNKNOWN", _E, "backend does not exist", "No cluster of the configuration leads to a service of that name, so its settings would have no effect."),
+    ("GW0208", "GATEWAY_UNKNOWN", _E, "gateway does not exist", "No gateway of the configuration has that name, so the override would have no effect."),
+    ("GW0209", "CONNECTION_REJECTED", _W, "connection of the mix is rejected", "The listener has no filter chain for it: the client gets no answer, and its requests count as errors."),
+    ("GW0210", "REPLICAS_UNDER_HPA", _E, "replicas are set by an autoscaler", "An autoscaler owns the number of pods; fix the replicas, or change its bounds."),
+    ("GW0211", "REPLAY_UNMATCHED", _W, "log entries match no entry of the mix", "Their requests are drawn from the mix by its weights instead."),
+    ("GW0212", "SCENARIO_NOT_MODELLED", _I, "part of the scenario is not modelled", "The setting is accepted, but has no effect in gwsim's model yet."),
     # GW03xx: modelling
     ("GW0301", "NOT_MODELLED", _I, "field not modelled", "The field is valid Istio, but has no effect in gwsim's model yet."),
     ("GW0302", "HPA_CEILING_LOW", _W, "HPA reaches its ceiling at a tiny load", "The target is a share of a small CPU request, so all replicas exist long before the pods are busy."),

@@ -28,14 +28,22 @@ def path_text(path: Path) -> str:
 class SourceFile:
     """A file's name and its text, which findings quote."""
 
-    __slots__ = ("_lines", "name", "text")
+    __slots__ = ("_labels", "_lines", "name", "text")
 
     def __init__(self, name: str, text: str) -> None:
         self.name, self.text = name, text
         self._lines: list[str] | None = None
+        self._labels: list[str] = []
+
+    def label(self, text: str) -> int:
+        """A line number (below 0) that stands for an override's own text instead of a line of the file."""
+        self._labels.append(text)
+        return -len(self._labels)
 
     def span(self, line: int, column: int, *, quote: bool = True) -> Span:
-        """A place given by line and column from 0."""
+        """A place given by line and column from 0; a line below 0 is one of `label`."""
+        if line < 0:
+            return Span(self._labels[-line - 1])
         if self._lines is None:
             self._lines = self.text.split("\n")
         shown = self._lines[line].rstrip("\r") if quote and line < len(self._lines) else None

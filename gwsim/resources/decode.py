@@ -223,5 +223,6 @@ def report_unknown(key: Scalar, ctx: ObjectContext, path: Path, slip: str | None
         ctx.report("MISSPELT_FIELD", f"there is no field {name}", key, (path, name), f"did you mean {slip}?")
         return
     known = "Istio 1.30" if is_istio else "Kubernetes"
-    level = Level.ERROR if ctx.unknown_fields == "error" else Level.WARNING
+    # A line below 0 is an override's: there, a field that is not known is a mistake of the command line.
+    level = Level.ERROR if ctx.unknown_fields == "error" or key.line < 0 else Level.WARNING
     ctx.report("UNKNOWN_FIELD", f"{name} is not in the {known} schema known here", key, (path, name), level=level)

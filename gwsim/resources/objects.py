@@ -13,6 +13,7 @@ from gwsim.resources.kinds import ISTIO_GROUP, ISTIO_KINDS_NOT_READ, KINDS, Kind
 from gwsim.resources.models.base import Labels, Meta, Resource
 from gwsim.resources.models.kubernetes import KeyKind
 from gwsim.resources.origin import Origin
+from gwsim.resources.patches import Patches
 from gwsim.resources.scalars import MISSING, string, wrong_type
 from gwsim.resources.validation import validate
 from gwsim.resources.yaml_nodes import Mapping, Node, Scalar, Sequence, entries_of, text_of, value_at
@@ -38,8 +39,9 @@ class _WrittenMeta:
 class ObjectReader:
     """Turns documents into objects, and remembers which kinds it passed over and which names it has seen."""
 
-    def __init__(self, collector: Collector, unknown_fields: str) -> None:
+    def __init__(self, collector: Collector, unknown_fields: str, patches: Patches | None = None) -> None:
         self.collector = collector
+        self.patches = patches or Patches()
         self.unknown_fields = unknown_fields
         self.objects: list[Resource] = []
         self.passed_over = 0
@@ -107,6 +109,9 @@ class ObjectReader:
         ref = f"{kind.name}/{written_name}"
         if kind.namespaced:
             ref = f"{kind.name}/{text_of(value_at(node, 'metadata', 'namespace')) or 'default'}/{written_name}"
+        if self.patches.patches:
+            namespace = (text_of(value_at(node, "metadata", "namespace")) or "default") if kind.namespaced else ""
+            node = self.patches.apply(source, node, (kind.name, namespace, written_name), self.collector)
         ctx = ObjectContext(source, self.collector, ref, self.unknown_fields, quote=not secret)
         meta = _meta(ctx, node, kind, api_version)
         values = _secret_values(ctx, node) if secret else _spec_values(ctx, node, kind)

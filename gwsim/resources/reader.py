@@ -14,6 +14,7 @@ from gwsim.diagnostics import Collector, Span, code
 from gwsim.errors import UsageError
 from gwsim.resources.context import SourceFile
 from gwsim.resources.objects import ObjectReader
+from gwsim.resources.patches import Patches
 from gwsim.resources.resource_set import ResourceSet
 from gwsim.resources.yaml_nodes import Problem, documents, prepare
 
@@ -27,16 +28,18 @@ def read(
     collector: Collector,
     unknown_fields: str = "warn",
     stdin: IO[Any] | None = None,
+    patches: Patches | None = None,
 ) -> ResourceSet:
     """The objects of files, folders (recursive, sorted, .yaml/.yml/.json) and "-" (standard input).
 
     YAML with any number of documents, JSON, and the Lists of `kubectl get -o yaml|json` are read. What
     is wrong goes to `collector`, with file, line and column; file names stay as given. Nothing is raised
     for wrong input. `unknown_fields` is "warn" or "error"; `stdin` stands in for sys.stdin.
+    `patches` are overrides of single fields, applied before the objects are read.
 
     Raises UsageError for another value of `unknown_fields`.
     """
-    reader = _reader(collector, unknown_fields)
+    reader = _reader(collector, unknown_fields, patches)
     with _without_gc():
         for name, content in _contents(paths, collector, stdin):
             _read_content(reader, name, content)
@@ -58,10 +61,10 @@ def read_text(
     return ResourceSet(reader.objects)
 
 
-def _reader(collector: Collector, unknown_fields: str) -> ObjectReader:
+def _reader(collector: Collector, unknown_fields: str, patches: Patches | None = None) -> ObjectReader:
     if unknown_fields not in ("warn", "error"):
         raise UsageError(f"unknown_fields cannot be {unknown_fields!r}; write warn or error")
-    return ObjectReader(collector, unknown_fields)
+    return ObjectReader(collector, unknown_fields, patches)
 
 
 @contextmanager

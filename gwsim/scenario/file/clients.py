@@ -1,0 +1,114 @@
+"""Who sends requests: the `clients` section."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from gwsim.scenario.file.arrivals import Arrivals
+from gwsim.scenario.file.base import Count, FileModel, Number, PositiveDuration, Share, Whole
+from gwsim.scenario.file.distributions import Sizes, Times
+
+
+def _http(value: Any) -> Any:
+    names = {"1": 1, "1.0": 1, "1.1": 1, "http/1.1": 1, "2": 2, "2.0": 2, "h2": 2, "http/2": 2}
+    return names.get(str(value).lower(), value) if not isinstance(value, bool) else value
+
+
+def _tls(value: Any) -> Any:
+    if value is None or value is False:
+        return "none"
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+HttpVersion = Annotated[Literal[1, 2], BeforeValidator(_http)]
+TlsVersion = Annotated[Literal["auto", "none", "1.2", "1.3"], BeforeValidator(_tls)]
+
+
+class Connection(FileModel):
+    """How the clients keep connections."""
+
+    http: HttpVersion = Field(1, description="1 (HTTP/1.1) or 2 (HTTP/2)")
+    count: Count = Field(100, description="connections kept; more are added when all are busy")
+    requests: Whole = Field(0, description="requests per connection, then it is closed; 0: no limit")
+    streams: Count | None = Field(None, description="concurrent requests per connection; default 1 for HTTP/1.1, 100 for HTTP/2")
+    tls: TlsVersion = Field("auto", description="1.2, 1.3, none, or auto: 1.3 where the gateway's port terminates TLS")
+    offers_ticket: Share = Field(0.0, description="share of reconnects that offer a session ticket")
+    reconnect_delay: Times | None = Field(None, description="pause before opening again after a time-out")
+
+    @model_validator(mode="after")
+    def _streams_need_http2(self) -> Connection:
+        if self.http == 1 and (self.streams or 1) > 1:
+            raise ValueError("streams above 1 needs http: 2")
+        return self
+
+
+class BackOff(FileModel):
+    """Exponential back-off with full jitter: retry k waits up to base * 2^(k-1), at most max."""
+
+    base: PositiveDuration = Field(0.1, description="bound of the first pause")
+    max: PositiveDuration = Field(10.0, description="bound of every pause")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> BackOff:
+        if self.max < self.base:
+            raise ValueError("max is below base")
+        return self
+
+
+class ClientRetries(FileModel):
+    """Retries by the clients themselves, on top of those of the gateway."""
+
+    attempts: Count = Field(description="retries at the most")
+    on: tuple[Literal["5xx", "timeout"], ...] = Field(("5xx", "timeout"), min_length=1, description="what is retried")
+    back_off: BackOff = Field(BackOff(), description="pauses before retries")
+    budget: Share | None = Field(None, description="retries per request in the long run, e.g. 10%; none: no limit")
+
+
+class MixEntry(FileModel):
+    """One kind of request."""
+
+    name: str | None = Field(None, min_length=1, description="label in reports and budgets; default: method, host and path")
+    method: str = Field("GET", min_length=1, description="HTTP method")
+    host: str | None = Field(None, min_length=1, description="Host header; default: the client's sni")
+    path: str = Field("/", pattern="^[/*]", description="path, with its query string if any")
+    headers: dict[str, str] = Field({}, description="headers that routes may look at")
+    weight: Number = Field(1.0, description="share of the requests, relative to the other entries")
+    request_size: Sizes | None = Field(None, description="bytes of the request's body")
+    response_size: Sizes | None = Field(None, description="bytes of the response's body")
+
+
+def _weighted(mix: tuple[MixEntry, ...]) -> tuple[MixEntry, ...]:
+    if not sum(one.weight for one in mix) > 0:
+        raise ValueError("all weights are 0; give at least one entry a weight above 0")
+    names = [one.name for one in mix if one.name]
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice:
+        raise ValueError(f"the name {twice!r} is given twice; names label reports and budgets")
+    return mix
+
+
+class Client(FileModel):
+    """A population of equal clients of one gateway port."""
+
+    target: str = Field(
+        min_length=1, description="where they connect: [cluster/]Service/namespace/name:port, or Deployment/namespace/name:port"
+    )
+    arrivals: Arrivals = Field(description="when requests come")
+    mix: Annotated[tuple[MixEntry, ...], AfterValidator(_weighted)] = Field(min_length=1, description="what they ask for")
+    sni: str | None = Field(None, description="server name of the TLS handshake; default: the host of the first entry")
+    connection: Connection = Field(Connection(), description="how they keep connections")
+    rtt: Times | None = Field(None, description="round trip to the gateway, once per connection; default: internet clients")
+    timeout: PositiveDuration | None = Field(None, description="after which they give up; none: never")
+    retries: ClientRetries | None = Field(None, description="their own retries")
+    client_certificate: bool | None = Field(None, description="whether they have one; default: when the gateway asks")
+
+    @model_validator(mode="after")
+    def _hosts(self) -> Client:
+        if self.sni is None and any(one.host is None for one in self.mix):
+            raise ValueError("an entry of the mix has no host, and the client no sni to take it from")
+        return self
+
+
+__all__ = ["BackOff", "Client", "ClientRetries", "Connection", "MixEntry"]

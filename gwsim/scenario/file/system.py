@@ -1,0 +1,151 @@
+"""What the clients meet: clusters, the front load balancer, gateways, backends, the network and costs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from gwsim.scenario.file.base import (
+    Count,
+    Duration,
+    FileModel,
+    Number,
+    PositiveDuration,
+    PositiveNumber,
+    Share,
+    Whole,
+)
+from gwsim.scenario.file.distributions import Times
+
+VERSIONS = ("1.28", "1.29", "1.30", "1.31")
+IstioVersion = Annotated[Literal["1.28", "1.29", "1.30", "1.31"], BeforeValidator(lambda v: f"{v:.2f}" if isinstance(v, float) else v)]
+
+
+class Istio(FileModel):
+    """The control plane."""
+
+    version: IstioVersion = Field("1.30", description="release whose rules translate the configuration")
+
+
+class Node(FileModel):
+    """The machines pods run on."""
+
+    cpus: Whole | None = Field(None, description="cores: the workers of a gateway without a CPU limit")
+
+
+def _no_duplicates(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("an entry is given twice")
+    return values
+
+
+class ClusterSection(FileModel):
+    """One Kubernetes cluster and the files of its configuration."""
+
+    config: tuple[str, ...] = Field(min_length=1, description="files and folders, relative to the scenario file")
+    network: str = Field("", description="Istio network its pods are in")
+    zones: Annotated[tuple[str, ...], AfterValidator(_no_duplicates)] = Field((), description="zones pods are placed on, in turn")
+    node: Node = Field(Node(), description="its machines")
+
+
+class Front(FileModel):
+    """The L4 load balancer before the gateway."""
+
+    policy: Literal["hash", "round_robin"] = Field("hash", description="how a connection finds its gateway pod")
+    cross_zone: bool = Field(True, description="whether it sends to pods of every zone")
+    idle_timeout: PositiveDuration = Field(350.0, description="idle connections are dropped after this")
+    deregistration: Duration = Field(30.0, description="how long a leaving pod still gets connections")
+
+
+class GatewayOverride(FileModel):
+    """Changes to a gateway's fleet."""
+
+    replicas: Count | None = Field(None, description="pods; refused under an autoscaler unless replicas are fixed")
+    workers: Count | None = Field(None, description="worker threads per pod (Envoy's concurrency)")
+
+
+def _statuses(errors: dict[str, float]) -> dict[str, float]:
+    for status in errors:
+        if not (status.isdigit() and 400 <= int(status) <= 599):
+            raise ValueError(f"{status!r} is not an error status; write e.g. {{503: 1%}}")
+    if sum(errors.values()) > 1.0:
+        raise ValueError("the shares add up to more than 100 %")
+    return errors
+
+
+Errors = Annotated[dict[str, Share], AfterValidator(_statuses)]
+
+
+class BackendVersion(FileModel):
+    """How the pods of one subset differ from the rest of the backend."""
+
+    service_time: Times | None = Field(None, description="time a request takes once it is served")
+    concurrency: Count | None = Field(None, description="requests a pod serves at once")
+    queue: Whole | None = Field(None, description="requests that wait at a pod; one more is answered 503")
+    errors: Errors | None = Field(None, description="shares of requests answered with an error status, e.g. {503: 1%}")
+
+
+class Backend(BackendVersion):
+    """A service behind the gateway; all its pods are alike, but for those of `subsets`."""
+
+    keepalive_timeout: PositiveDuration | None = Field(None, description="idle connections are closed by the pod after this")
+    subsets: dict[str, BackendVersion] = Field({}, description="subsets of its DestinationRule that differ")
+
+
+class Between(FileModel):
+    """The round trip between two zones."""
+
+    zones: tuple[str, str] = Field(description="the two zones")
+    rtt: Duration = Field(description="round trip between them, both ways the same")
+
+
+class NetworkSection(FileModel):
+    """Round trips between gateway and backend pods; defaults are those of the cost profile."""
+
+    same_zone: Duration | None = Field(None, description="round trip within a zone")
+    cross_zone: Duration | None = Field(None, description="round trip between zones")
+    between: tuple[Between, ...] = Field((), description="exceptions for pairs of zones")
+
+
+class Costs(FileModel):
+    """What work costs the gateway."""
+
+    profile: str | None = Field(None, description="a full cost profile, instead of the shipped one")
+    calibration: str | None = Field(None, description="costs measured on your machine, laid over the profile")
+    speed: PositiveNumber | None = Field(None, description="speed of the machine relative to the profile's; default 1")
+    overrides: dict[str, Number] = Field({}, description="single costs by path, e.g. {worker.wakeup_us: 30}")
+
+
+def _auto(value: object) -> object:
+    return None if value == "auto" else value
+
+
+class Run(FileModel):
+    """How long, how often, from what state."""
+
+    kind: Literal["steady", "timeline"] = Field("steady", description="steady: warm-up is cut off; timeline: all counts")
+    duration: PositiveDuration = Field(60.0, description="length of one replication, warm-up included")
+    replications: Count = Field(10, description="independent repetitions")
+    seed: Whole = Field(1, description="of all random numbers")
+    warmup: Annotated[Duration | None, BeforeValidator(_auto)] = Field(
+        None, description="left out at the start: a duration, or auto (a tenth of the run, at least 1s; none for a timeline)"
+    )
+    start: Literal["warm", "cold"] = Field("warm", description="warm: connections stand at the start; cold: none do")
+    max_in_flight: Count = Field(1_000_000, description="requests in flight beyond which the run is saturated")
+    precision: Share | None = Field(None, description="replications are added until intervals are this narrow, e.g. 2%")
+    max_requests: Count | None = Field(None, description="requests to simulate at the most, all replications together")
+
+    @model_validator(mode="after")
+    def _room(self) -> Run:
+        if self.warmup is not None and self.warmup >= self.duration:
+            raise ValueError("warmup must be shorter than duration, which includes it")
+        if self.kind == "timeline" and self.warmup:
+            raise ValueError("a timeline has no warmup; leave it out or use kind: steady")
+        return self
+
+
+__all__ = [
+    "VERSIONS", "Backend", "BackendVersion", "Between", "ClusterSection", "Costs", "Front", "GatewayOverride",
+    "Istio", "NetworkSection", "Node", "Run",
+]
