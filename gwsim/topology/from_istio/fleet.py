@@ -120,14 +120,14 @@ def _assumed(ctx: Context, selector: Mapping[str, str], namespace: str) -> Workl
     for service in matching:
         labels |= service.selector
     workload = Workload(name=name, namespace=namespace, labels=labels)
-    if matching:
-        workload.services = tuple(_proxy_service(one, None) for one in matching)
-    else:
-        workload.services = (_chart_service(ctx, workload),)
     workload.assumed.append(
         f"gateway {namespace}/{name} has no Deployment in the files: the fleet of Istio's gateway chart is taken "
         "(1 to 5 replicas at 80 % CPU, requests 100m CPU and 128Mi, limits 2 CPU and 1Gi, so 2 workers)"
     )
+    if matching:
+        workload.services = tuple(_proxy_service(one, None) for one in matching)
+    else:
+        workload.services = (_chart_service(ctx, workload),)
     replicas = 1
     workload.fields = {
         **CHART,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gwsim.diagnostics import did_you_mean
 from gwsim.errors import InputError
 
 
@@ -47,6 +46,5 @@ def rules_for(version: str) -> VersionRules:
     """The rules of `version` (a patch level is ignored); raises InputError for one not known here."""
     minor = ".".join(version.removeprefix("v").split("-")[0].split(".")[:2])
     if minor not in VERSIONS:
-        hint = did_you_mean(minor, VERSIONS) or "known are " + ", ".join(VERSIONS)
-        raise InputError(f"istio.version {version} is not supported; {hint}")
+        raise InputError(f"istio.version {version} is not supported; supported are {', '.join(VERSIONS)}")
     return VERSIONS[minor]
