@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from topology_corpus import cases, decide, differences, out_of_scope
 
 CASES = cases()

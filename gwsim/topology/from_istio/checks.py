@@ -35,6 +35,7 @@ def check_hosts(ctx: Context, index: VirtualServiceIndex) -> None:
 def check_destination_rules(ctx: Context) -> None:
     """DestinationRules for hosts that do not exist, and subsets that select no pod."""
     known = ctx.registry.hosts
+    seen: set[tuple[str, str, str]] = set()
     for rule in ctx.registry.destination_rules:
         host = fqdn(rule.host, rule.namespace)
         matching = [name for name in known if subset_of(name, host) or name == host]
@@ -51,6 +52,10 @@ def check_destination_rules(ctx: Context) -> None:
         source = known[matching[0]][0].source
         behind = ctx.registry.deployments_behind(source.selector, source.namespace) if isinstance(source, Service) else []
         for position, subset in enumerate(rule.subsets):
+            key = (rule.namespace, host, subset.name)
+            if key in seen:
+                continue  # An older rule has the subset, and its labels count.
+            seen.add(key)
             if behind and not any(contains(one.labels, subset.labels) for one in behind):
                 ctx.find(
                     "SUBSET_EMPTY",

@@ -9,13 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gwsim.diagnostics import Span
+from gwsim.resources.models import Service, TrafficPolicy
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.destination_rules import Rule, RuleIndex, effective_policy, origin_of
 from gwsim.topology.from_istio.endpoints import discovery_of, endpoints_of
 from gwsim.topology.from_istio.policy import cluster_fields
 from gwsim.topology.from_istio.registry import Host
 from gwsim.topology.model import ServicePort
-from gwsim.topology.upstream import Cluster, Endpoint, LbPolicy, cluster_name
+from gwsim.topology.upstream import Cluster, Endpoint, LocalityLb, cluster_name
+
+CLOSE = ("topology.istio.io/network", "topology.kubernetes.io/region", "topology.kubernetes.io/zone")
+"""Labels that a Service's `trafficDistribution` prefers to share (loadbalancer.go)."""
+
+
+def _prefers_close(host: Host) -> bool:
+    source = host.source
+    return isinstance(source, Service) and source.traffic_distribution in ("PreferClose", "PreferSameZone")
+
+
+def _has_locality_setting(policy: TrafficPolicy | None) -> bool:
+    balancer = policy.load_balancer if policy is not None else None
+    return balancer is not None and balancer.locality_lb_setting is not None
 
 
 @dataclass(slots=True)
@@ -41,13 +55,19 @@ class ClusterBuilder:
 
     def _cluster(self, host: Host, port: ServicePort, subset: str, rule: Rule | None) -> Cluster:
         labels = dict(rule.subsets[subset].labels) if rule is not None and subset else {}
-        fields = cluster_fields(effective_policy(rule, port.number, subset), port.protocol)
+        policy = effective_policy(rule, port.number, subset)
+        fields = cluster_fields(policy, port.protocol)
         endpoints = self._endpoints_of(host, port.number, labels)
-        if fields["tls"] is not None and fields["tls"].mode == "istio_mutual":
-            endpoints = tuple(replace(one, mtls=True) for one in endpoints)
-        elif fields["tls"] is not None or host.known.external:
+        if policy is not None and policy.tls is not None:
+            mesh = policy.tls.mode == "ISTIO_MUTUAL"
+            endpoints = tuple(replace(one, mtls=mesh) for one in endpoints)
+        elif host.known.external:
             endpoints = tuple(replace(one, mtls=False) for one in endpoints)
-        fields.setdefault("lb_policy", LbPolicy.LEAST_REQUEST)
+        if _prefers_close(host) and not _has_locality_setting(policy):
+            fields["locality_lb"] = LocalityLb(priorities=True, failover_priority=CLOSE)
+            fields["panic_threshold_percent"] = 0.0
+        if self.ctx.rules.unhealthy_endpoints_sent:
+            fields.setdefault("panic_threshold_percent", 0.0)
         origin: Span | None = origin_of(rule, subset) if rule is not None else None
         return Cluster(
             name=cluster_name(port.number, subset, host.known.host),
