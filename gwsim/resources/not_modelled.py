@@ -28,7 +28,6 @@ NOT_MODELLED: dict[str, str] = {
     # VirtualService
     "VirtualService.tls": _L4,
     "VirtualService.tcp": _L4,
-    "VirtualService.exportTo": "every object is taken to be visible everywhere",
     "HTTPRoute.fault": "fault injection is not simulated yet",
     "HTTPRoute.mirror": "mirrored traffic is not simulated yet",
     "HTTPRoute.mirrors": "mirrored traffic is not simulated yet",
@@ -36,11 +35,8 @@ NOT_MODELLED: dict[str, str] = {
     "HTTPRoute.mirrorPercentage": "mirrored traffic is not simulated yet",
     "HTTPRoute.corsPolicy": "cross-origin requests are not told apart",
     "HTTPRoute.headers": "changed headers are not carried on",
-    "HTTPRoute.delegate": "delegation to another VirtualService is not simulated yet",
     "HTTPRouteDestination.headers": "changed headers are not carried on",
     # DestinationRule
-    "DestinationRule.exportTo": "every object is taken to be visible everywhere",
-    "DestinationRule.workloadSelector": "the rule is applied to every proxy",
     "TrafficPolicy.outlierDetection": "ejection of endpoints is " + _POLICY,
     "PortTrafficPolicy.outlierDetection": "ejection of endpoints is " + _POLICY,
     "TrafficPolicy.tunnel": "tunnelling is " + _POLICY,
@@ -54,7 +50,6 @@ NOT_MODELLED: dict[str, str] = {
     "TcpSettings.maxConnectionDuration": "the age of connections is " + _POLICY,
     "TcpSettings.idleTimeout": "idle timeouts are " + _POLICY,
     "HttpSettings.idleTimeout": "idle timeouts are " + _POLICY,
-    "HttpSettings.h2UpgradePolicy": "the upstream protocol is taken from the service's port",
     "HttpSettings.useClientProtocol": "the upstream protocol is taken from the service's port",
     "HttpSettings.maxConcurrentStreams": "limits of HTTP/2 streams are " + _POLICY,
     "ClientTls.clientCertificate": _FILES,
@@ -63,7 +58,6 @@ NOT_MODELLED: dict[str, str] = {
     "ClientTls.subjectAltNames": "server certificates are taken to be valid",
     "ClientTls.caCrl": "server certificates are taken to be valid",
     # ServiceEntry
-    "ServiceEntry.exportTo": "every object is taken to be visible everywhere",
     "ServiceEntry.workloadSelector": "selected endpoints are " + _POLICY,
     "WorkloadEntry.network": "networks are " + _POLICY,
     "WorkloadEntry.locality": "locality load balancing is " + _POLICY,
