@@ -1,0 +1,112 @@
+"""What runs out first: every limited resource with its utilisation, the nearest to its limit first.
+
+Load is taken to grow in proportion: at utilisation u there is headroom for about 1/u times the load, less the
+more unevenly connections fall on workers. A pool whose breaker refuses more than a thousandth of the attempts is
+at its limit whatever its mean.
+"""
+
+from __future__ import annotations
+
+from gwsim.results.labels import Labels
+from gwsim.results.machines import refused_share
+from gwsim.results.parts import (
+    BackendFigures,
+    Bottleneck,
+    ClusterFigures,
+    FleetFigures,
+    Limit,
+    PodFigures,
+    WorkerFigures,
+)
+from gwsim.units import format_share
+
+NOTICEABLE = 1e-3
+KEPT = 50
+
+
+def bottleneck_of(
+    labels: Labels,
+    workers: tuple[WorkerFigures, ...],
+    pods: tuple[PodFigures, ...],
+    fleets: tuple[FleetFigures, ...],
+    clusters: tuple[ClusterFigures, ...],
+    backends: tuple[BackendFigures, ...],
+) -> Bottleneck:
+    """All limits, the nearest first, at most 50."""
+    limits = [
+        *(_worker(fleet, workers) for fleet in fleets if fleet.workers),
+        *_cpu_limits(labels, pods),
+        *(_backend(backend) for backend in backends if backend.concurrency),
+        *(limit for cluster in clusters for limit in _pool(cluster)),
+    ]
+    ranked = sorted((one for one in limits if one.utilisation > 0 or one.exhausted > 0), key=_order)[:KEPT]
+    if not ranked:
+        return Bottleneck(sentence="Nothing was used.")
+    first = ranked[0]
+    if first.utilisation >= 1.0 or first.exhausted >= NOTICEABLE:
+        end = "; this is the limit now."
+    else:
+        end = f"; about {_factor(first.headroom)} times this load until it is full."
+    return Bottleneck(sentence=first.text + end, limits=tuple(ranked))
+
+
+def _order(limit: Limit) -> tuple[float, str]:
+    level = limit.utilisation
+    if limit.exhausted >= NOTICEABLE:
+        level = max(level, 1.0) + limit.exhausted
+    return -level, limit.name
+
+
+def _factor(headroom: float) -> str:
+    return f"{headroom:.2f}" if headroom < 10 else f"{headroom:.0f}"
+
+
+def _worker(fleet: FleetFigures, workers: tuple[WorkerFigures, ...]) -> Limit:
+    own = [w for w in workers if w.gateway == fleet.gateway]
+    busiest = max(own, key=lambda w: w.utilisation.value or 0.0)
+    level, average = busiest.utilisation.value or 0.0, fleet.utilisation.value or 0.0
+    name = f"{busiest.pod}/{busiest.worker}"
+    others = f" (mean of {len(own)} workers: {format_share(average)})" if len(own) > 1 else ""
+    text = f"gateway {fleet.gateway}: worker {name} is {format_share(level)} busy{others}"
+    return Limit(kind="worker", name=name, utilisation=level, text=text)
+
+
+def _cpu_limits(labels: Labels, pods: tuple[PodFigures, ...]) -> list[Limit]:
+    limits = []
+    for fleet in labels.fleets:
+        own = [pod for pod in pods if pod.gateway == fleet.name]
+        if not own or not fleet.cpu_limit_cores:
+            continue
+        busiest = max(own, key=lambda pod: pod.cpu_cores.value or 0.0)
+        level = (busiest.cpu_cores.value or 0.0) / fleet.cpu_limit_cores
+        text = f"gateway {fleet.name}: pod {busiest.pod} uses {format_share(level)} of its CPU limit"
+        limits.append(Limit(kind="cpu", name=busiest.pod, utilisation=level, text=text))
+    return limits
+
+
+def _backend(backend: BackendFigures) -> Limit:
+    level, rejected = backend.utilisation.value or 0.0, backend.rejected.value or 0.0
+    text = f"backend {backend.name}: its {backend.concurrency} servers are {format_share(level)} busy"
+    if rejected >= NOTICEABLE:
+        text += f", {format_share(rejected)} of requests find the queue full"
+    return Limit(kind="backend", name=backend.name, utilisation=level, exhausted=rejected, text=text)
+
+
+def _pool(cluster: ClusterFigures) -> list[Limit]:
+    """The tightest of the two limits on what is under way, and whatever breakers refused."""
+    refused = refused_share(cluster)
+    in_use = cluster.in_use.value or 0.0
+    bounds = [(cluster.limits[name], name) for name in ("max_connections", "max_requests")]
+    known = [(bound, name) for bound, name in bounds if bound]
+    if not known and not refused:
+        return []
+    bound, name = min(known, default=(None, ""))
+    level = in_use / bound if bound else 0.0
+    text = f"cluster {cluster.name}:"
+    if bound:
+        text += f" {in_use:.3g} of {name} {bound} in use per gateway pod on average"
+    if refused:
+        limits = [key for key in ("max_connections", "max_pending_requests", "max_requests") if cluster.limits[key]]
+        of = f" ({', '.join(limits)})" if limits else ""
+        text += f"{',' if bound else ''} {format_share(refused)} of requests overflow{of}"
+    return [Limit(kind="pool", name=cluster.name, utilisation=level, exhausted=refused, text=text)]
