@@ -65,9 +65,14 @@ class Patches:
                     collector.add(code("SET_PATH"), str(error), Span(patch.label), object_ref=patch.ref)
         return node
 
-    def report_unused(self, collector: Collector) -> None:
-        """Report every override whose object was never read."""
-        for patch in self.patches:
+    def join(self, other: Patches) -> None:
+        """Take over what another set of overrides has met."""
+        self._met |= other._met
+        self._refs |= other._refs
+
+    def report_unused(self, collector: Collector, of: Iterable[Patch] | None = None) -> None:
+        """Report every override (or those of `of`) whose object was never read."""
+        for patch in self.patches if of is None else of:
             if patch not in self._met:
                 near = nearest(patch.ref, self._refs)
                 help = f"did you mean {near}?" if near else None

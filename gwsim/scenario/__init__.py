@@ -10,7 +10,40 @@
 `model` is what engines read, `resolve` is the one place where defaults are filled in.
 """
 
+from gwsim.scenario.defaults import DEFAULT_CLUSTER, default_scenario
 from gwsim.scenario.file import Scenario
+from gwsim.scenario.project import Project, build_topology, open_project, read_resources
 from gwsim.scenario.reading import Budget, LoadedScenario, find_file, load, load_text
+from gwsim.scenario.resolve import resolve
+from gwsim.scenario.resolved import (
+    ClassLabel,
+    CostFacts,
+    FleetLabel,
+    PodLabel,
+    Resolved,
+    RunPlan,
+    StationLabel,
+)
 
-__all__ = ["Budget", "LoadedScenario", "Scenario", "find_file", "load", "load_text"]
+__all__ = [
+    "DEFAULT_CLUSTER",
+    "Budget",
+    "ClassLabel",
+    "CostFacts",
+    "FleetLabel",
+    "LoadedScenario",
+    "PodLabel",
+    "Project",
+    "Resolved",
+    "RunPlan",
+    "Scenario",
+    "StationLabel",
+    "build_topology",
+    "default_scenario",
+    "find_file",
+    "load",
+    "load_text",
+    "open_project",
+    "read_resources",
+    "resolve",
+]

@@ -73,15 +73,15 @@ class Diurnal(FileModel):
     Two of mean, trough and peak; or one of them and `peak_to_mean`.
     """
 
-    mean: PositiveRate | None = Field(None, description="mean rate over a period")
-    trough: Rate | None = Field(None, description="lowest rate")
-    peak: PositiveRate | None = Field(None, description="highest rate")
+    mean: PositiveRate | None = Field(default=None, description="mean rate over a period")
+    trough: Rate | None = Field(default=None, description="lowest rate")
+    peak: PositiveRate | None = Field(default=None, description="highest rate")
     peak_to_mean: Annotated[float, Field(ge=1, le=2)] | None = Field(
-        None, description=f"peak over mean, 1 to 2; {PEAK_TO_MEAN} unless two rates are given"
+        default=None, description=f"peak over mean, 1 to 2; {PEAK_TO_MEAN} unless two rates are given"
     )
-    period: PositiveDuration = Field(86400.0, description="length of the rhythm")
-    peak_at: Span = Field(72000.0, description="time of the peak within the period")
-    start_at: Span = Field(0.0, description="time within the period at which the run starts")
+    period: PositiveDuration = Field(default=86400.0, description="length of the rhythm")
+    peak_at: Span = Field(default=72000.0, description="time of the peak within the period")
+    start_at: Span = Field(default=0.0, description="time within the period at which the run starts")
 
     @model_validator(mode="after")
     def _check(self) -> Diurnal:
@@ -131,12 +131,12 @@ class Closed(FileModel):
     """Connections that send their next request only after the last answer, as Fortio does."""
 
     connections: Count = Field(description="how many")
-    rate: PositiveRate | None = Field(None, description="of all connections together; none: as fast as answers come")
+    rate: PositiveRate | None = Field(default=None, description="of all connections together; none: as fast as answers come")
     pacing: Literal["together", "jittered", "uniform"] = Field(
-        "uniform", description="all at once, all at once with 10 % jitter, or spread evenly"
+        default="uniform", description="all at once, all at once with 10 % jitter, or spread evenly"
     )
-    catch_up: bool = Field(True, description="send late requests at once instead of skipping them")
-    think: Times | None = Field(None, description="pause after an answer; instead of rate")
+    catch_up: bool = Field(default=True, description="send late requests at once instead of skipping them")
+    think: Times | None = Field(default=None, description="pause after an answer; instead of rate")
 
     @model_validator(mode="after")
     def _one_clock(self) -> Closed:
@@ -149,24 +149,24 @@ class ReplayLog(FileModel):
     """Arrivals taken from an access log."""
 
     file: str = Field(min_length=1, description="path, relative to the scenario file")
-    speed: PositiveNumber = Field(1.0, description="2 plays it twice as fast")
+    speed: PositiveNumber = Field(default=1.0, description="2 plays it twice as fast")
     format: Literal["auto", "istio", "json", "csv"] = Field(
-        "auto", description="Istio's text format, its JSON form, or CSV with a time column and optionally method, host, path"
+        default="auto", description="Istio's text format, its JSON form, or CSV with a time column and optionally method, host, path"
     )
 
 
 class Arrivals(Choice):
     """How requests arrive: exactly one of these."""
 
-    poisson: PositiveRate | None = Field(None, description="independent arrivals at this rate")
-    paced: PositiveRate | None = Field(None, description="evenly spaced arrivals at this rate")
-    bursts: Burst | None = Field(None, description="Poisson with a rate that jumps between two values")
+    poisson: PositiveRate | None = Field(default=None, description="independent arrivals at this rate")
+    paced: PositiveRate | None = Field(default=None, description="evenly spaced arrivals at this rate")
+    bursts: Burst | None = Field(default=None, description="Poisson with a rate that jumps between two values")
     profile: Annotated[tuple[Stretch, ...], Field(min_length=1)] | None = Field(
-        None, description="Poisson with a piecewise linear rate; starts again after the last piece"
+        default=None, description="Poisson with a piecewise linear rate; starts again after the last piece"
     )
-    diurnal: Diurnal | None = Field(None, description="Poisson with a daily rhythm")
-    closed: Closed | None = Field(None, description="a number of connections, each waiting for its answers")
-    replay: ReplayLog | None = Field(None, description="recorded arrivals")
+    diurnal: Diurnal | None = Field(default=None, description="Poisson with a daily rhythm")
+    closed: Closed | None = Field(default=None, description="a number of connections, each waiting for its answers")
+    replay: ReplayLog | None = Field(default=None, description="recorded arrivals")
 
     @model_validator(mode="before")
     @classmethod

@@ -29,13 +29,13 @@ TlsVersion = Annotated[Literal["auto", "none", "1.2", "1.3"], BeforeValidator(_t
 class Connection(FileModel):
     """How the clients keep connections."""
 
-    http: HttpVersion = Field(1, description="1 (HTTP/1.1) or 2 (HTTP/2)")
-    count: Count = Field(100, description="connections kept; more are added when all are busy")
-    requests: Whole = Field(0, description="requests per connection, then it is closed; 0: no limit")
-    streams: Count | None = Field(None, description="concurrent requests per connection; default 1 for HTTP/1.1, 100 for HTTP/2")
-    tls: TlsVersion = Field("auto", description="1.2, 1.3, none, or auto: 1.3 where the gateway's port terminates TLS")
-    offers_ticket: Share = Field(0.0, description="share of reconnects that offer a session ticket")
-    reconnect_delay: Times | None = Field(None, description="pause before opening again after a time-out")
+    http: HttpVersion = Field(default=1, description="1 (HTTP/1.1) or 2 (HTTP/2)")
+    count: Count = Field(default=100, description="connections kept; more are added when all are busy")
+    requests: Whole = Field(default=0, description="requests per connection, then it is closed; 0: no limit")
+    streams: Count | None = Field(default=None, description="concurrent requests per connection; default 1 for HTTP/1.1, 100 for HTTP/2")
+    tls: TlsVersion = Field(default="auto", description="1.2, 1.3, none, or auto: 1.3 where the gateway's port terminates TLS")
+    offers_ticket: Share = Field(default=0.0, description="share of reconnects that offer a session ticket")
+    reconnect_delay: Times | None = Field(default=None, description="pause before opening again after a time-out")
 
     @model_validator(mode="after")
     def _streams_need_http2(self) -> Connection:
@@ -47,8 +47,8 @@ class Connection(FileModel):
 class BackOff(FileModel):
     """Exponential back-off with full jitter: retry k waits up to base * 2^(k-1), at most max."""
 
-    base: PositiveDuration = Field(0.1, description="bound of the first pause")
-    max: PositiveDuration = Field(10.0, description="bound of every pause")
+    base: PositiveDuration = Field(default=0.1, description="bound of the first pause")
+    max: PositiveDuration = Field(default=10.0, description="bound of every pause")
 
     @model_validator(mode="after")
     def _ordered(self) -> BackOff:
@@ -61,22 +61,22 @@ class ClientRetries(FileModel):
     """Retries by the clients themselves, on top of those of the gateway."""
 
     attempts: Count = Field(description="retries at the most")
-    on: tuple[Literal["5xx", "timeout"], ...] = Field(("5xx", "timeout"), min_length=1, description="what is retried")
-    back_off: BackOff = Field(BackOff(), description="pauses before retries")
-    budget: Share | None = Field(None, description="retries per request in the long run, e.g. 10%; none: no limit")
+    on: tuple[Literal["5xx", "timeout"], ...] = Field(default=("5xx", "timeout"), min_length=1, description="what is retried")
+    back_off: BackOff = Field(default=BackOff(), description="pauses before retries")
+    budget: Share | None = Field(default=None, description="retries per request in the long run, e.g. 10%; none: no limit")
 
 
 class MixEntry(FileModel):
     """One kind of request."""
 
-    name: str | None = Field(None, min_length=1, description="label in reports and budgets; default: method, host and path")
-    method: str = Field("GET", min_length=1, description="HTTP method")
-    host: str | None = Field(None, min_length=1, description="Host header; default: the client's sni")
-    path: str = Field("/", pattern="^[/*]", description="path, with its query string if any")
-    headers: dict[str, str] = Field({}, description="headers that routes may look at")
-    weight: Number = Field(1.0, description="share of the requests, relative to the other entries")
-    request_size: Sizes | None = Field(None, description="bytes of the request's body")
-    response_size: Sizes | None = Field(None, description="bytes of the response's body")
+    name: str | None = Field(default=None, min_length=1, description="label in reports and budgets; default: method, host and path")
+    method: str = Field(default="GET", min_length=1, description="HTTP method")
+    host: str | None = Field(default=None, min_length=1, description="Host header; default: the client's sni")
+    path: str = Field(default="/", pattern="^[/*]", description="path, with its query string if any")
+    headers: dict[str, str] = Field(default={}, description="headers that routes may look at")
+    weight: Number = Field(default=1.0, description="share of the requests, relative to the other entries")
+    request_size: Sizes | None = Field(default=None, description="bytes of the request's body")
+    response_size: Sizes | None = Field(default=None, description="bytes of the response's body")
 
 
 def _weighted(mix: tuple[MixEntry, ...]) -> tuple[MixEntry, ...]:
@@ -97,12 +97,12 @@ class Client(FileModel):
     )
     arrivals: Arrivals = Field(description="when requests come")
     mix: Annotated[tuple[MixEntry, ...], AfterValidator(_weighted)] = Field(min_length=1, description="what they ask for")
-    sni: str | None = Field(None, description="server name of the TLS handshake; default: the host of the first entry")
-    connection: Connection = Field(Connection(), description="how they keep connections")
-    rtt: Times | None = Field(None, description="round trip to the gateway, once per connection; default: internet clients")
-    timeout: PositiveDuration | None = Field(None, description="after which they give up; none: never")
-    retries: ClientRetries | None = Field(None, description="their own retries")
-    client_certificate: bool | None = Field(None, description="whether they have one; default: when the gateway asks")
+    sni: str | None = Field(default=None, description="server name of the TLS handshake; default: the host of the first entry")
+    connection: Connection = Field(default=Connection(), description="how they keep connections")
+    rtt: Times | None = Field(default=None, description="round trip to the gateway, once per connection; default: internet clients")
+    timeout: PositiveDuration | None = Field(default=None, description="after which they give up; none: never")
+    retries: ClientRetries | None = Field(default=None, description="their own retries")
+    client_certificate: bool | None = Field(default=None, description="whether they have one; default: when the gateway asks")
 
     @model_validator(mode="after")
     def _hosts(self) -> Client:

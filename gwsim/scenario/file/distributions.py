@@ -34,14 +34,14 @@ KINDS = ("constant", "exponential", "lognormal", "uniform", "weibull", "pareto",
 class Lognormal(FileModel, Generic[Q]):
     """Two of the parameters: a median or quantile with another quantile, sigma or cv; or a mean with sigma or cv."""
 
-    median: Q | None = Field(None, description="half of the draws are below it")
-    mean: Q | None = Field(None, description="arithmetic mean")
-    p90: Q | None = Field(None, description="90th percentile")
-    p95: Q | None = Field(None, description="95th percentile")
-    p99: Q | None = Field(None, description="99th percentile")
-    p999: Q | None = Field(None, description="99.9th percentile")
-    sigma: PositiveNumber | None = Field(None, description="standard deviation of the natural logarithm")
-    cv: PositiveNumber | None = Field(None, description="coefficient of variation: standard deviation / mean")
+    median: Q | None = Field(default=None, description="half of the draws are below it")
+    mean: Q | None = Field(default=None, description="arithmetic mean")
+    p90: Q | None = Field(default=None, description="90th percentile")
+    p95: Q | None = Field(default=None, description="95th percentile")
+    p99: Q | None = Field(default=None, description="99th percentile")
+    p999: Q | None = Field(default=None, description="99.9th percentile")
+    sigma: PositiveNumber | None = Field(default=None, description="standard deviation of the natural logarithm")
+    cv: PositiveNumber | None = Field(default=None, description="coefficient of variation: standard deviation / mean")
 
     @model_validator(mode="after")
     def _check(self) -> Lognormal[Q]:
@@ -77,8 +77,8 @@ class Weibull(FileModel, Generic[Q]):
     """`shape` below 1 has a heavy tail; `scale` or `mean` says how large."""
 
     shape: PositiveNumber = Field(description="shape parameter k")
-    scale: Q | None = Field(None, description="scale parameter: the 63rd percentile")
-    mean: Q | None = Field(None, description="arithmetic mean, instead of scale")
+    scale: Q | None = Field(default=None, description="scale parameter: the 63rd percentile")
+    mean: Q | None = Field(default=None, description="arithmetic mean, instead of scale")
 
     @model_validator(mode="after")
     def _check(self) -> Weibull[Q]:
@@ -93,8 +93,8 @@ class Pareto(FileModel, Generic[Q]):
     """P(X > x) = (min / x)^index. The index must be above 1, or the mean is infinite."""
 
     index: Annotated[float, Field(gt=1, allow_inf_nan=False)] = Field(description="tail index, above 1")
-    min: Q | None = Field(None, description="smallest value")
-    mean: Q | None = Field(None, description="arithmetic mean, instead of min")
+    min: Q | None = Field(default=None, description="smallest value")
+    mean: Q | None = Field(default=None, description="arithmetic mean, instead of min")
 
     @model_validator(mode="after")
     def _check(self) -> Pareto[Q]:
@@ -200,13 +200,13 @@ def _with_short_form(core: CoreSchema, handler: GetJsonSchemaHandler, example: s
 class Times(_Distribution):
     """A random duration: a plain duration is constant, a mapping names the kind of distribution."""
 
-    constant: Duration | None = Field(None, description="always this")
-    exponential: Duration | None = Field(None, description="the mean")
-    lognormal: Lognormal[Duration] | None = Field(None, description="two of median, mean, p90, p95, p99, p999, sigma, cv")
-    uniform: tuple[Duration, Duration] | None = Field(None, description="[lowest, highest]")
-    weibull: Weibull[Duration] | None = Field(None, description="shape, and scale or mean")
-    pareto: Pareto[Duration] | None = Field(None, description="index, and min or mean")
-    quantiles: dict[str, Duration] | None = Field(None, description="p0 to p100, linear in between")
+    constant: Duration | None = Field(default=None, description="always this")
+    exponential: Duration | None = Field(default=None, description="the mean")
+    lognormal: Lognormal[Duration] | None = Field(default=None, description="two of median, mean, p90, p95, p99, p999, sigma, cv")
+    uniform: tuple[Duration, Duration] | None = Field(default=None, description="[lowest, highest]")
+    weibull: Weibull[Duration] | None = Field(default=None, description="shape, and scale or mean")
+    pareto: Pareto[Duration] | None = Field(default=None, description="index, and min or mean")
+    quantiles: dict[str, Duration] | None = Field(default=None, description="p0 to p100, linear in between")
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -216,13 +216,13 @@ class Times(_Distribution):
 class Sizes(_Distribution):
     """A random size: a plain size is constant, a mapping names the kind of distribution."""
 
-    constant: Size | None = Field(None, description="always this")
-    exponential: Size | None = Field(None, description="the mean")
-    lognormal: Lognormal[Size] | None = Field(None, description="two of median, mean, p90, p95, p99, p999, sigma, cv")
-    uniform: tuple[Size, Size] | None = Field(None, description="[smallest, largest]")
-    weibull: Weibull[Size] | None = Field(None, description="shape, and scale or mean")
-    pareto: Pareto[Size] | None = Field(None, description="index, and min or mean")
-    quantiles: dict[str, Size] | None = Field(None, description="p0 to p100, linear in between")
+    constant: Size | None = Field(default=None, description="always this")
+    exponential: Size | None = Field(default=None, description="the mean")
+    lognormal: Lognormal[Size] | None = Field(default=None, description="two of median, mean, p90, p95, p99, p999, sigma, cv")
+    uniform: tuple[Size, Size] | None = Field(default=None, description="[smallest, largest]")
+    weibull: Weibull[Size] | None = Field(default=None, description="shape, and scale or mean")
+    pareto: Pareto[Size] | None = Field(default=None, description="index, and min or mean")
+    quantiles: dict[str, Size] | None = Field(default=None, description="p0 to p100, linear in between")
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

@@ -41,21 +41,21 @@ class Scenario(FileModel):
     """A question about gateways, and everything needed to answer it."""
 
     api_version: Literal["gwsim/v1"] = Field(alias="apiVersion", description="always gwsim/v1")
-    question: str = Field("", description="what the scenario is to answer")
-    istio: Istio = Field(Istio(), description="the control plane")
+    question: str = Field(default="", description="what the scenario is to answer")
+    istio: Istio = Field(default=Istio(), description="the control plane")
     clusters: dict[str, ClusterSection] = Field(min_length=1, description="Kubernetes clusters by name")
     assume_exists: Annotated[tuple[str, ...], AfterValidator(_references)] = Field(
-        (), description="objects kept elsewhere: Kind/namespace/name"
+        default=(), description="objects kept elsewhere: Kind/namespace/name"
     )
-    front: Front = Field(Front(), description="the load balancer before the gateway")
+    front: Front = Field(default=Front(), description="the load balancer before the gateway")
     clients: dict[str, Client] = Field(min_length=1, description="populations of clients by name")
-    gateway: dict[str, GatewayOverride] = Field({}, description="changes to gateways by name: [cluster/][namespace/]name")
-    backends: dict[str, Backend] = Field({}, description="services by name: [cluster/]service.namespace[#subset]")
-    network: NetworkSection = Field(NetworkSection(), description="round trips between zones")
-    costs: Costs = Field(Costs(), description="what work costs the gateway")
-    run: Run = Field(Run(), description="how long, how often, from what state")
+    gateway: dict[str, GatewayOverride] = Field(default={}, description="changes to gateways by name: [cluster/][namespace/]name")
+    backends: dict[str, Backend] = Field(default={}, description="services by name: [cluster/]service.namespace[#subset]")
+    network: NetworkSection = Field(default=NetworkSection(), description="round trips between zones")
+    costs: Costs = Field(default=Costs(), description="what work costs the gateway")
+    run: Run = Field(default=Run(), description="how long, how often, from what state")
     budgets: Annotated[tuple[str, ...], AfterValidator(_budgets)] = Field(
-        (), description='limits that must hold, e.g. gateway.latency{route="cart"} p(99) < 250ms'
+        default=(), description='limits that must hold, e.g. gateway.latency{route="cart"} p(99) < 250ms'
     )
 
     @model_validator(mode="after")

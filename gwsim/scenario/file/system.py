@@ -25,13 +25,13 @@ IstioVersion = Annotated[Literal["1.28", "1.29", "1.30", "1.31"], BeforeValidato
 class Istio(FileModel):
     """The control plane."""
 
-    version: IstioVersion = Field("1.30", description="release whose rules translate the configuration")
+    version: IstioVersion = Field(default="1.30", description="release whose rules translate the configuration")
 
 
 class Node(FileModel):
     """The machines pods run on."""
 
-    cpus: Whole | None = Field(None, description="cores: the workers of a gateway without a CPU limit")
+    cpus: Whole | None = Field(default=None, description="cores: the workers of a gateway without a CPU limit")
 
 
 def _no_duplicates(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -44,25 +44,25 @@ class ClusterSection(FileModel):
     """One Kubernetes cluster and the files of its configuration."""
 
     config: tuple[str, ...] = Field(min_length=1, description="files and folders, relative to the scenario file")
-    network: str = Field("", description="Istio network its pods are in")
-    zones: Annotated[tuple[str, ...], AfterValidator(_no_duplicates)] = Field((), description="zones pods are placed on, in turn")
-    node: Node = Field(Node(), description="its machines")
+    network: str = Field(default="", description="Istio network its pods are in")
+    zones: Annotated[tuple[str, ...], AfterValidator(_no_duplicates)] = Field(default=(), description="zones pods are placed on, in turn")
+    node: Node = Field(default=Node(), description="its machines")
 
 
 class Front(FileModel):
     """The L4 load balancer before the gateway."""
 
-    policy: Literal["hash", "round_robin"] = Field("hash", description="how a connection finds its gateway pod")
-    cross_zone: bool = Field(True, description="whether it sends to pods of every zone")
-    idle_timeout: PositiveDuration = Field(350.0, description="idle connections are dropped after this")
-    deregistration: Duration = Field(30.0, description="how long a leaving pod still gets connections")
+    policy: Literal["hash", "round_robin"] = Field(default="hash", description="how a connection finds its gateway pod")
+    cross_zone: bool = Field(default=True, description="whether it sends to pods of every zone")
+    idle_timeout: PositiveDuration = Field(default=350.0, description="idle connections are dropped after this")
+    deregistration: Duration = Field(default=30.0, description="how long a leaving pod still gets connections")
 
 
 class GatewayOverride(FileModel):
     """Changes to a gateway's fleet."""
 
-    replicas: Count | None = Field(None, description="pods; refused under an autoscaler unless replicas are fixed")
-    workers: Count | None = Field(None, description="worker threads per pod (Envoy's concurrency)")
+    replicas: Count | None = Field(default=None, description="pods; refused under an autoscaler unless replicas are fixed")
+    workers: Count | None = Field(default=None, description="worker threads per pod (Envoy's concurrency)")
 
 
 def _statuses(errors: dict[str, float]) -> dict[str, float]:
@@ -80,17 +80,17 @@ Errors = Annotated[dict[str, Share], AfterValidator(_statuses)]
 class BackendVersion(FileModel):
     """How the pods of one subset differ from the rest of the backend."""
 
-    service_time: Times | None = Field(None, description="time a request takes once it is served")
-    concurrency: Count | None = Field(None, description="requests a pod serves at once")
-    queue: Whole | None = Field(None, description="requests that wait at a pod; one more is answered 503")
-    errors: Errors | None = Field(None, description="shares of requests answered with an error status, e.g. {503: 1%}")
+    service_time: Times | None = Field(default=None, description="time a request takes once it is served")
+    concurrency: Count | None = Field(default=None, description="requests a pod serves at once")
+    queue: Whole | None = Field(default=None, description="requests that wait at a pod; one more is answered 503")
+    errors: Errors | None = Field(default=None, description="shares of requests answered with an error status, e.g. {503: 1%}")
 
 
 class Backend(BackendVersion):
     """A service behind the gateway; all its pods are alike, but for those of `subsets`."""
 
-    keepalive_timeout: PositiveDuration | None = Field(None, description="idle connections are closed by the pod after this")
-    subsets: dict[str, BackendVersion] = Field({}, description="subsets of its DestinationRule that differ")
+    keepalive_timeout: PositiveDuration | None = Field(default=None, description="idle connections are closed by the pod after this")
+    subsets: dict[str, BackendVersion] = Field(default={}, description="subsets of its DestinationRule that differ")
 
 
 class Between(FileModel):
@@ -103,18 +103,18 @@ class Between(FileModel):
 class NetworkSection(FileModel):
     """Round trips between gateway and backend pods; defaults are those of the cost profile."""
 
-    same_zone: Duration | None = Field(None, description="round trip within a zone")
-    cross_zone: Duration | None = Field(None, description="round trip between zones")
-    between: tuple[Between, ...] = Field((), description="exceptions for pairs of zones")
+    same_zone: Duration | None = Field(default=None, description="round trip within a zone")
+    cross_zone: Duration | None = Field(default=None, description="round trip between zones")
+    between: tuple[Between, ...] = Field(default=(), description="exceptions for pairs of zones")
 
 
 class Costs(FileModel):
     """What work costs the gateway."""
 
-    profile: str | None = Field(None, description="a full cost profile, instead of the shipped one")
-    calibration: str | None = Field(None, description="costs measured on your machine, laid over the profile")
-    speed: PositiveNumber | None = Field(None, description="speed of the machine relative to the profile's; default 1")
-    overrides: dict[str, Number] = Field({}, description="single costs by path, e.g. {worker.wakeup_us: 30}")
+    profile: str | None = Field(default=None, description="a full cost profile, instead of the shipped one")
+    calibration: str | None = Field(default=None, description="costs measured on your machine, laid over the profile")
+    speed: PositiveNumber | None = Field(default=None, description="speed of the machine relative to the profile's; default 1")
+    overrides: dict[str, Number] = Field(default={}, description="single costs by path, e.g. {worker.wakeup_us: 30}")
 
 
 def _auto(value: object) -> object:
@@ -124,17 +124,17 @@ def _auto(value: object) -> object:
 class Run(FileModel):
     """How long, how often, from what state."""
 
-    kind: Literal["steady", "timeline"] = Field("steady", description="steady: warm-up is cut off; timeline: all counts")
-    duration: PositiveDuration = Field(60.0, description="length of one replication, warm-up included")
-    replications: Count = Field(10, description="independent repetitions")
-    seed: Whole = Field(1, description="of all random numbers")
+    kind: Literal["steady", "timeline"] = Field(default="steady", description="steady: warm-up is cut off; timeline: all counts")
+    duration: PositiveDuration = Field(default=60.0, description="length of one replication, warm-up included")
+    replications: Count = Field(default=10, description="independent repetitions")
+    seed: Whole = Field(default=1, description="of all random numbers")
     warmup: Annotated[Duration | None, BeforeValidator(_auto)] = Field(
-        None, description="left out at the start: a duration, or auto (a tenth of the run, at least 1s; none for a timeline)"
+        default=None, description="left out at the start: a duration, or auto (a tenth of the run, at least 1s; none for a timeline)"
     )
-    start: Literal["warm", "cold"] = Field("warm", description="warm: connections stand at the start; cold: none do")
-    max_in_flight: Count = Field(1_000_000, description="requests in flight beyond which the run is saturated")
-    precision: Share | None = Field(None, description="replications are added until intervals are this narrow, e.g. 2%")
-    max_requests: Count | None = Field(None, description="requests to simulate at the most, all replications together")
+    start: Literal["warm", "cold"] = Field(default="warm", description="warm: connections stand at the start; cold: none do")
+    max_in_flight: Count = Field(default=1_000_000, description="requests in flight beyond which the run is saturated")
+    precision: Share | None = Field(default=None, description="replications are added until intervals are this narrow, e.g. 2%")
+    max_requests: Count | None = Field(default=None, description="requests to simulate at the most, all replications together")
 
     @model_validator(mode="after")
     def _room(self) -> Run:

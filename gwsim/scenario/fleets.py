@@ -1,0 +1,147 @@
+"""Gateway fleets: how many pods, how many workers, where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gwsim.diagnostics import Collector, code, nearest
+from gwsim.scenario.file import GatewayOverride
+from gwsim.scenario.model import Fleet, Pod
+from gwsim.scenario.reading import LoadedScenario
+from gwsim.scenario.resolved import FleetLabel, PodLabel
+from gwsim.topology import Proxy, Topology
+
+
+def fleet_name(proxy: Proxy) -> str:
+    """`[cluster/]namespace/name`: how reports, budgets and `replicas` name a gateway."""
+    return f"{proxy.cluster}/{proxy.key}" if proxy.cluster else proxy.key
+
+
+def names_of(proxy: Proxy) -> tuple[str, ...]:
+    """The names under which users may speak of a gateway, the full one first."""
+    return (fleet_name(proxy), proxy.key, proxy.name)
+
+
+def zone_of(region: str, zone: str) -> str:
+    """One word for where a pod runs."""
+    return zone or region
+
+
+@dataclass(slots=True)
+class Fleets:
+    """The fleets that clients of a scenario use, in the order of their first use."""
+
+    loaded: LoadedScenario
+    topology: Topology
+    replicas: Mapping[str, int]
+    fix_replicas: bool
+    collector: Collector
+    used: list[Proxy] = field(default_factory=list)
+    assumptions: dict[str, None] = field(default_factory=dict)
+    overrides: dict[str, GatewayOverride] = field(default_factory=dict)
+    """By full name of the gateway."""
+
+    def read_overrides(self) -> None:
+        """Match the `gateway` section with the gateways there are; report names that match none or several."""
+        for name, override in self.loaded.scenario.gateway.items():
+            found = [one for one in self.topology.proxies if name in names_of(one)]
+            if len(found) == 1:
+                self.overrides[fleet_name(found[0])] = override
+                self._refuse_under_autoscaler(name, found[0], override)
+                continue
+            known = [fleet_name(one) for one in self.topology.proxies]
+            what = f"{name} names several gateways" if found else f"there is no gateway {name}"
+            near = nearest(name, [*known, *(one.name for one in self.topology.proxies)])
+            listed = [fleet_name(one) for one in found] or known
+            help = f"did you mean {near}?" if near and not found else f"write one of {', '.join(listed)}" if listed else None
+            self.collector.add(code("GATEWAY_UNKNOWN"), what, self.loaded.span("gateway", name), help=help)
+
+    def _refuse_under_autoscaler(self, name: str, proxy: Proxy, override: GatewayOverride) -> None:
+        if override.replicas is None or proxy.autoscaler is None or self.fix_replicas:
+            return
+        self.collector.add(
+            code("REPLICAS_UNDER_HPA"),
+            f"the replicas of gateway {fleet_name(proxy)} are set by HorizontalPodAutoscaler {proxy.autoscaler.name}",
+            self.loaded.span("gateway", name, "replicas"),
+            help="fix the replicas (--fix-replicas) to take the autoscaler out, or change its bounds",
+        )
+
+    def index(self, proxy: Proxy) -> int:
+        """The index of the proxy's fleet, which is added at its first use."""
+        for at, one in enumerate(self.used):
+            if one is proxy:
+                return at
+        self.used.append(proxy)
+        return len(self.used) - 1
+
+    def _count(self, proxy: Proxy) -> tuple[int, bool]:
+        """Replicas, and whether they were given from outside."""
+        asked = next((self.replicas[name] for name in names_of(proxy) if name in self.replicas), None)
+        if asked is not None:
+            return asked, True
+        override = self.overrides.get(fleet_name(proxy), GatewayOverride())
+        return (override.replicas, True) if override.replicas is not None else (proxy.replicas, False)
+
+    def build(self, wakeup_s: float, iteration_s: float) -> tuple[tuple[Fleet, ...], tuple[FleetLabel, ...]]:
+        """The fleets of the model and their labels."""
+        pairs = [self._fleet(proxy, wakeup_s, iteration_s) for proxy in self.used]
+        return tuple(fleet for fleet, _ in pairs), tuple(label for _, label in pairs)
+
+    def _fleet(self, proxy: Proxy, wakeup_s: float, iteration_s: float) -> tuple[Fleet, FleetLabel]:
+        name, (replicas, fixed) = fleet_name(proxy), self._count(proxy)
+        workers = self.overrides.get(name, GatewayOverride()).workers or proxy.workers
+        pods = tuple(self._pod(proxy, ordinal, workers) for ordinal in range(replicas))
+        self._tell(name, pods, workers, proxy, fixed)
+        if not pods:
+            self.collector.add(
+                code("SCENARIO_VALUE"),
+                f"gateway {name} has no replica, so nothing answers its clients",
+                proxy.origin,
+                help="give it at least one replica",
+            )
+        fleet = Fleet(
+            name=name, pods=pods, wakeup_s=wakeup_s, iteration_s=iteration_s, front=self.loaded.scenario.front.policy
+        )
+        label = FleetLabel(
+            name=name,
+            proxy=proxy,
+            replicas=replicas,
+            workers=workers,
+            autoscaler=proxy.autoscaler,
+            cpu_request_cores=proxy.cpu_request_cores,
+            cpu_limit_cores=proxy.cpu_limit_cores,
+            memory_request_bytes=proxy.memory_request_bytes,
+            memory_limit_bytes=proxy.memory_limit_bytes,
+            replicas_fixed=fixed,
+        )
+        return fleet, label
+
+    def _pod(self, proxy: Proxy, ordinal: int, workers: int) -> Pod:
+        """A pod of the topology, or one more that goes on with the round through the zones."""
+        if ordinal < len(proxy.pods):
+            one = proxy.pods[ordinal]
+            return Pod(name=one.name, zone=zone_of(one.locality.region, one.locality.zone), workers=workers)
+        zone = proxy.zones[ordinal % len(proxy.zones)] if proxy.zones else ""
+        return Pod(name=f"{proxy.name}-{ordinal}", zone=zone, workers=workers)
+
+    def _tell(self, name: str, pods: tuple[Pod, ...], workers: int, proxy: Proxy, fixed: bool) -> None:
+        zones: dict[str, int] = {}
+        for pod in pods:
+            zones[pod.zone] = zones.get(pod.zone, 0) + 1
+        placed = ", ".join(f"{count} in zone {zone}" for zone, count in zones.items() if zone)
+        why = "as given" if fixed else "at the start, within the autoscaler's bounds" if proxy.autoscaler else "as its Deployment says"
+        if not proxy.autoscaler and proxy.origin is None and not fixed:
+            why = "assumed"
+        text = f"gateway {name}: {len(pods)} pod{'' if len(pods) == 1 else 's'} ({why}) of {workers} worker{'' if workers == 1 else 's'}"
+        self.assumptions[text + (f"; {placed}" if placed else "; all in one zone")] = None
+
+
+def pod_labels(fleets: tuple[Fleet, ...]) -> tuple[tuple[PodLabel, ...], tuple[int, ...]]:
+    """All pods in order, and the pod of every worker."""
+    pods = tuple(PodLabel(name=pod.name, fleet=at, zone=pod.zone) for at, fleet in enumerate(fleets) for pod in fleet.pods)
+    workers = [pod.workers for fleet in fleets for pod in fleet.pods]
+    return pods, tuple(at for at, count in enumerate(workers) for _ in range(count))
+
+
+__all__ = ["Fleets", "fleet_name", "names_of", "pod_labels", "zone_of"]

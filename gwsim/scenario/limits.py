@@ -1,0 +1,113 @@
+"""What a scenario asks for, or a topology holds, that the engines cannot do yet: told once each, never dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gwsim.diagnostics import Collector, Span, code
+from gwsim.scenario.costing import ISTIO_FILTERS, PRICED
+from gwsim.scenario.reading import LoadedScenario
+from gwsim.topology import Cluster, Decision, FilterChain, HttpConnectionManager, LbPolicy, Proxy, TcpProxy
+
+SIMULATED_POLICIES = frozenset({LbPolicy.ROUND_ROBIN, LbPolicy.LEAST_REQUEST, LbPolicy.RANDOM})
+
+
+def report_scenario(loaded: LoadedScenario, collector: Collector) -> None:
+    """Settings of the file that have no effect yet."""
+    scenario = loaded.scenario
+    if not scenario.front.cross_zone:
+        _own(loaded, collector, "a load balancer that keeps to its zone is simulated as one that does not", "front", "cross_zone")
+    for name, why in (("idle_timeout", "idle connections are never dropped"), ("deregistration", "no pod leaves during a run")):
+        if loaded.has("front", name):
+            _own(loaded, collector, f"{name} of the load balancer has no effect: {why}", "front", name)
+    for name, backend in scenario.backends.items():
+        if backend.keepalive_timeout is not None:
+            text = "keepalive_timeout of a backend has no effect: idle upstream connections are never closed"
+            _own(loaded, collector, text, "backends", name, "keepalive_timeout")
+    if len(scenario.clusters) > 1:
+        text = "clusters are simulated side by side: no request goes from one to another"
+        _own(loaded, collector, text, "clusters")
+
+
+def _own(loaded: LoadedScenario, collector: Collector, text: str, *steps: str) -> None:
+    collector.add(code("SCENARIO_NOT_MODELLED"), text, loaded.span(*steps), object_ref=".".join(steps))
+
+
+def _topology(collector: Collector, text: str, span: Span | None) -> None:
+    collector.add(code("NOT_MODELLED"), text, span)
+
+
+def report_proxy(proxy: Proxy, collector: Collector) -> None:
+    """What a gateway's fleet has that is not simulated."""
+    limit, workers = proxy.cpu_limit_cores, proxy.workers
+    if limit is not None and limit < workers:
+        text = f"gateway {proxy.key}: the CPU limit of {limit:g} cores is below its {workers} workers"
+        collector.add(code("CPU_LIMIT_BELOW_WORKERS"), text, proxy.origin)
+    if proxy.trace_sampling_percent > 0:
+        _topology(collector, f"gateway {proxy.key}: tracing of {proxy.trace_sampling_percent:g} % of the requests costs nothing", proxy.origin)
+
+
+def report_chain(proxy: Proxy, chain: FilterChain, collector: Collector) -> None:
+    """What a filter chain has that is not simulated."""
+    if isinstance(chain.filter, TcpProxy):
+        text = f"filter chain {chain.name} proxies TCP: each request is simulated as one exchange over its connection, without HTTP"
+        _topology(collector, text, chain.origin)
+    for network in chain.network_filters:
+        _topology(collector, f"network filter {network.name} is not simulated", network.origin or chain.origin)
+    if isinstance(chain.filter, HttpConnectionManager):
+        for http in chain.filter.http_filters:
+            if http.name in PRICED:
+                _topology(collector, f"HTTP filter {http.name} costs CPU, but refuses and calls nothing", http.origin or chain.origin)
+            elif http.name not in ISTIO_FILTERS:
+                _topology(collector, f"HTTP filter {http.name} is not simulated", http.origin or chain.origin)
+        if chain.filter.max_requests_per_connection is not None:
+            _topology(collector, f"{chain.name}: the gateway's limit of requests per connection is not simulated", chain.origin)
+
+
+def report_decision(decision: Decision, collector: Collector) -> None:
+    """What the rule a request takes does that is not simulated."""
+    span = decision.rule.origin if decision.rule is not None else None
+    name = f"route {decision.route}"
+    if decision.fault_delay is not None:
+        _topology(collector, f"{name}: the injected delay is not simulated", span)
+    if decision.fault_abort is not None and decision.fault_abort.percent < 100.0:
+        _topology(collector, f"{name}: the injected abort of {decision.fault_abort.percent:g} % is not simulated", span)
+    if decision.mirrors:
+        _topology(collector, f"{name}: mirrored copies are not simulated", span)
+
+
+def report_cluster(proxy: Proxy, cluster: Cluster, collector: Collector) -> None:
+    """What a cluster that requests reach has that is not simulated."""
+    for text in _of_cluster(cluster):
+        _topology(collector, f"cluster {cluster.name}: {text}", cluster.origin or proxy.origin)
+
+
+def _of_cluster(cluster: Cluster) -> Iterator[str]:
+    if cluster.lb_policy not in SIMULATED_POLICIES:
+        yield f"load balancing by {cluster.lb_policy} is simulated as LEAST_REQUEST"
+    if cluster.lb_policy is LbPolicy.LEAST_REQUEST and cluster.choice_count != 2:
+        yield f"least request among {cluster.choice_count} candidates is simulated with 2"
+    if len({one.weight for one in cluster.endpoints}) > 1:
+        yield "weights of endpoints are not simulated; all are alike"
+    if cluster.locality_lb is not None and (cluster.locality_lb.priorities or cluster.locality_lb.distribute):
+        yield "locality load balancing is not simulated; endpoints of all zones are alike"
+    if cluster.outlier_detection is not None:
+        yield "outlier detection is not simulated; no endpoint is ever ejected"
+    if cluster.slow_start is not None:
+        yield "slow start is not simulated"
+    if cluster.max_requests_per_connection is not None:
+        yield f"the limit of {cluster.max_requests_per_connection} requests per upstream connection is not simulated"
+    if cluster.circuit_breakers.retry_budget is not None:
+        yield "the retry budget is not simulated"
+    if cluster.use_downstream_protocol:
+        yield f"the client's protocol is not carried on; HTTP/{cluster.upstream_http} is used upstream"
+    if cluster.tls is not None and not cluster.tls.usable:
+        yield f"the secret {cluster.tls.credential_name!r} is missing, so every connection would fail; it is simulated as if it were there"
+    mixed = {one.mtls for one in cluster.endpoints}
+    if cluster.tls is None and len(mixed) > 1:
+        yield "some endpoints use mutual TLS and some do not; all are simulated like most of them"
+    if any(not one.healthy for one in cluster.endpoints):
+        yield "unhealthy endpoints are simulated as healthy"
+
+
+__all__ = ["report_chain", "report_cluster", "report_decision", "report_proxy", "report_scenario"]

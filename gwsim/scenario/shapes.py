@@ -1,0 +1,168 @@
+"""Each entry of a mix, routed once: what becomes of it, and which clusters it reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gwsim.diagnostics import Collector, code
+from gwsim.scenario import file, limits, model
+from gwsim.scenario.backends import Backends
+from gwsim.scenario.fleets import fleet_name
+from gwsim.scenario.reading import LoadedScenario
+from gwsim.scenario.resolved import ClassLabel
+from gwsim.scenario.traffic import entry_name
+from gwsim.topology import (
+    Decision,
+    FilterChain,
+    HttpConnectionManager,
+    Listener,
+    Proxy,
+    Request,
+    TcpProxy,
+    WeightedCluster,
+    choose,
+)
+from gwsim.topology import Outcome as Kind
+
+REJECTED = frozenset({Kind.CONNECTION_REJECTED, Kind.NO_LISTENER})
+NO_ROUTE = "-"
+"""What stands for the route's name where there is none, as in Envoy's access log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A client's entries, routed: outcomes and labels in the order of the mix, and the filter chain of its connections."""
+
+    outcomes: tuple[model.Outcome, ...]
+    labels: tuple[ClassLabel, ...]
+    chain: FilterChain | None
+
+
+@dataclass(slots=True)
+class Router:
+    """Routes the mixes of all clients."""
+
+    loaded: LoadedScenario
+    backends: Backends
+    collector: Collector
+    assumptions: dict[str, None] = field(default_factory=dict)
+
+    def route(self, name: str, client: file.Client, proxy: Proxy, listener: Listener, tls: str | None) -> Routed:
+        """Every entry of a client's mix through route choice."""
+        decisions = [choose(proxy, listener, request_of(client, entry, listener, tls)) for entry in client.mix]
+        chain = self._chain(name, listener, decisions)
+        outcomes: list[model.Outcome] = []
+        labels: list[ClassLabel] = []
+        for at, (entry, decision) in enumerate(zip(client.mix, decisions, strict=True)):
+            self._report(name, at, entry_name(entry, client.sni or ""), decision)
+            outcomes.append(self._outcome(proxy, decision, chain))
+            labels.append(_label(name, client, entry, proxy, listener, decision))
+        return Routed(tuple(outcomes), tuple(labels), chain)
+
+    def _chain(self, name: str, listener: Listener, decisions: list[Decision]) -> FilterChain | None:
+        """The filter chain of the client's connections: that of the first entry that is not rejected."""
+        used = list(dict.fromkeys(one.filter_chain for one in decisions if one.outcome not in REJECTED))
+        if len(used) > 1:
+            text = f"client {name}: its entries belong to filter chains {', '.join(used)}; connections are priced as those of {used[0]}"
+            self.collector.add(code("SCENARIO_NOT_MODELLED"), text, self.loaded.span("clients", name, "mix"))
+        return next((one for one in listener.filter_chains if used and one.name == used[0]), None)
+
+    def _report(self, client: str, at: int, name: str, decision: Decision) -> None:
+        span = self.loaded.span("clients", client, "mix", at)
+        if decision.outcome is Kind.NOT_FOUND:
+            self.collector.add(code("MIX_MATCHES_NO_ROUTE"), f"{name}: {decision.reason}; answered 404 NR", span)
+        elif decision.outcome in REJECTED:
+            self.collector.add(code("CONNECTION_REJECTED"), f"{name}: {decision.reason}", span)
+        limits.report_decision(decision, self.collector)
+
+    def _outcome(self, proxy: Proxy, decision: Decision, chain: FilterChain | None) -> model.Outcome:
+        route = decision.route or NO_ROUTE
+        if decision.outcome in REJECTED:
+            return model.Outcome(route=route, flags=("NR",))
+        tcp = chain is not None and isinstance(chain.filter, TcpProxy)
+        targets = self._targets(proxy, decision, tcp)
+        if targets is None:
+            return model.Outcome(route=route, local_status=decision.status, flags=decision.flags)
+        retry = decision.retry_policy
+        return model.Outcome(
+            route=route,
+            targets=targets,
+            timeout_s=decision.timeout_s,
+            retry=retry if retry is not None and retry.num_retries > 0 else None,
+        )
+
+    def _targets(self, proxy: Proxy, decision: Decision, tcp: bool) -> tuple[model.WeightedTarget, ...] | None:
+        """The destinations; None when the gateway answers by itself."""
+        if decision.outcome not in (Kind.FORWARD, Kind.ERROR):
+            return None
+        weighted = [one for one in decision.clusters if one.weight > 0]
+        if not weighted:
+            return None
+        if all(one.missing for one in weighted) and decision.status != 503:
+            return None  # Routes of the Gateway API answer 500 instead.
+        return tuple(self._target(proxy, one, tcp) for one in weighted)
+
+    def _target(self, proxy: Proxy, one: WeightedCluster, tcp: bool) -> model.WeightedTarget:
+        cluster = None if one.missing else proxy.clusters.get(one.cluster)
+        if cluster is None:
+            return model.WeightedTarget(cluster=-1, weight=one.weight, name=one.cluster)
+        limits.report_cluster(proxy, cluster, self.collector)
+        return model.WeightedTarget(cluster=self.backends.cluster(proxy, cluster, tcp=tcp), weight=one.weight, name=one.cluster)
+
+
+def tls_of(client: file.Client, listener: Listener) -> tuple[str | None, bool]:
+    """The client's TLS version (None: plaintext), and whether that had to be worked out from the listener."""
+    given = client.connection.tls
+    if given != "auto":
+        return (None if given == "none" else given), False
+    wants_hello = [one for one in listener.filter_chains if one.tls is not None or one.match.server_names]
+    return ("1.3" if client.sni is not None or len(wants_hello) == len(listener.filter_chains) else None), True
+
+
+def request_of(client: file.Client, entry: file.MixEntry, listener: Listener, tls: str | None) -> Request:
+    """The request of an entry, as its client makes it."""
+    host = entry.host or client.sni or ""
+    first = client.mix[0].host or ""
+    return Request(
+        scheme="https" if tls is not None else "http",
+        # All requests of a client share its connections, so one server name holds for all of them.
+        sni=client.sni if client.sni is not None else _name_of(first),
+        host=host,
+        method=entry.method,
+        path=entry.path,
+        headers=entry.headers,
+        alpn=(("h2",) if client.connection.http == 2 else ("http/1.1",)) if tls is not None else (),
+        client_certificate=client.client_certificate,
+    )
+
+
+def _name_of(host: str) -> str | None:
+    """The server name a client sends for a host; None leaves it to route choice (an address, a port, nothing)."""
+    name = host.partition(":")[0]
+    return name if name and not name.replace(".", "").isdigit() and not host.startswith("[") else None
+
+
+def _label(
+    name: str, client: file.Client, entry: file.MixEntry, proxy: Proxy, listener: Listener, decision: Decision
+) -> ClassLabel:
+    return ClassLabel(
+        client=name,
+        shape=entry_name(entry, client.sni or ""),
+        route=decision.route or NO_ROUTE,
+        virtual_host=decision.virtual_host,
+        listener=listener.name,
+        gateway=fleet_name(proxy),
+        outcome=str(decision.outcome),
+        method=entry.method,
+        host=entry.host or client.sni or "",
+        path=entry.path,
+        reason=decision.reason,
+    )
+
+
+def http_chains(listener: Listener) -> list[FilterChain]:
+    """The filter chains that speak HTTP."""
+    return [one for one in listener.filter_chains if isinstance(one.filter, HttpConnectionManager)]
+
+
+__all__ = ["NO_ROUTE", "Routed", "Router", "http_chains", "request_of", "tls_of"]
