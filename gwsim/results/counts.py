@@ -86,8 +86,10 @@ def latency_of(histogram: Histogram, level: float) -> Latency:
 
 def range_of(figure: Estimate, labels: Labels) -> Range:
     """What an uncalibrated cost profile leaves open of a figure that is proportional to CPU."""
-    value = figure.value or 0.0
-    return Range(low=value * labels.cpu_low, value=value, high=value * labels.cpu_high)
+    value, costs = figure.value or 0.0, labels.costs
+    if costs.calibrated:
+        return Range(low=value, value=value, high=value)
+    return Range(low=value * costs.low, value=value, high=value * costs.high)
 
 
 def series_of(numerators: Floats, denominators: Floats, level: float) -> Series:

@@ -116,7 +116,7 @@ def fleets(results: Results) -> list[Row]:
 def backends(results: Results) -> list[Row]:
     """One row a backend pod."""
     return [
-        {"backend": one.name, "zone": one.zone, "concurrency": one.concurrency}
+        {"backend": one.backend, "pod": one.name, "zone": one.zone, "concurrency": one.concurrency}
         | _figure("requests", "rps", one.requests_per_s) | _figure("utilisation", "pct", one.utilisation, 100.0)
         | _figure("service", "ms", one.service_s, 1e3) | _figure("wait", "ms", one.wait_s, 1e3)
         | _figure("errors", "pct", one.errors, 100.0) | _figure("rejected", "pct", one.rejected, 100.0)

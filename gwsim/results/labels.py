@@ -7,22 +7,13 @@ their position in the model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from gwsim.scenario.model import UNLIMITED, ClosedLoop, Fleet, Model, SimCluster
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassLabel:
-    """A traffic class: one entry of one client's mix, and where it goes."""
-
-    client: str
-    shape: str
-    route: str
-    gateway: str
-    """Name of the fleet."""
+from gwsim.engine.draws import ns
+from gwsim.scenario.model import UNLIMITED, ClosedLoop, Model
+from gwsim.scenario.resolved import ClassLabel, Resolved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +64,10 @@ class ClusterLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationLabel:
-    """A backend pod."""
+    """A backend pod; `backend` is `[cluster/]service.namespace`."""
 
     name: str
+    backend: str
     zone: str
     concurrency: int | None = None
     queue: int | None = None
@@ -93,6 +85,18 @@ class BudgetText:
     def place(self) -> str:
         """`file:line`, or nothing for a budget that stands in no file."""
         return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLabel:
+    """The cost profile. Uncalibrated, true CPU lies between `low` and `high` times the CPU simulated."""
+
+    profile: str
+    digest: str
+    calibrated: bool
+    low: float
+    high: float
+    vcpu_hour_usd: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +119,9 @@ class Labels:
     fleets: tuple[FleetLabel, ...]
     clusters: tuple[ClusterLabel, ...]
     stations: tuple[StationLabel, ...]
-    calibrated: bool = True
-    cpu_low: float = 1.0
-    """With an uncalibrated cost profile, true CPU lies between these multiples of the CPU simulated."""
-    cpu_high: float = 1.0
+    costs: CostLabel
     assumptions: tuple[str, ...] = ()
     budgets: tuple[BudgetText, ...] = ()
-    costs: str = ""
-    """Name and digest of the cost profile."""
 
     @property
     def window_s(self) -> float:
@@ -130,63 +129,34 @@ class Labels:
         return self.duration_s - self.warmup_s
 
 
-class Resolved(Protocol):
-    """What is needed of a resolved scenario; `labels_of` also reads the optional attributes named there."""
-
-    @property
-    def model(self) -> Model:
-        """What the engines read."""
-        ...
-
-
 def labels_of(resolved: Resolved, model: Model | None = None) -> Labels:
     """The labels of a resolved scenario; `model` replaces its model (another cut, other replications)."""
     model = model or resolved.model
-    run = model.run
-    low, high = _optional(resolved, "cpu_range", (1.0, 1.0))
+    run, costs = model.run, resolved.costs
     return Labels(
-        name=_optional(resolved, "name", ""),
-        question=_optional(resolved, "question", "") or "",
-        istio_version=_optional(resolved, "istio_version", ""),
+        name=resolved.name, question=resolved.question, istio_version=resolved.istio_version,
         kind=run.kind, start=run.start, seed=run.seed, duration_s=run.duration_s, warmup_s=run.warmup_s,
-        max_in_flight=run.max_in_flight, closed_rps=_closed_rps(model), classes=_classes(model),
+        max_in_flight=run.max_in_flight, closed_rps=_closed_rps(model), classes=resolved.classes,
         workers=_workers(model), fleets=_fleets(model, resolved),
-        clusters=tuple(_cluster(model, i, one) for i, one in enumerate(model.clusters)),
+        clusters=tuple(_cluster(model, i, name) for i, name in enumerate(resolved.clusters)),
         stations=tuple(
-            StationLabel(name=s.name, zone=s.zone, concurrency=s.concurrency, queue=s.queue) for s in model.stations
+            StationLabel(
+                name=label.name, backend=label.backend, zone=label.zone, concurrency=one.concurrency, queue=one.queue
+            )
+            for label, one in zip(resolved.stations, model.stations, strict=True)
         ),
-        calibrated=(low, high) == (1.0, 1.0), cpu_low=low, cpu_high=high,
-        assumptions=tuple(_optional(resolved, "assumptions", ())),
-        budgets=tuple(_budget(one) for one in _optional(resolved, "budgets", ())),
-        costs=_optional(resolved, "costs", ""),
+        costs=CostLabel(
+            profile=costs.profile, digest=costs.digest, calibrated=costs.calibrated, low=costs.low, high=costs.high,
+            vcpu_hour_usd=costs.vcpu_hour_usd,
+        ),
+        assumptions=resolved.assumptions,
+        budgets=tuple(BudgetText(text=one.text, file=one.span.file, line=one.span.line) for one in resolved.budgets),
     )
-
-
-def _optional(resolved: object, name: str, default: Any) -> Any:
-    value = getattr(resolved, name, default)
-    return default if value is None else value
-
-
-def _budget(written: Any) -> BudgetText:
-    if isinstance(written, str):
-        return BudgetText(text=written)
-    span = getattr(written, "span", None)
-    return BudgetText(text=written.text, file=span.file if span else "", line=span.line if span else 0)
 
 
 def _closed_rps(model: Model) -> float | None:
     loops = [c.arrivals for c in model.clients if isinstance(c.arrivals, ClosedLoop) and c.arrivals.rate_rps]
     return sum(loop.rate_rps or 0.0 for loop in loops) if loops else None
-
-
-def _classes(model: Model) -> tuple[ClassLabel, ...]:
-    return tuple(
-        ClassLabel(
-            client=client.name, shape=shape.name, route=shape.outcome.route, gateway=model.fleets[client.fleet].name
-        )
-        for client in model.clients
-        for shape in client.mix
-    )
 
 
 def _workers(model: Model) -> tuple[WorkerLabel, ...]:
@@ -199,25 +169,19 @@ def _workers(model: Model) -> tuple[WorkerLabel, ...]:
 
 
 def _fleets(model: Model, resolved: Resolved) -> tuple[FleetLabel, ...]:
-    proxies: Sequence[Any] = _optional(resolved, "proxies", ())
     return tuple(
-        _fleet(fleet, proxies[i] if i < len(proxies) else None) for i, fleet in enumerate(model.fleets)
+        FleetLabel(
+            name=fleet.name, pods=len(fleet.pods), workers=sum(pod.workers for pod in fleet.pods),
+            wakeup_ns=ns(fleet.wakeup_s), iteration_ns=ns(fleet.iteration_s),
+            cpu_request_cores=label.cpu_request_cores, cpu_limit_cores=label.cpu_limit_cores,
+            assumed=label.proxy.origin is None,
+        )
+        for fleet, label in zip(model.fleets, resolved.fleets, strict=True)
     )
 
 
-def _fleet(fleet: Fleet, proxy: Any) -> FleetLabel:
-    from gwsim.engine.draws import ns
-
-    return FleetLabel(
-        name=fleet.name, pods=len(fleet.pods), workers=sum(pod.workers for pod in fleet.pods),
-        wakeup_ns=ns(fleet.wakeup_s), iteration_ns=ns(fleet.iteration_s),
-        cpu_request_cores=getattr(proxy, "cpu_request_cores", None),
-        cpu_limit_cores=getattr(proxy, "cpu_limit_cores", None),
-        assumed=proxy is not None and getattr(proxy, "origin", None) is None,
-    )
-
-
-def _cluster(model: Model, index: int, one: SimCluster) -> ClusterLabel:
+def _cluster(model: Model, index: int, name: str) -> ClusterLabel:
+    one = model.clusters[index]
     reaching = {
         client.fleet for client in model.clients for shape in client.mix
         if any(target.cluster == index for target in shape.outcome.targets)
@@ -228,7 +192,7 @@ def _cluster(model: Model, index: int, one: SimCluster) -> ClusterLabel:
         return None if value >= UNLIMITED else value
 
     return ClusterLabel(
-        name=one.cluster.name, host=one.cluster.host, subset=one.cluster.subset, http=one.cluster.upstream_http,
+        name=name, host=one.cluster.host, subset=one.cluster.subset, http=one.cluster.upstream_http,
         pods=sum(len(model.fleets[f].pods) for f in reaching), stations=one.stations,
         max_connections=limit(breakers.max_connections), max_pending_requests=limit(breakers.max_pending_requests),
         max_requests=limit(breakers.max_requests), max_retries=limit(breakers.max_retries),
@@ -237,8 +201,6 @@ def _cluster(model: Model, index: int, one: SimCluster) -> ClusterLabel:
 
 def as_plain(labels: Labels) -> dict[str, Any]:
     """Labels as dictionaries, lists and numbers, for run.json."""
-    from dataclasses import asdict
-
     plain: dict[str, Any] = asdict(labels)
     return plain
 
@@ -252,5 +214,12 @@ def from_plain(plain: Mapping[str, Any]) -> Labels:
     rows["clusters"] = tuple(ClusterLabel(**{**row, "stations": tuple(row["stations"])}) for row in plain["clusters"])
     rows["stations"] = tuple(StationLabel(**row) for row in plain["stations"])
     rows["budgets"] = tuple(BudgetText(**row) for row in plain["budgets"])
+    rows["costs"] = CostLabel(**plain["costs"])
     rows["assumptions"] = tuple(plain["assumptions"])
     return Labels(**rows)
+
+
+__all__ = [
+    "BudgetText", "ClassLabel", "ClusterLabel", "CostLabel", "FleetLabel", "Labels", "StationLabel", "WorkerLabel",
+    "as_plain", "from_plain", "labels_of",
+]

@@ -139,7 +139,7 @@ def backends_of(counts: Counts) -> tuple[BackendFigures, ...]:
         busy = per(times["window_busy"][:, s], counts.windows_s, jobs[:, s])
         rows.append(
             BackendFigures(
-                name=label.name, zone=label.zone, concurrency=label.concurrency,
+                name=label.name, backend=label.backend, zone=label.zone, concurrency=label.concurrency,
                 requests_per_s=per(jobs[:, s], counts.lengths_s, jobs[:, s]),
                 utilisation=busy.scaled(1.0 / label.concurrency) if label.concurrency else NO_DATA,
                 busy=busy,

@@ -249,6 +249,8 @@ class BackendFigures:
     """One backend pod. `utilisation` is offered work per server in the window and may exceed 1."""
 
     name: str
+    backend: str
+    """`[cluster/]service.namespace`: what the pod belongs to."""
     zone: str
     concurrency: int | None
     requests_per_s: Estimate

@@ -25,7 +25,7 @@ from gwsim.errors import UsageError
 from gwsim.results import bottleneck, identities, machines
 from gwsim.results.counts import Counts
 from gwsim.results.intervals import LEVEL
-from gwsim.results.labels import ClassLabel, Labels, Resolved, labels_of
+from gwsim.results.labels import ClassLabel, Labels, labels_of
 from gwsim.results.parts import (
     BackendFigures,
     Bottleneck,
@@ -43,6 +43,7 @@ from gwsim.results.timeline import timeline_of
 from gwsim.results.traffic import throughput_of, traffic_of
 from gwsim.results.verdicts import verdict_of
 from gwsim.results.warmup import Warmup
+from gwsim.scenario.resolved import Resolved
 
 if TYPE_CHECKING:
     import pandas as pd

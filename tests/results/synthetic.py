@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from gwsim.diagnostics import Span
 from gwsim.engine.codes import N_COMPONENTS, Component, Counter, Visit
 from gwsim.engine.schema import (
     BIN,
@@ -38,7 +39,17 @@ from gwsim.scenario.model import (
     WeightedTarget,
     constant,
 )
-from gwsim.topology import CircuitBreakers, Cluster
+from gwsim.scenario.reading import Budget
+from gwsim.scenario.resolved import (
+    ClassLabel,
+    CostFacts,
+    FleetLabel,
+    PodLabel,
+    Resolved,
+    RunPlan,
+    StationLabel,
+)
+from gwsim.topology import Autoscaler, CircuitBreakers, Cluster, Proxy
 
 DOWN = DownstreamCosts(**{
     f"{name}_s": 0.0
@@ -50,15 +61,43 @@ DOWN = DownstreamCosts(**{
 UP = UpstreamCosts(write_up_s=0, write_up_byte_s=0, read_up_s=0, read_up_byte_s=0, up_connected_s=0, up_tls_s=0)
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """A resolved scenario with nothing but what results read."""
-
-    model: Model
-    name: str = "synthetic"
-    budgets: tuple[str, ...] = ()
-    cpu_range: tuple[float, float] = (1.0, 1.0)
-    assumptions: tuple[str, ...] = ()
+def resolved(
+    of: Model, *, budgets: tuple[str, ...] = (), cpu_range: tuple[float, float] = (1.0, 1.0),
+    warmup_auto: bool = False, autoscaler: Autoscaler | None = None, cpu_request_cores: float | None = None,
+) -> Resolved:
+    """The model with names and facts beside it."""
+    fleets = tuple(
+        FleetLabel(
+            name=fleet.name, proxy=Proxy(name=fleet.name.split("/")[-1], namespace="istio-system"),
+            replicas=len(fleet.pods), workers=1, autoscaler=autoscaler, cpu_request_cores=cpu_request_cores,
+            cpu_limit_cores=None, memory_request_bytes=None, memory_limit_bytes=None, replicas_fixed=False,
+        )
+        for fleet in of.fleets
+    )
+    classes = tuple(
+        ClassLabel(
+            client=client.name, shape=shape.name, route=shape.outcome.route, virtual_host="shop:80", listener="8080",
+            gateway=of.fleets[client.fleet].name, outcome="route", method="GET", host="shop", path="/",
+        )
+        for client in of.clients for shape in client.mix
+    )
+    costs = CostFacts(
+        profile="test", calibrated=cpu_range == (1.0, 1.0), digest="0", provenance=(), low=cpu_range[0],
+        high=cpu_range[1], vcpu_hour_usd=0.04,
+    )
+    run = of.run
+    return Resolved(
+        model=of, name="synthetic", question="", istio_version="1.30", classes=classes, fleets=fleets,
+        clusters=tuple(c.cluster.name for c in of.clusters),
+        stations=tuple(
+            StationLabel(name=s.name, backend="shop.default", subset="", zone=s.zone, assumed=False) for s in of.stations
+        ),
+        pods=tuple(PodLabel(name=p.name, fleet=f, zone=p.zone) for f, fleet in enumerate(of.fleets) for p in fleet.pods),
+        worker_pods=tuple(range(sum(len(fleet.pods) for fleet in of.fleets))),
+        plan=RunPlan(kind=run.kind, warmup_auto=warmup_auto, precision=None, max_requests=None), costs=costs,
+        budgets=tuple(Budget(text, Span("scenario.yaml", 10 + i)) for i, text in enumerate(budgets)),
+        assumptions=(), findings=(), effective={},
+    )
 
 
 def model(
