@@ -1,0 +1,47 @@
+"""Where a request's time goes: adjacent intervals, each charged to one component.
+
+Whoever moves a request on says from which instant on it is in which component, often ahead of time (bytes sent at
+`e` are in the network from then on and wait in a queue from their delivery on). What ends the wait early cuts
+off what lay ahead.
+"""
+
+from __future__ import annotations
+
+from gwsim.engine.codes import Component
+
+CLIENT_NETWORK = Component.CLIENT_NETWORK
+CONNECTION_SETUP = Component.CONNECTION_SETUP
+WORKER_QUEUE = Component.WORKER_QUEUE
+PROXY_CPU = Component.PROXY_CPU
+POOL_WAIT = Component.POOL_WAIT
+UPSTREAM_NETWORK = Component.UPSTREAM_NETWORK
+UPSTREAM_QUEUE = Component.UPSTREAM_QUEUE
+UPSTREAM_SERVICE = Component.UPSTREAM_SERVICE
+RETRY_BACKOFF = Component.RETRY_BACKOFF
+CLIENT_BACKOFF = Component.CLIENT_BACKOFF
+
+
+class Timeline:
+    """The components of one client attempt, in the order of time."""
+
+    __slots__ = ("marks",)
+
+    def __init__(self, start: int, component: Component) -> None:
+        self.marks = [(start, component)]
+
+    def enter(self, instant: int, component: Component) -> None:
+        """From `instant` (not before the last one told) on, the attempt is in `component`."""
+        self.marks.append((instant, component))
+
+    def cut(self, instant: int) -> None:
+        """Forget what was told of the time after `instant`."""
+        marks = self.marks
+        while marks[-1][0] > instant:
+            marks.pop()
+
+    def charge(self, end: int, spent: list[int]) -> None:
+        """Add the time up to `end` to `spent`, by component."""
+        for instant, component in reversed(self.marks):
+            if instant < end:
+                spent[component] += end - instant
+                end = instant

@@ -1,0 +1,106 @@
+"""Backend pods: a FIFO queue before a number of servers.
+
+A job's departure is known on its arrival, because nothing overtakes and nothing is interrupted: a backend does
+its work even if the gateway no longer waits for the answer.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import TYPE_CHECKING
+
+from gwsim.engine.codes import Part, Purpose
+from gwsim.engine.reference.accounting import UPSTREAM_NETWORK, UPSTREAM_QUEUE, UPSTREAM_SERVICE, WORKER_QUEUE
+from gwsim.engine.reference.agenda import RANK_BYTES, Agenda, place_of
+from gwsim.engine.reference.sampling import Quantity, u01
+from gwsim.scenario.model import Station as StationModel
+
+if TYPE_CHECKING:
+    from gwsim.engine.reference.agenda import Happening
+    from gwsim.engine.reference.recording import Recorder
+    from gwsim.engine.reference.streams import UpstreamRequest
+
+
+class Station:
+    """One backend pod."""
+
+    __slots__ = (
+        "agenda", "departures", "error_shares", "error_statuses", "free", "index", "model", "place", "recorder",
+        "service",
+    )
+
+    def __init__(self, agenda: Agenda, recorder: Recorder, index: int, model: StationModel) -> None:
+        self.agenda = agenda
+        self.recorder = recorder
+        self.index = index
+        self.model = model
+        self.place = place_of(RANK_BYTES, index)
+        self.service = Quantity(model.service_time_s, Purpose.SERVICE)
+        self.free = [0] * (model.concurrency or 0)
+        """Instants at which the servers are free; a heap. Empty: any number of servers."""
+        self.departures: list[int] = []
+        """Of the jobs present; a heap, kept only where the queue has a limit."""
+        self.error_shares: list[float] = []
+        self.error_statuses: list[int] = []
+        share = 0.0
+        for part, status in model.errors:
+            share += part
+            self.error_shares.append(share)
+            self.error_statuses.append(status)
+        heapify(self.free)
+
+    def deliver(self, upstream: UpstreamRequest, instant: int) -> None:
+        """The request will be delivered at `instant`."""
+        self.agenda.at(instant, self.place | upstream.name, self.arrive, upstream)
+
+    def arrive(self, happening: Happening) -> None:
+        """A request is delivered: it is served and answered, or refused."""
+        upstream: UpstreamRequest = happening.subject
+        now = self.agenda._now
+        if self._full(now):
+            self.recorder.rejected(self.index)
+            self._answer(upstream, now, now, now, 503)
+            return
+        start = now
+        service = self.service.ns(upstream.key)
+        if self.free:
+            start = max(now, self.free[0])
+            heapreplace(self.free, start + service)
+        departure = start + service
+        if self.model.queue is not None:
+            heappush(self.departures, departure)
+        status = self._status(upstream.key)
+        self.recorder.served(self.index, now, start - now, service, status)
+        self._answer(upstream, now, start, departure, status)
+
+    def _full(self, now: int) -> bool:
+        """Whether all servers are busy and as many jobs wait as may."""
+        queue, servers = self.model.queue, self.model.concurrency
+        if queue is None or servers is None:
+            return False
+        while self.departures and self.departures[0] <= now:
+            heappop(self.departures)
+        return len(self.departures) >= servers + queue
+
+    def _status(self, attempt_key: int) -> int:
+        """What the job is answered with."""
+        if self.error_shares:
+            u = u01(attempt_key, Purpose.ERROR)
+            for share, status in zip(self.error_shares, self.error_statuses, strict=True):
+                if share > u:
+                    return status
+        return 200
+
+    def _answer(self, upstream: UpstreamRequest, now: int, start: int, departure: int, status: int) -> None:
+        """The answer leaves at `departure`; nobody hears it if the attempt has ended."""
+        if upstream.over:
+            return
+        ready = departure + upstream.pool.down
+        upstream.status = status
+        upstream.ready = ready
+        timeline = upstream.stream.timeline
+        timeline.enter(now, UPSTREAM_QUEUE)
+        timeline.enter(start, UPSTREAM_SERVICE)
+        timeline.enter(departure, UPSTREAM_NETWORK)
+        timeline.enter(ready, WORKER_QUEUE)
+        upstream.pool.worker.deliver(ready, upstream.name | Part.UP_RESPONSE, upstream, None)

@@ -1,0 +1,336 @@
+"""Clients: they start requests on their connections, wait, give up, try again, and say when a request is done.
+
+Client retries follow the common libraries' exponential back-off with full jitter and the retry budget of
+gRPC's A6 proposal (tokens earned by requests, spent by retries).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gwsim.engine.codes import Component, Flag, Part, Purpose
+from gwsim.engine.draws import below, draw64, fold, name64, ns
+from gwsim.engine.reference import network, tls
+from gwsim.engine.reference.accounting import (
+    CLIENT_BACKOFF,
+    CLIENT_NETWORK,
+    CONNECTION_SETUP,
+    WORKER_QUEUE,
+    Timeline,
+)
+from gwsim.engine.reference.agenda import (
+    ENTITY_CLIENT,
+    ENTITY_SOURCE,
+    RANK_BYTES,
+    RANK_CLIENT,
+    name_of,
+    place_of,
+)
+from gwsim.engine.reference.connections import Connection, Slot, Slots, State, kernel_choice, place
+from gwsim.engine.reference.filters import Route
+from gwsim.engine.reference.sampling import Quantity, u01
+from gwsim.engine.reference.streams import Request, Stream
+from gwsim.engine.schema import (
+    ANSWER_TIMEOUT,
+    HANDSHAKE_FULL,
+    HANDSHAKE_PLAIN,
+    HANDSHAKE_RESUMED,
+)
+from gwsim.scenario.model import Client as ClientModel
+from gwsim.scenario.model import ClosedLoop, DownstreamCosts, Shape
+
+if TYPE_CHECKING:
+    from gwsim.engine.reference.agenda import Happening
+    from gwsim.engine.reference.sources import Source
+    from gwsim.engine.reference.world import World
+
+CONNECTED, ANSWERED = 0, 1
+ARRIVAL, TIME_OUT, RETRY = 0, 1, 2
+FULL_BUDGET, COST_OF_RETRY = 10_000, 1_000
+
+
+class CostsNs:
+    """`DownstreamCosts` in ns."""
+
+    __slots__ = (
+        "accept", "close", "finished", "hello", "read", "read_byte_s", "read_stream", "timer", "write_down",
+        "write_down_byte_s", "write_down_stream",
+    )
+
+    def __init__(self, costs: DownstreamCosts) -> None:
+        self.accept = ns(costs.accept_s)
+        self.hello = (ns(costs.client_hello_full_s), ns(costs.client_hello_resumed_s))
+        self.finished = (ns(costs.finished_full_s), ns(costs.finished_resumed_s))
+        self.read = ns(costs.read_s)
+        self.read_stream = ns(costs.read_stream_s)
+        self.read_byte_s = costs.read_byte_s
+        self.write_down = ns(costs.write_down_s)
+        self.write_down_stream = ns(costs.write_down_stream_s)
+        self.write_down_byte_s = costs.write_down_byte_s
+        self.timer = ns(costs.timer_s)
+        self.close = ns(costs.close_s)
+
+
+class TrafficClass:
+    """A client's requests of one shape."""
+
+    __slots__ = ("class_id", "client", "request_bytes", "response_bytes", "route", "source")
+
+    def __init__(self, client: Client, class_id: int, shape: Shape) -> None:
+        self.client = client
+        self.source = client.index
+        self.class_id = class_id
+        self.route = Route(shape.outcome)
+        self.request_bytes = Quantity(shape.request_bytes, Purpose.REQUEST_BYTES)
+        self.response_bytes = Quantity(shape.response_bytes, Purpose.RESPONSE_BYTES)
+
+
+class Client:
+    """One population of clients: its slots, its patience and its retries."""
+
+    __slots__ = (
+        "arrival_place", "classes", "connection_place", "costs", "fleet", "http1", "index", "model", "reconnect",
+        "retry", "rtt", "running_weights", "slots", "source", "time_out_ns", "tls", "tokens", "tokens_per_request",
+        "weight", "world",
+    )
+
+    source: Source
+
+    def __init__(self, world: World, index: int, model: ClientModel, first_class: int) -> None:
+        self.world = world
+        self.index = index
+        self.model = model
+        self.fleet = world.fleets[model.fleet]
+        self.costs = CostsNs(model.costs)
+        self.tls = model.connection.tls
+        self.http1 = model.connection.http == 1 and model.connection.streams == 1
+        self.classes = [TrafficClass(self, first_class + i, shape) for i, shape in enumerate(model.mix)]
+        self.running_weights: list[float] = []
+        self.weight = 0.0
+        for shape in model.mix:
+            self.weight += shape.weight
+            self.running_weights.append(self.weight)
+        self.rtt = Quantity(model.rtt_s, Purpose.RTT)
+        delay = model.connection.reconnect_delay_s
+        self.reconnect = None if delay is None else Quantity(delay, Purpose.RECONNECT)
+        self.time_out_ns = None if model.timeout_s is None else max(1, ns(model.timeout_s))
+        self.retry = model.retry
+        self.tokens = FULL_BUDGET
+        budget = model.retry.budget if model.retry else None
+        self.tokens_per_request = None if budget is None else int(budget * 1000 + 0.5)
+        self.connection_place = place_of(RANK_BYTES, ENTITY_CLIENT + index)
+        self.arrival_place = place_of(RANK_CLIENT, ENTITY_SOURCE + index)
+        closed = model.arrivals.connections if isinstance(model.arrivals, ClosedLoop) else None
+        self.slots = Slots(
+            model.connection.count if closed is None else closed,
+            model.connection.requests,
+            model.connection.streams,
+            fold(world.run_key, name64("connection/" + model.name)),
+            queued=closed is None,
+        )
+
+    # --- a request -------------------------------------------------------------------------------------------
+
+    def shape_of(self, request_key: int) -> TrafficClass:
+        """The class of a request, by the weights of the mix."""
+        if len(self.classes) == 1:
+            return self.classes[0]
+        share = u01(request_key, Purpose.SHAPE) * self.weight
+        for traffic, running in zip(self.classes, self.running_weights, strict=True):
+            if running > share:
+                return traffic
+        return self.classes[-1]
+
+    def arrive(self, traffic: TrafficClass, number: int, key: int, now: int, loop: int = -1) -> None:
+        """A request arrives."""
+        request = Request(traffic, number, key, now, loop)
+        if self.tokens_per_request is not None:
+            self.tokens = min(FULL_BUDGET, self.tokens + self.tokens_per_request)
+        self.world.recorder.arrived(request)
+        self.attempt(request, 0, now)
+
+    def attempt(self, request: Request, k: int, now: int) -> None:
+        """Attempt `k` starts: it takes a slot and is sent, or waits for the slot's connection."""
+        stream = Stream(request, k, now)
+        if self.time_out_ns is not None:
+            key = self.arrival_place | stream.name | TIME_OUT
+            stream.time_out = self.world.agenda.at(now + self.time_out_ns, key, self.timed_out, stream)
+        slot = self.slots.take(request.loop)
+        stream.slot = slot
+        if slot.state is State.OPEN:
+            stream.connection = slot.connection
+            stream.timeline = Timeline(now, CLIENT_NETWORK)
+            self.send(stream, now)
+        else:
+            if slot.state is State.CLOSED:
+                self.open(slot, stream, now)
+            else:
+                stream.timeline = Timeline(now, CONNECTION_SETUP)
+            stream.connection = slot.connection
+            slot.waiting.append(stream)
+
+    def send(self, stream: Stream, now: int) -> None:
+        """The request leaves."""
+        connection = stream.connection
+        stream.sent = True
+        delivery = now + connection.up
+        stream.timeline.enter(delivery, WORKER_QUEUE)
+        connection.deliver(delivery, Part.REQUEST, stream.name, stream)
+
+    # --- connections -----------------------------------------------------------------------------------------
+
+    def connect(self, slot: Slot, opener: int) -> tuple[Connection, int]:
+        """A new connection of a slot, placed on a worker, and the key of its draws."""
+        fleet = self.fleet
+        key = slot.connection_key()
+        cursor = None
+        if fleet.round_robin:
+            cursor, fleet.cursor = fleet.cursor, fleet.cursor + 1
+        pod = fleet.pods[place(key, len(fleet.pods), cursor)]
+        worker = pod.workers[kernel_choice(key, len(pod.workers))]
+        up, down = network.halves(self.rtt.ns(key))
+        connection = Connection(self, slot, opener, worker, up, down)
+        slot.connection = connection
+        return connection, key
+
+    def open_warm(self, slot: Slot) -> None:
+        """The slot has been open since before the run."""
+        connection, key = self.connect(slot, name_of(self.index, 0, 0))
+        connection.accepted = True
+        slot.state = State.OPEN
+        if slot.limit > 0:
+            slot.remaining = 1 + below(draw64(key, Purpose.REMAINING), slot.limit)
+        if self.tls is not None:
+            slot.ticket_pod = connection.worker.pod.index
+
+    def open(self, slot: Slot, stream: Stream, now: int) -> None:
+        """Open a slot's connection on behalf of `stream`: TCP, then TLS if the listener speaks it."""
+        connection, key = self.connect(slot, stream.name)
+        slot.state = State.OPENING
+        at = max(now, slot.not_before)
+        stream.timeline = Timeline(now, CLIENT_BACKOFF)
+        stream.timeline.enter(at, CONNECTION_SETUP)
+        synchronised = at + connection.up + connection.down
+        connection.worker.deliver_connection(synchronised + connection.up, connection)
+        if self.tls is None:
+            stream.handshake = HANDSHAKE_PLAIN
+            self.connected_at(connection, synchronised)
+            return
+        pod = connection.worker.pod.index
+        connection.resumed = tls.resumes(self.model.connection.offers_ticket, slot.ticket_pod, pod, key)
+        stream.handshake = HANDSHAKE_RESUMED if connection.resumed else HANDSHAKE_FULL
+        slot.ticket_pod = pod
+        connection.deliver(synchronised + connection.up, Part.CLIENT_HELLO, stream.name, None)
+
+    def connected_at(self, connection: Connection, instant: int) -> None:
+        """The client will find its connection established at `instant`."""
+        key = self.connection_place | connection.opener | CONNECTED
+        self.world.agenda.at(instant, key, self.connected, connection)
+
+    def connected(self, happening: Happening) -> None:
+        """CONNECTED: what waits on the slot is sent, unless the client has given up."""
+        connection: Connection = happening.subject
+        slot = connection.slot
+        if slot.connection is not connection or slot.state is not State.OPENING:
+            return
+        now = self.world.agenda._now
+        slot.state = State.OPEN
+        waiting, slot.waiting = slot.waiting, []
+        for stream in waiting:
+            stream.timeline.enter(now, CLIENT_NETWORK)
+            self.send(stream, now)
+
+    def close(self, slot: Slot, stream: Stream, now: int) -> None:
+        """The client closes a slot's connection, in the name of `stream`."""
+        connection = slot.connection
+        connection.deliver(now + connection.up, Part.CLOSE, stream.name, None)
+        slot.close()
+
+    # --- the end of an attempt -------------------------------------------------------------------------------
+
+    def answered_at(self, stream: Stream, instant: int) -> None:
+        """An answer will be delivered at `instant`."""
+        self.world.agenda.at(instant, self.connection_place | stream.name | ANSWERED, self.answered, stream)
+
+    def answered(self, happening: Happening) -> None:
+        """The answer is here, in time or too late."""
+        stream: Stream = happening.subject
+        if stream.done:
+            return
+        now = self.world.agenda._now
+        stream.done = True
+        if stream.time_out is not None:
+            stream.time_out.cancel()
+        slot = stream.slot
+        if self.slots.release(slot):
+            self.close(slot, stream, now)
+            self.slots.requeue(slot)
+        if stream.status < 500 or not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):
+            self.finish(stream, now, stream.status, stream.flags, stream.answer, stream.response_bytes)
+
+    def timed_out(self, happening: Happening) -> None:
+        """The client's patience is at its end."""
+        stream: Stream = happening.subject
+        now = self.world.agenda._now
+        stream.done = True
+        if self.http1:
+            self.abandon_connection(stream, now)
+        else:
+            self.abandon_stream(stream, now)
+        if not self.retried(stream, now, self.retry is not None and self.retry.on_timeout):
+            self.finish(stream, now, 0, stream.flags | Flag.DC, ANSWER_TIMEOUT, 0)
+
+    def abandon_connection(self, stream: Stream, now: int) -> None:
+        """HTTP/1.1 has no way to give up an exchange but to close the connection."""
+        slot = stream.slot
+        slot.in_use -= 1
+        self.close(slot, stream, now)
+        if self.reconnect is not None:
+            slot.not_before = now + self.reconnect.ns(slot.connection_key())
+        else:
+            slot.not_before = now
+        self.slots.requeue(slot)
+
+    def abandon_stream(self, stream: Stream, now: int) -> None:
+        """HTTP/2: RST_STREAM with CANCEL, if the request was sent at all."""
+        slot, connection = stream.slot, stream.connection
+        if stream.sent:
+            connection.deliver(now + connection.up, Part.CANCEL, stream.name, stream)
+        else:
+            slot.waiting.remove(stream)
+        if self.slots.release(slot):
+            self.close(slot, stream, now)
+            self.slots.requeue(slot)
+
+    def retried(self, stream: Stream, now: int, listed: bool) -> bool:
+        """Whether a failed attempt is tried again by the client; if so, after a back-off."""
+        retry = self.retry
+        if retry is None or not listed or stream.k >= retry.attempts:
+            return False
+        if self.tokens_per_request is not None:
+            if self.tokens < COST_OF_RETRY:
+                return False
+            self.tokens -= COST_OF_RETRY
+        bound = min(retry.base_s * 2.0**stream.k, retry.max_s)
+        back_off = max(1, ns(u01(stream.key, Purpose.CLIENT_BACKOFF) * bound))
+        request = stream.request
+        stream.timeline.charge(now, request.spent)
+        request.spent[Component.CLIENT_BACKOFF] += back_off
+        request.failed_ns += now - stream.start
+        key = self.arrival_place | name_of(self.index, request.number, stream.k + 1) | RETRY
+        self.world.agenda.at(now + back_off, key, self.try_again, (request, stream.k + 1))
+        return True
+
+    def try_again(self, happening: Happening) -> None:
+        """The back-off is over."""
+        request, k = happening.subject
+        self.attempt(request, k, self.world.agenda._now)
+
+    def finish(self, stream: Stream, now: int, status: int, flags: int, answer: int, response_bytes: int) -> None:
+        """The request is done, with the fate of its last attempt."""
+        request = stream.request
+        stream.timeline.charge(now, request.spent)
+        request.failed_ns += stream.failed_ns
+        self.world.recorder.finished(stream, now, status, flags, answer, response_bytes)
+        self.source.finished(request, now)
+

@@ -1,0 +1,406 @@
+"""What a run leaves behind: counters, histograms, time bins, samples, records (`gwsim.engine.schema`).
+
+Plain lists while the run lasts, arrays at its end. The slots of a tally are fields of `RawRun`: a tally is a row of
+each of those arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappush, heappushpop
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gwsim.engine import schema
+from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS, Purpose, Visit
+from gwsim.engine.draws import MASK, draw64, fold
+from gwsim.engine.reference.agenda import parts_of
+from gwsim.engine.schema import (
+    ANSWER_LOCAL,
+    BIN,
+    COARSE,
+    FINE,
+    MIDDLE,
+    N_BINS,
+    N_FLAGS,
+    N_STATUS,
+    RECORD_WIDTH,
+    SAMPLE_SIZE,
+    SLOWEST,
+    TRACE_FIELDS,
+    Options,
+    RawRun,
+    bucket,
+    buckets,
+)
+from gwsim.scenario.model import Model
+
+if TYPE_CHECKING:
+    from gwsim.engine.reference.streams import Request, Stream, UpstreamRequest
+    from gwsim.engine.reference.worker import Worker
+
+Row = tuple[int, ...]
+
+
+def table(rows: int, columns: int) -> list[list[int]]:
+    """A table of zeros."""
+    return [[0] * columns for _ in range(rows)]
+
+
+class ClassTally:
+    """Of a traffic class: measured requests only."""
+
+    __slots__ = (
+        "anatomy_count", "anatomy_sum", "class_cluster", "client_attempts", "component_hist", "component_sum",
+        "covered", "failed_sum", "finished", "gateway_attempts", "good", "gw_flags", "gw_hist", "gw_status",
+        "gw_streams", "gw_sum", "handshakes", "latency_hist", "latency_sum", "offered", "overhead_hist",
+        "overhead_sum", "request_bytes", "response_bytes", "status",
+    )
+
+    def __init__(self, clusters: int) -> None:
+        self.offered = self.finished = self.good = self.covered = 0
+        self.client_attempts = self.gateway_attempts = self.request_bytes = self.response_bytes = 0
+        self.latency_sum = self.failed_sum = self.gw_streams = self.gw_sum = self.overhead_sum = 0
+        self.status = [0] * N_STATUS
+        self.handshakes = [0] * 4
+        self.latency_hist = [0] * buckets(FINE)
+        self.component_sum = [0] * N_COMPONENTS
+        self.component_hist = table(N_COMPONENTS, buckets(MIDDLE))
+        self.anatomy_count = [0] * buckets(COARSE)
+        self.anatomy_sum = table(buckets(COARSE), N_COMPONENTS)
+        self.gw_status = [0] * N_STATUS
+        self.gw_flags = [0] * N_FLAGS
+        self.gw_hist = [0] * buckets(FINE)
+        self.overhead_hist = [0] * buckets(FINE)
+        self.class_cluster = [0] * clusters
+
+    def cover(self, latency: int, spent: list[int], failed_ns: int) -> None:
+        """A request counts for the latency of its class."""
+        self.covered += 1
+        self.latency_sum += latency
+        self.failed_sum += failed_ns
+        self.latency_hist[bucket(latency, FINE)] += 1
+        coarse = bucket(latency, COARSE)
+        self.anatomy_count[coarse] += 1
+        anatomy = self.anatomy_sum[coarse]
+        for i, ns in enumerate(spent):
+            if ns:
+                self.component_sum[i] += ns
+                anatomy[i] += ns
+                self.component_hist[i][bucket(ns, MIDDLE)] += 1
+            else:
+                self.component_hist[i][0] += 1
+
+    def end_stream(self, latency: int, overhead: int) -> None:
+        """A stream counts for the gateway's latency."""
+        self.gw_sum += latency
+        self.overhead_sum += overhead
+        self.gw_hist[bucket(latency, FINE)] += 1
+        self.overhead_hist[bucket(overhead, FINE)] += 1
+
+
+class ClusterTally:
+    """Of a cluster, over all pods."""
+
+    __slots__ = ("cluster_counters", "cluster_hist", "cluster_sum")
+
+    def __init__(self) -> None:
+        self.cluster_counters = [0] * N_COUNTERS
+        self.cluster_hist = [0] * buckets(MIDDLE)
+        self.cluster_sum = 0
+
+
+class WorkerTally:
+    """Of a worker, over the whole run."""
+
+    __slots__ = (
+        "worker_connections", "worker_cpu", "worker_iterations", "worker_streams", "worker_visit_ns",
+        "worker_visits", "worker_wakeups", "worker_window_cpu",
+    )
+
+    def __init__(self) -> None:
+        self.worker_visits = [0] * N_VISITS
+        self.worker_visit_ns = self.worker_cpu = self.worker_window_cpu = 0
+        self.worker_wakeups = self.worker_iterations = self.worker_connections = self.worker_streams = 0
+
+
+class StationTally:
+    """Of a station, over the whole run."""
+
+    __slots__ = (
+        "station_busy", "station_errors", "station_jobs", "station_rejected", "station_wait", "station_window_busy",
+    )
+
+    def __init__(self) -> None:
+        self.station_jobs = self.station_rejected = self.station_errors = 0
+        self.station_busy = self.station_wait = self.station_window_busy = 0
+
+
+class BinTally:
+    """Of a time bin, over all requests."""
+
+    __slots__ = ("bin_area", "bin_arrivals", "bin_errors", "bin_finished", "bin_latency_hist", "bin_latency_sum")
+
+    def __init__(self) -> None:
+        self.bin_arrivals = self.bin_finished = self.bin_errors = self.bin_latency_sum = self.bin_area = 0
+        self.bin_latency_hist = [0] * buckets(BIN)
+
+
+Tally = ClassTally | ClusterTally | WorkerTally | StationTally | BinTally
+
+
+class Recorder:
+    """Counts everything."""
+
+    __slots__ = (
+        "area", "bin", "bins", "class_of", "classes", "clusters", "cut", "digest", "edge", "fleet_bin_cpu", "horizon",
+        "in_flight", "kept", "measured_in_flight", "model", "options", "records", "requests", "since", "slow",
+        "sojourn", "stations", "threshold", "trace", "workers",
+    )
+
+    def __init__(self, model: Model, options: Options, horizon: int, cut: int) -> None:
+        self.model = model
+        self.options = options
+        self.horizon = horizon
+        self.cut = cut
+        self.classes = [ClassTally(len(model.clusters)) for _ in model.classes()]
+        self.clusters = [ClusterTally() for _ in model.clusters]
+        self.workers = [WorkerTally() for fleet in model.fleets for pod in fleet.pods for _ in range(pod.workers)]
+        self.stations = [StationTally() for _ in model.stations]
+        self.bins = [BinTally() for _ in range(N_BINS)]
+        self.fleet_bin_cpu = table(len(model.fleets), N_BINS)
+        self.requests = self.in_flight = self.measured_in_flight = 0
+        self.area = self.sojourn = self.since = self.bin = 0
+        self.edge = self._edge_after(0)
+        self.digest = 0
+        self.threshold = MASK
+        self.kept: list[tuple[int, Row]] = []
+        self.slow: list[list[tuple[int, int, int, Row]]] = [[] for _ in self.classes]
+        self.records: list[Row] = []
+        self.trace: list[Row] = []
+
+    # --- requests --------------------------------------------------------------------------------------------
+
+    def arrived(self, request: Request) -> None:
+        """A request starts."""
+        now = request.start
+        self._integrate(now)
+        self.requests += 1
+        self.in_flight += 1
+        self.sojourn -= now
+        if now < self.horizon:
+            self.bins[now * N_BINS // self.horizon].bin_arrivals += 1
+            if now >= self.cut:
+                request.measured = True
+                self.measured_in_flight += 1
+                self.classes[request.traffic.class_id].offered += 1
+
+    def finished(self, stream: Stream, now: int, status: int, flags: int, answer: int, response_bytes: int) -> None:
+        """A request ends at the client, with what it got."""
+        request = stream.request
+        self._integrate(now)
+        self.in_flight -= 1
+        self.sojourn += now
+        latency = now - request.start
+        self._bin_request(request.start, now, latency, status)
+        record: Row | None = None
+        if self.options.digest or len(self.records) < self.options.records:
+            record = record_of(stream, now, status, flags, answer, response_bytes)
+            self._keep_record(record)
+        if not request.measured:
+            return
+        self.measured_in_flight -= 1
+        tally = self.classes[request.traffic.class_id]
+        tally.finished += 1
+        tally.good += 200 <= status < 400
+        tally.status[status] += 1
+        tally.client_attempts += stream.k + 1
+        tally.request_bytes += request.request_bytes
+        tally.response_bytes += response_bytes
+        tally.handshakes[stream.handshake] += 1
+        covered = answer != ANSWER_LOCAL
+        if covered:
+            tally.cover(latency, request.spent, request.failed_ns)
+        sample = draw64(request.key, Purpose.SAMPLE)
+        slow = self.slow[request.traffic.class_id]
+        rank = (latency, -request.traffic.source, -request.number)
+        slowest = covered and (len(slow) < SLOWEST or rank > slow[0][:3])
+        if sample < self.threshold or slowest:
+            record = record or record_of(stream, now, status, flags, answer, response_bytes)
+            if sample < self.threshold:
+                self._keep_sample(sample, record)
+            if slowest:
+                (heappush if len(slow) < SLOWEST else heappushpop)(slow, (*rank, record))
+
+    def _bin_request(self, start: int, now: int, latency: int, status: int) -> None:
+        if now < self.horizon:
+            tally = self.bins[now * N_BINS // self.horizon]
+            tally.bin_finished += 1
+            tally.bin_errors += status == 0 or status >= 400
+        if start < self.horizon:
+            tally = self.bins[start * N_BINS // self.horizon]
+            tally.bin_latency_sum += latency
+            tally.bin_latency_hist[bucket(latency, BIN)] += 1
+
+    def _keep_record(self, record: Row) -> None:
+        if len(self.records) < self.options.records:
+            self.records.append(record)
+        if self.options.digest:
+            h = 0
+            for value in record:
+                h = fold(h, value & MASK)
+            self.digest = (self.digest + h) & MASK
+
+    def _keep_sample(self, sample: int, record: Row) -> None:
+        """A uniform sample of bounded size: the threshold halves until what is below it fits."""
+        self.kept.append((sample, record))
+        while len(self.kept) > SAMPLE_SIZE:
+            self.threshold //= 2
+            self.kept = [entry for entry in self.kept if entry[0] < self.threshold]
+
+    def _edge_after(self, bin_: int) -> int:
+        """The first instant after a time bin."""
+        return -(-(bin_ + 1) * self.horizon // N_BINS)
+
+    def _integrate(self, now: int) -> None:
+        """The number in the system is about to change: add its integral up to now."""
+        n = self.in_flight
+        self.area += n * (now - self.since)
+        while self.bin < N_BINS and self.edge <= now:
+            self.bins[self.bin].bin_area += n * (self.edge - self.since)
+            self.since = self.edge
+            self.bin += 1
+            self.edge = self._edge_after(self.bin)
+        if self.bin < N_BINS:
+            self.bins[self.bin].bin_area += n * (now - self.since)
+        self.since = now
+
+    # --- the gateway -----------------------------------------------------------------------------------------
+
+    def cluster_chosen(self, request: Request, cluster: int) -> None:
+        """A stream has its cluster."""
+        if request.measured:
+            self.classes[request.traffic.class_id].class_cluster[cluster] += 1
+
+    def attempt_answered(self, upstream: UpstreamRequest, cluster: int) -> None:
+        """An attempt's answer was read."""
+        if upstream.stream.request.measured:
+            duration = upstream.ready - upstream.written
+            tally = self.clusters[cluster]
+            tally.cluster_sum += duration
+            tally.cluster_hist[bucket(duration, MIDDLE)] += 1
+
+    def stream_ended(self, stream: Stream, counted: bool) -> None:
+        """A stream ended at the gateway; `counted`: answered from upstream, or timed out there."""
+        request = stream.request
+        if not request.measured:
+            return
+        tally = self.classes[request.traffic.class_id]
+        tally.gw_streams += 1
+        tally.gw_status[stream.status] += 1
+        tally.gateway_attempts += stream.attempts
+        flags = int(stream.flags)
+        while flags:
+            low = flags & -flags
+            tally.gw_flags[low.bit_length() - 1] += 1
+            flags -= low
+        if counted:
+            latency = stream.gw_end - stream.gw_start
+            tally.end_stream(latency, latency - stream.upstream_ns)
+
+    def visited(self, worker: Worker, visit: Visit, start: int, cost: int, name: int) -> None:
+        """A visit starts."""
+        tally = self.workers[worker.index]
+        tally.worker_visits[visit] += 1
+        tally.worker_visit_ns += cost
+        self._cpu(worker, tally, start, cost)
+        if len(self.trace) < self.options.trace:
+            self.trace.append((start, worker.index, int(visit), *parts_of(name), cost))
+
+    def woke(self, worker: Worker, now: int) -> None:
+        """A worker polls after sleep."""
+        tally = self.workers[worker.index]
+        tally.worker_wakeups += 1
+        self._cpu(worker, tally, now, worker.wakeup_ns)
+
+    def iterated(self, worker: Worker, now: int) -> None:
+        """A worker has polled and found something to do."""
+        tally = self.workers[worker.index]
+        tally.worker_iterations += 1
+        self._cpu(worker, tally, now, worker.iteration_ns)
+
+    def _cpu(self, worker: Worker, tally: WorkerTally, now: int, cost: int) -> None:
+        tally.worker_cpu += cost
+        if now < self.horizon:
+            self.fleet_bin_cpu[worker.fleet.index][now * N_BINS // self.horizon] += cost
+            if now >= self.cut:
+                tally.worker_window_cpu += cost
+
+    # --- stations --------------------------------------------------------------------------------------------
+
+    def rejected(self, station: int) -> None:
+        """A station's queue was full."""
+        self.stations[station].station_jobs += 1
+        self.stations[station].station_rejected += 1
+
+    def served(self, station: int, now: int, wait: int, service: int, status: int) -> None:
+        """A job was delivered at `now`."""
+        tally = self.stations[station]
+        tally.station_jobs += 1
+        tally.station_errors += status != 200
+        tally.station_wait += wait
+        tally.station_busy += service
+        if self.cut <= now < self.horizon:
+            tally.station_window_busy += service
+
+    # --- the end ---------------------------------------------------------------------------------------------
+
+    def result(self, now: int, events: int, saturated: bool) -> RawRun:
+        """All of it as arrays; the run stopped at `now`."""
+        self._integrate(now)
+        raw = schema.empty(self.model)
+        for tallies in (self.classes, self.clusters, self.workers, self.stations, self.bins):
+            put_rows(raw, tallies)
+        raw.fleet_bin_cpu[:] = self.fleet_bin_cpu
+        raw.area[0] = self.area
+        raw.sojourn[0] = self.sojourn + self.in_flight * now
+        raw.requests[0] = self.requests
+        raw.in_flight[0] = self.in_flight
+        raw.stop_ns[0] = now
+        raw.events[0] = events
+        raw.saturated[0] = saturated
+        raw.samples = rows(sorted((record for _, record in self.kept), key=by_number), RECORD_WIDTH)
+        raw.slowest = rows([entry[3] for slow in self.slow for entry in sorted(slow, reverse=True)], RECORD_WIDTH)
+        raw.records = rows(self.records, RECORD_WIDTH)
+        raw.trace = rows(self.trace, len(TRACE_FIELDS))
+        raw.digest = self.digest
+        return raw
+
+
+def put_rows(raw: RawRun, tallies: Sequence[Tally]) -> None:
+    """Put each tally into its row of the arrays named by its slots."""
+    for i, tally in enumerate(tallies):
+        for field in tally.__slots__:
+            getattr(raw, field)[i] = getattr(tally, field)
+
+
+def record_of(stream: Stream, now: int, status: int, flags: int, answer: int, response_bytes: int) -> Row:
+    """A request's record; its columns are `schema.RECORD_FIELDS`."""
+    request, worker = stream.request, stream.connection.worker
+    return (
+        request.traffic.class_id, request.traffic.source, request.number, stream.k + 1, stream.attempts, status,
+        int(flags), answer, -1 if stream.cluster is None else stream.cluster.shared.index, stream.station,
+        worker.pod.index, worker.index, stream.slot.index, stream.handshake, request.start, now, stream.gw_start,
+        stream.gw_end, stream.upstream_ns, request.request_bytes, response_bytes, request.failed_ns, *request.spent,
+    )
+
+
+def by_number(record: Row) -> tuple[int, int]:
+    """(source, number) of a record."""
+    return record[1], record[2]
+
+
+def rows(of: list[Row], width: int) -> schema.Ints:
+    """Rows as an array, also when there are none."""
+    return np.array(of, dtype=np.int64).reshape(len(of), width)

@@ -1,0 +1,123 @@
+"""What travels: a client's request, its attempts (streams, to the gateway) and the gateway's attempts upstream.
+
+The three levels have the three keys of their draws. Envoy's names: `Stream` is a downstream stream with its
+`Router::Filter`, `UpstreamRequest` is `Router::UpstreamRequest` (source/common/router/upstream_request.h).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gwsim.engine.codes import N_COMPONENTS
+from gwsim.engine.draws import fold
+from gwsim.engine.reference.accounting import Timeline
+from gwsim.engine.reference.agenda import attempt_of, name_of
+from gwsim.engine.schema import ANSWER_LOCAL, HANDSHAKE_NONE
+from gwsim.errors import InternalError
+
+if TYPE_CHECKING:
+    from gwsim.engine.reference.agenda import Happening
+    from gwsim.engine.reference.clients import TrafficClass
+    from gwsim.engine.reference.connections import Connection, Slot
+    from gwsim.engine.reference.pools import Pool, WorkerCluster
+
+
+class Request:
+    """What a client wants, from its arrival to the last answer or time-out."""
+
+    __slots__ = (
+        "failed_ns", "key", "loop", "measured", "number", "request_bytes", "response_bytes", "spent", "start",
+        "traffic",
+    )
+
+    def __init__(self, traffic: TrafficClass, number: int, key: int, start: int, loop: int) -> None:
+        self.traffic = traffic
+        self.number = number
+        self.key = key
+        self.start = start
+        self.loop = loop
+        """The connection of a closed loop that it belongs to (open loop: -1)."""
+        self.request_bytes = traffic.request_bytes.size(key)
+        self.response_bytes = traffic.response_bytes.size(key)
+        self.measured = False
+        self.spent = [0] * N_COMPONENTS
+        self.failed_ns = 0
+
+
+class Stream:
+    """One attempt of a client: a stream at the gateway, and its wait at the client before and after."""
+
+    __slots__ = (
+        "answer", "attempts", "cluster", "connection", "done", "failed_ns", "flags", "gw_end", "gw_start",
+        "handshake", "k", "key", "name", "over", "request", "response_bytes", "retries", "retry_slot", "sent", "slot",
+        "start", "station", "status", "time_out", "timeline", "tried", "upstream", "upstream_ns",
+    )
+
+    slot: Slot
+    connection: Connection
+    timeline: Timeline
+
+    def __init__(self, request: Request, k: int, start: int) -> None:
+        self.request = request
+        self.k = k
+        self.key = fold(request.key, k)
+        self.name = name_of(request.traffic.source, request.number, k)
+        # at the client
+        self.start = start
+        self.time_out: Happening | None = None
+        self.sent = False
+        self.done = False
+        """Answered or timed out at the client."""
+        self.handshake = HANDSHAKE_NONE
+        # at the gateway
+        self.gw_start = -1
+        self.gw_end = -1
+        self.over = False
+        """Ended at the gateway: an answer is armed, or the client's cancellation was read."""
+        self.status = 0
+        self.flags = 0
+        self.answer = ANSWER_LOCAL
+        self.response_bytes = 0
+        # upstream
+        self.cluster: WorkerCluster | None = None
+        self.upstream: UpstreamRequest | None = None
+        """The attempt that runs, pending ones included."""
+        self.attempts = 0
+        self.retries = 0
+        self.retry_slot = False
+        self.tried: set[int] | None = None
+        self.station = -1
+        self.upstream_ns = 0
+        self.failed_ns = 0
+
+
+class UpstreamRequest:
+    """One attempt of the gateway for a stream."""
+
+    __slots__ = ("a", "admitted", "attached", "key", "name", "over", "pool", "ready", "status", "stream", "written")
+
+    pool: Pool
+
+    def __init__(self, stream: Stream, a: int, key: int) -> None:
+        self.stream = stream
+        self.a = a
+        self.key = key
+        self.name = stream.name | attempt_of(a)
+        self.attached = False
+        self.over = False
+        self.admitted = -1
+        """End of the visit that attached it or appended it to a pool."""
+        self.written = -1
+        """End of its WRITE_UP visit."""
+        self.ready = -1
+        """Delivery of its answer at the worker."""
+        self.status = 0
+
+    def __lt__(self, other: object) -> bool:
+        """Reached only when two items have the same tie key."""
+        return same_tie_key()
+
+
+def same_tie_key() -> bool:
+    """Insertion must not decide: raise gwsim's internal fault."""
+    raise InternalError("two items of a worker have the same tie key")

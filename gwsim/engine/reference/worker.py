@@ -1,0 +1,221 @@
+"""The worker: an event loop that polls, visits what is ready, then what was armed before, then what is due.
+
+Envoy: a worker thread's `Event::Dispatcher` on libevent (source/common/event/dispatcher_impl.cc). A write is not done
+where it is produced: it is armed and done one iteration later, after that iteration's ready sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gwsim.engine.codes import Part, Visit
+from gwsim.engine.draws import fold
+from gwsim.engine.reference.agenda import RANK_WORKER, Agenda, Happening, place_of
+from gwsim.engine.reference.filters import Router
+
+if TYPE_CHECKING:
+    from gwsim.engine.reference.connections import Connection
+    from gwsim.engine.reference.pools import Connecting, Pool
+    from gwsim.engine.reference.recording import Recorder
+    from gwsim.engine.reference.streams import Stream, UpstreamRequest
+    from gwsim.engine.reference.world import Pod
+
+    Socket: TypeAlias = Connection | UpstreamRequest | Connecting
+    Armed: TypeAlias = Connection | UpstreamRequest | tuple[Pool, int]
+    Timed: TypeAlias = Stream | UpstreamRequest
+
+MS = 1_000_000
+NEVER = 1 << 62
+TIMER_ORDER = {Visit.ROUTE_TIMEOUT: 0, Visit.TRY_TIMEOUT: 1, Visit.BACKOFF: 2}
+UPSTREAM_VISIT = {
+    Part.UP_RESPONSE: Visit.READ_UP,
+    Part.UP_CONNECTED: Visit.UP_CONNECTED,
+    Part.UP_TLS: Visit.UP_TLS,
+}
+
+
+class Worker:
+    """One event loop of a pod."""
+
+    __slots__ = (
+        "accepting", "agenda", "alarm", "armed", "asleep", "fleet", "index", "items", "iteration_ns", "key", "place",
+        "pod", "recorder", "router", "timers", "visits", "wakeup_ns",
+    )
+
+    def __init__(self, agenda: Agenda, recorder: Recorder, pod: Pod, index: int, position: int) -> None:
+        self.agenda = agenda
+        self.recorder = recorder
+        self.pod = pod
+        self.fleet = pod.fleet
+        self.index = index
+        self.key = fold(pod.fleet.key, position)
+        self.wakeup_ns = pod.fleet.wakeup_ns
+        self.iteration_ns = pod.fleet.iteration_ns
+        self.place = place_of(RANK_WORKER, index)
+        self.router = Router(self, recorder)
+        self.items: list[tuple[int, int, Any, Stream | None]] = []
+        """What is delivered to accepted connections and from upstream: a heap by tie key."""
+        self.accepting: list[tuple[int, int, Connection]] = []
+        """The listener's accept queue: a heap by tie key."""
+        self.armed: list[tuple[Visit, Any]] = []
+        self.timers: list[tuple[int, int, Visit, Timed]] = []
+        """A heap by (deadline, name)."""
+        self.asleep = False
+        self.alarm: tuple[int, Happening] = (NEVER, Happening(agenda, [], None))
+        """While asleep: the instant at which it wakes, and the event of the poll after that."""
+        self.visits: dict[Visit, Callable[[Any, int], int]] = {
+            Visit.ACCEPT: lambda connection, start: connection.accept(start),
+            Visit.READ: lambda connection, start: connection.read(start),
+            Visit.WRITE_DOWN: lambda connection, start: connection.write(start),
+            Visit.WRITE_UP: lambda upstream, start: upstream.pool.write(upstream, start),
+            Visit.READ_UP: lambda upstream, start: upstream.pool.read(upstream, start),
+            Visit.UP_CONNECTED: lambda connecting, start: connecting.pool.connected(connecting, start),
+            Visit.UP_TLS: lambda connecting, start: connecting.pool.handshaken(connecting, start),
+            Visit.ATTACH: lambda freed, start: freed[0].attach(freed, start),
+            Visit.ROUTE_TIMEOUT: self.router.route_time_out,
+            Visit.TRY_TIMEOUT: self.router.try_time_out,
+            Visit.BACKOFF: self.router.back_off_over,
+        }
+
+    # --- the loop --------------------------------------------------------------------------------------------
+
+    def run(self) -> Generator[Happening, None, None]:
+        """The life of a worker, a SimPy process; every `yield` is a poll or the start of a visit."""
+        agenda, place = self.agenda, self.place
+        now = 0
+        while True:
+            if not self._busy_at(now):
+                yield self._sleep(now)
+                now = agenda._now
+                self.asleep = False
+                self.recorder.woke(self, now)
+            entries = self._collect(now)
+            self.recorder.iterated(self, now)
+            now += self.iteration_ns
+            for visit, thing in entries:
+                if not lost(visit, thing):
+                    yield agenda.wait(now, place)
+                    now = self.visits[visit](thing, now)
+            yield agenda.wait(now, place)
+
+    def _busy_at(self, now: int) -> bool:
+        """Whether anything is armed, ready or due."""
+        self._forget_lost()
+        return bool(
+            self.armed
+            or (self.items and self.items[0][0] <= now)
+            or (self.accepting and self.accepting[0][0] <= now)
+            or (self.timers and self.timers[0][0] <= now)
+        )
+
+    def _forget_lost(self) -> None:
+        """Items, timers and armed actions of what has ended neither wake the loop nor keep it awake."""
+        items, timers = self.items, self.timers
+        while items and items[0][2].over:
+            heappop(items)
+        while timers and lost(timers[0][2], timers[0][3]):
+            heappop(timers)
+        if self.armed and any(lost(visit, thing) for visit, thing in self.armed):
+            for visit, thing in self.armed:
+                if visit is Visit.WRITE_DOWN and lost(visit, thing):
+                    thing.armed = False
+            self.armed = [(visit, thing) for visit, thing in self.armed if not lost(visit, thing)]
+
+    def _sleep(self, now: int) -> Happening:
+        """Fall asleep: the event of the poll after the wake-up, which new items may bring forward."""
+        ready = min(
+            self.items[0][0] if self.items else NEVER,
+            self.accepting[0][0] if self.accepting else NEVER,
+            now - (now - self.timers[0][0]) // MS * MS if self.timers else NEVER,
+        )
+        poll = Happening(self.agenda, [], None)
+        if ready < NEVER:
+            self.agenda.put(poll, ready + self.wakeup_ns, self.place)
+        self.asleep = True
+        self.alarm = (ready, poll)
+        return poll
+
+    def _rouse(self, ready: int) -> None:
+        """Something will be ready at `ready`: if that is before the alarm, the alarm goes off then."""
+        if ready < self.alarm[0]:
+            poll = self.alarm[1]
+            self.agenda.put(poll, ready + self.wakeup_ns, self.place)
+            self.alarm = (ready, poll)
+
+    def _collect(self, now: int) -> list[tuple[Visit, Any]]:
+        """The entries of an iteration, fixed at the poll: ready sockets, armed actions, timers due."""
+        entries: list[tuple[Visit, Any]] = []
+        items, timers = self.items, self.timers
+        accept = self.accepting[0] if self.accepting and self.accepting[0][0] <= now else None
+        while items and items[0][0] <= now:
+            ready, tie, socket, stream = heappop(items)
+            if socket.over:
+                continue
+            if accept is not None and accept[:2] < (ready, tie):
+                entries.append((Visit.ACCEPT, accept[2]))
+                accept = None
+            part = tie & 15
+            if part in UPSTREAM_VISIT:
+                entries.append((UPSTREAM_VISIT[Part(part)], socket))
+            else:
+                if not socket.due:
+                    entries.append((Visit.READ, socket))
+                socket.due.append((tie, stream))
+        if accept is not None:
+            entries.append((Visit.ACCEPT, accept[2]))
+        if self.accepting and self.accepting[0][0] <= now:
+            heappop(self.accepting)
+        entries += self.armed
+        self.armed = []
+        while timers and timers[0][0] <= now:
+            _, _, visit, thing = heappop(timers)
+            if not lost(visit, thing):
+                entries.append((visit, thing))
+        return entries
+
+    # --- what others ask of it -------------------------------------------------------------------------------
+
+    def deliver(self, ready: int, tie: int, socket: Socket, stream: Stream | None) -> None:
+        """Something becomes ready at `ready`."""
+        heappush(self.items, (ready, tie, socket, stream))
+        if self.asleep:
+            self._rouse(ready)
+
+    def deliver_connection(self, ready: int, connection: Connection) -> None:
+        """A connection waits to be accepted from `ready` on."""
+        heappush(self.accepting, (ready, connection.opener | Part.ACCEPT, connection))
+        if self.asleep:
+            self._rouse(ready)
+
+    def arm(self, visit: Visit, thing: Armed) -> None:
+        """Do it one iteration later."""
+        self.armed.append((visit, thing))
+
+    def set_timer(self, deadline: int, name: int, visit: Visit, thing: Timed) -> None:
+        """Do it when `deadline` has passed, unless `thing` has ended."""
+        heappush(self.timers, (deadline, name | TIMER_ORDER[visit], visit, thing))
+
+    def spend(self, visit: Visit, name: int, start: int, cost: int) -> int:
+        """A visit is made, in the name of `name`; returns its end."""
+        self.recorder.visited(self, visit, start, cost, name)
+        return start + cost
+
+    def accepted(self) -> None:
+        """A connection was accepted."""
+        self.recorder.workers[self.index].worker_connections += 1
+
+    def streams_read(self) -> None:
+        """A request was read."""
+        self.recorder.workers[self.index].worker_streams += 1
+
+
+def lost(visit: Visit, thing: Any) -> bool:
+    """Whether an entry has lost its object."""
+    if visit is Visit.WRITE_DOWN:
+        return thing.over or not thing.answers
+    if visit is Visit.BACKOFF:
+        return bool(thing.stream.over)
+    return visit is not Visit.ATTACH and bool(thing.over)
+

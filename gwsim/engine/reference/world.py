@@ -1,0 +1,179 @@
+"""A run: everything the model names, put together, and run until nothing measured is left.
+
+`run` is the entry. Pods and workers are numbered through all fleets, in the order of the model.
+"""
+
+from __future__ import annotations
+
+from simpy.core import EmptySchedule, Environment
+
+from gwsim.engine.draws import fold, name64, ns, run_key
+from gwsim.engine.reference import network
+from gwsim.engine.reference.agenda import MAX_ATTEMPTS, Agenda
+from gwsim.engine.reference.backends import Station
+from gwsim.engine.reference.clients import Client
+from gwsim.engine.reference.pools import ClusterOnPod, WorkerCluster
+from gwsim.engine.reference.recording import Recorder
+from gwsim.engine.reference.sources import ClosedSource, OpenSource, Source
+from gwsim.engine.reference.worker import Worker
+from gwsim.engine.schema import Options, RawRun
+from gwsim.errors import UsageError
+from gwsim.scenario.model import ClosedLoop, Model
+from gwsim.scenario.model import Fleet as FleetModel
+from gwsim.scenario.model import Pod as PodModel
+
+DEFAULT = Options()
+
+
+class Pod:
+    """A proxy pod: workers that share breakers, active counts and ticket keys."""
+
+    __slots__ = ("clusters", "fleet", "index", "model", "workers")
+
+    def __init__(self, fleet: Fleet, index: int, model: PodModel) -> None:
+        self.fleet = fleet
+        self.index = index
+        self.model = model
+        self.workers: list[Worker] = []
+        self.clusters: dict[int, ClusterOnPod] = {}
+
+
+class Fleet:
+    """The pods of one gateway, and the front load balancer's cursor."""
+
+    __slots__ = ("cursor", "index", "iteration_ns", "key", "pods", "round_robin", "wakeup_ns")
+
+    def __init__(self, run: int, index: int, model: FleetModel) -> None:
+        self.index = index
+        self.key = fold(run, name64("worker/" + model.name))
+        self.wakeup_ns = ns(model.wakeup_s)
+        self.iteration_ns = ns(model.iteration_s)
+        self.round_robin = model.front == "round_robin"
+        self.cursor = 0
+        self.pods: list[Pod] = []
+
+
+class World:
+    """All that acts in a run."""
+
+    def __init__(self, model: Model, replication: int, options: Options) -> None:
+        self.model = model
+        self.run_key = run_key(model.run.seed, replication)
+        self.horizon = ns(model.run.duration_s)
+        self.agenda = Agenda()
+        self.recorder = Recorder(model, options, self.horizon, ns(model.run.warmup_s))
+        self.stations = [Station(self.agenda, self.recorder, i, station) for i, station in enumerate(model.stations)]
+        self.pods: list[Pod] = []
+        self.workers: list[Worker] = []
+        self.fleets = [self._fleet(i, fleet) for i, fleet in enumerate(model.fleets)]
+        self._clusters()
+        self.clients: list[Client] = []
+        for i, client in enumerate(model.clients):
+            first_class = sum(len(earlier.mix) for earlier in model.clients[:i])
+            self.clients.append(Client(self, i, client, first_class))
+        self.sources = [self._source(client) for client in self.clients]
+        self.open_sources = sum(isinstance(source, OpenSource) for source in self.sources)
+        """Open-loop sources that have an arrival before the horizon left."""
+        self.closed_loops = self.open_sources < len(self.sources)
+
+    # --- putting it together ---------------------------------------------------------------------------------
+
+    def _fleet(self, index: int, model: FleetModel) -> Fleet:
+        fleet = Fleet(self.run_key, index, model)
+        in_fleet = 0
+        for pod_model in model.pods:
+            pod = Pod(fleet, len(self.pods), pod_model)
+            self.pods.append(pod)
+            fleet.pods.append(pod)
+            for _ in range(pod_model.workers):
+                worker = Worker(self.agenda, self.recorder, pod, len(self.workers), in_fleet)
+                pod.workers.append(worker)
+                self.workers.append(worker)
+                in_fleet += 1
+        return fleet
+
+    def _clusters(self) -> None:
+        """Pools exist where a client of the fleet has a route to the cluster, whatever its weight."""
+        for index, sim in enumerate(self.model.clusters):
+            stations = [self.stations[s] for s in sim.stations]
+            for pod in self.pods:
+                if index not in self._reached(pod.fleet.index):
+                    continue
+                shared = ClusterOnPod(index, sim, self.recorder)
+                pod.clusters[index] = shared
+                delays = [network.between(self.model.network, pod.model.zone, s.model.zone) for s in stations]
+                for worker in pod.workers:
+                    worker.router.clusters[index] = WorkerCluster(worker, shared, stations, delays)
+
+    def _reached(self, fleet: int) -> set[int]:
+        return {
+            target.cluster
+            for client in self.model.clients
+            if client.fleet == fleet
+            for shape in client.mix
+            for target in shape.outcome.targets
+        }
+
+    def _source(self, client: Client) -> Source:
+        key = fold(self.run_key, name64(client.model.name))
+        arrivals = client.model.arrivals
+        source: Source
+        if isinstance(arrivals, ClosedLoop):
+            source = ClosedSource(client, key, arrivals)
+        else:
+            source = OpenSource(client, key)
+        client.source = source
+        return source
+
+    def _warm_up(self) -> None:
+        """What was open before the run: pools first, then the clients' connections."""
+        for index in range(len(self.model.clusters)):
+            for pod in self.pods:
+                for worker in pod.workers:
+                    if index in worker.router.clusters:
+                        for pool in worker.router.clusters[index].pools:
+                            pool.warm()
+        for client in self.clients:
+            for slot in client.slots.all:
+                client.open_warm(slot)
+
+    # --- running it ------------------------------------------------------------------------------------------
+
+    def run(self) -> RawRun:
+        """From time 0 to the stop."""
+        agenda, recorder = self.agenda, self.recorder
+        processes = [agenda.process(worker.run()) for worker in self.workers]
+        for _ in processes:
+            Environment.step(agenda)  # each worker falls asleep; this is no event of the specification
+        if self.model.run.start == "warm":
+            self._warm_up()
+        for source in self.sources:
+            source.start()
+        limit = self.model.run.max_in_flight
+        events = 0
+        saturated = False
+        try:
+            while not saturated:
+                agenda.step()
+                events += 1
+                saturated = recorder.in_flight > limit
+                if not recorder.measured_in_flight and not self.open_sources and self._past_horizon():
+                    break
+        except EmptySchedule:
+            pass
+        for process in processes:
+            if process.triggered and isinstance(process.value, BaseException):
+                raise process.value
+        return recorder.result(agenda._now, events, saturated)
+
+    def _past_horizon(self) -> bool:
+        """Closed loops never run out of arrivals: the clock judges them."""
+        return not self.closed_loops or self.agenda._now >= self.horizon
+
+
+def run(model: Model, replication: int, options: Options = DEFAULT) -> RawRun:
+    """One replication of `model`."""
+    for client in model.clients:
+        if client.retry is not None and client.retry.attempts > MAX_ATTEMPTS:
+            raise UsageError(f"client {client.name}: more than {MAX_ATTEMPTS} retries")
+    return World(model, replication, options).run()
