@@ -24,6 +24,7 @@ from gwsim.scenario.resolved import (
     RunPlan,
     StationLabel,
 )
+from gwsim.scenario.templates import write_template
 
 __all__ = [
     "DEFAULT_CLUSTER",
@@ -46,4 +47,5 @@ __all__ = [
     "open_project",
     "read_resources",
     "resolve",
+    "write_template",
 ]

@@ -58,7 +58,6 @@ def default_scenario(
             help="write a scenario (gwsim init), or check the configuration (gwsim lint)",
         )
         raise InputError("no scenario, and no route for a default workload", own.findings)
-    assumptions.append("backends: service time lognormal, median 10 ms, CV 1")
     data = {
         "apiVersion": API_VERSION,
         "question": "What would this configuration do with a default workload?",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gwsim.diagnostics import Collector, code, nearest
+from gwsim.diagnostics import Collector, Span, code, nearest
 from gwsim.scenario.file import GatewayOverride
 from gwsim.scenario.model import Fleet, Pod
 from gwsim.scenario.reading import LoadedScenario
@@ -21,6 +21,15 @@ def fleet_name(proxy: Proxy) -> str:
 def names_of(proxy: Proxy) -> tuple[str, ...]:
     """The names under which users may speak of a gateway, the full one first."""
     return (fleet_name(proxy), proxy.key, proxy.name)
+
+
+def refuse_under_autoscaler(proxy: Proxy, span: Span, collector: Collector) -> None:
+    """Report that the replicas of a gateway are set although its autoscaler would undo that."""
+    if proxy.autoscaler is None:
+        return
+    message = f"the replicas of gateway {fleet_name(proxy)} are set by HorizontalPodAutoscaler {proxy.autoscaler.name}"
+    help = "fix the replicas (--fix-replicas) to take the autoscaler out, or change its bounds"
+    collector.add(code("REPLICAS_UNDER_HPA"), message, span, help=help)
 
 
 def zone_of(region: str, zone: str) -> str:
@@ -58,14 +67,8 @@ class Fleets:
             self.collector.add(code("GATEWAY_UNKNOWN"), what, self.loaded.span("gateway", name), help=help)
 
     def _refuse_under_autoscaler(self, name: str, proxy: Proxy, override: GatewayOverride) -> None:
-        if override.replicas is None or proxy.autoscaler is None or self.fix_replicas:
-            return
-        self.collector.add(
-            code("REPLICAS_UNDER_HPA"),
-            f"the replicas of gateway {fleet_name(proxy)} are set by HorizontalPodAutoscaler {proxy.autoscaler.name}",
-            self.loaded.span("gateway", name, "replicas"),
-            help="fix the replicas (--fix-replicas) to take the autoscaler out, or change its bounds",
-        )
+        if override.replicas is not None and not self.fix_replicas:
+            refuse_under_autoscaler(proxy, self.loaded.span("gateway", name, "replicas"), self.collector)
 
     def index(self, proxy: Proxy) -> int:
         """The index of the proxy's fleet, which is added at its first use."""
@@ -144,4 +147,4 @@ def pod_labels(fleets: tuple[Fleet, ...]) -> tuple[tuple[PodLabel, ...], tuple[i
     return pods, tuple(at for at, count in enumerate(workers) for _ in range(count))
 
 
-__all__ = ["Fleets", "fleet_name", "names_of", "pod_labels", "zone_of"]
+__all__ = ["Fleets", "fleet_name", "names_of", "pod_labels", "refuse_under_autoscaler", "zone_of"]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gwsim.diagnostics import Collector, Span, code, did_you_mean
 from gwsim.resources import ResourceSet, read
 from gwsim.resources.patches import Patches
 from gwsim.scenario.defaults import DEFAULT_CLUSTER, default_scenario
-from gwsim.scenario.fleets import fleet_name
+from gwsim.scenario.fleets import refuse_under_autoscaler
 from gwsim.scenario.overrides import ObjectOverride, split
 from gwsim.scenario.reading import LoadedScenario, find_file, load
-from gwsim.topology import Topology
+from gwsim.topology import Proxy, Topology
 from gwsim.topology.from_istio import from_istio
 
 
@@ -48,8 +48,7 @@ def open_project(
         return _without_scenario(paths, set_, own, unknown_fields, fix_replicas)
     loaded = load(paths[0], set_=set_, collector=own)
     resources = read_resources(loaded, own, unknown_fields)
-    topology = build_topology(loaded, resources, own)
-    _refuse_replicas(loaded.object_overrides, topology, fix_replicas, own)
+    topology = _with_replicas(loaded.object_overrides, build_topology(loaded, resources, own), fix_replicas, own)
     own.raise_if_errors()
     return Project(loaded=loaded, resources=resources, topology=topology)
 
@@ -63,7 +62,7 @@ def _without_scenario(
     resources = read(paths, collector=collector, unknown_fields=unknown_fields, patches=patches)
     patches.report_unused(collector)
     topology = from_istio(resources, cluster=DEFAULT_CLUSTER, collector=collector)
-    _refuse_replicas(objects, topology, fix_replicas, collector)
+    topology = _with_replicas(objects, topology, fix_replicas, collector)
     collector.raise_if_errors()
     loaded = default_scenario(topology, config=[str(one) for one in paths], set_=set_, collector=collector)
     return Project(loaded=loaded, resources={DEFAULT_CLUSTER: resources}, topology=topology)
@@ -117,18 +116,32 @@ def build_topology(loaded: LoadedScenario, resources: Mapping[str, ResourceSet],
     )
 
 
-def _refuse_replicas(objects: Iterable[ObjectOverride], topology: Topology, fix_replicas: bool, collector: Collector) -> None:
-    """Report overrides of the replicas of a gateway's Deployment that an autoscaler would undo."""
+def _with_replicas(
+    objects: Iterable[ObjectOverride], topology: Topology, fix_replicas: bool, collector: Collector
+) -> Topology:
+    """The topology after overrides of `Deployment/...:spec.replicas`.
+
+    Under an autoscaler they are reported, or, with `fix_replicas`, take the autoscaler out.
+    """
+    proxies = list(topology.proxies)
     for one in objects:
         patch = one.patch
-        if fix_replicas or patch.kind != "Deployment" or patch.path not in ("spec.replicas", "replicas"):
+        if patch.kind != "Deployment" or patch.path not in ("spec.replicas", "replicas"):
             continue
-        for proxy in topology.proxies:
+        for at, proxy in enumerate(proxies):
             fits = (proxy.namespace, proxy.name) == (patch.namespace, patch.name) and one.cluster in ("", proxy.cluster)
-            if fits and proxy.autoscaler is not None:
-                message = f"the replicas of gateway {fleet_name(proxy)} are set by HorizontalPodAutoscaler {proxy.autoscaler.name}"
-                help = "fix the replicas (--fix-replicas) to take the autoscaler out, or change its bounds"
-                collector.add(code("REPLICAS_UNDER_HPA"), message, Span(patch.label), help=help)
+            if not fits or proxy.autoscaler is None:
+                continue
+            if fix_replicas and patch.value.strip().isdecimal():
+                proxies[at] = _fixed(proxy, int(patch.value))
+            elif not fix_replicas:
+                refuse_under_autoscaler(proxy, Span(patch.label), collector)
+    return replace(topology, proxies=tuple(proxies))
+
+
+def _fixed(proxy: Proxy, replicas: int) -> Proxy:
+    """The proxy with so many pods and no autoscaler; `resolve` places the pods that are new."""
+    return replace(proxy, replicas=replicas, pods=proxy.pods[:replicas], autoscaler=None)
 
 
 __all__ = ["Project", "build_topology", "open_project", "read_resources"]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from gwsim.scenario.file.base import (
+    UNIT_KEY,
     Choice,
     Count,
     FileModel,
@@ -54,7 +55,7 @@ Ramp = Annotated[
                 {"type": ["string", "number"]},
                 {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2},
             ],
-            "description": "a rate, or [first, last] for a ramp",
+            UNIT_KEY: "rate, or [first, last]",
         }
     ),
 ]

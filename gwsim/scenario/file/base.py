@@ -43,9 +43,14 @@ def one_of(value: Any, names: tuple[str, ...], what: str) -> Any:
     return value
 
 
+UNIT_KEY = "x-gwsim-type"
+"""Key of the JSON Schema under which the kind of a value with a unit stands."""
+
+
 def _schema(what: str, *examples: str) -> WithJsonSchema:
     description = f"{what}, e.g. {', '.join(examples)}"
-    return WithJsonSchema({"type": ["string", "number"], "description": description, "examples": list(examples)})
+    schema = {"type": ["string", "number"], "description": description, "examples": list(examples), UNIT_KEY: what}
+    return WithJsonSchema(schema)
 
 
 def above_zero(value: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from gwsim.scenario.file.arrivals import Arrivals
 from gwsim.scenario.file.base import Count, FileModel, Number, PositiveDuration, Share, Whole
@@ -22,8 +22,12 @@ def _tls(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-HttpVersion = Annotated[Literal[1, 2], BeforeValidator(_http)]
-TlsVersion = Annotated[Literal["auto", "none", "1.2", "1.3"], BeforeValidator(_tls)]
+HttpVersion = Annotated[Literal[1, 2], BeforeValidator(_http), WithJsonSchema({"enum": ["1.1", "2", 1, 1.1, 2]})]
+TlsVersion = Annotated[
+    Literal["auto", "none", "1.2", "1.3"],
+    BeforeValidator(_tls),
+    WithJsonSchema({"enum": ["auto", "none", "1.2", "1.3", 1.2, 1.3]}),
+]
 
 
 class Connection(FileModel):

@@ -103,6 +103,30 @@ class Pareto(FileModel, Generic[Q]):
         return self
 
 
+class LognormalTime(Lognormal[Duration]):
+    """A lognormal duration: two of the parameters that determine it (median and p99, median and cv, mean and cv, ...)."""
+
+
+class LognormalSize(Lognormal[Size]):
+    """A lognormal size: two of the parameters that determine it (median and p99, median and cv, mean and cv, ...)."""
+
+
+class WeibullTime(Weibull[Duration]):
+    """A Weibull duration; a shape below 1 has a heavy tail."""
+
+
+class WeibullSize(Weibull[Size]):
+    """A Weibull size; a shape below 1 has a heavy tail."""
+
+
+class ParetoTime(Pareto[Duration]):
+    """A Pareto duration: P(X > x) = (min / x)^index."""
+
+
+class ParetoSize(Pareto[Size]):
+    """A Pareto size: P(X > x) = (min / x)^index."""
+
+
 def percentile(name: str) -> float:
     """`p99.9` as 0.999. Raises ValueError for other text."""
     try:
@@ -202,10 +226,10 @@ class Times(_Distribution):
 
     constant: Duration | None = Field(default=None, description="always this")
     exponential: Duration | None = Field(default=None, description="the mean")
-    lognormal: Lognormal[Duration] | None = Field(default=None, description="two of median, mean, p90, p95, p99, p999, sigma, cv")
+    lognormal: LognormalTime | None = Field(default=None, description="two of median, mean, p90, p95, p99, p999, sigma, cv")
     uniform: tuple[Duration, Duration] | None = Field(default=None, description="[lowest, highest]")
-    weibull: Weibull[Duration] | None = Field(default=None, description="shape, and scale or mean")
-    pareto: Pareto[Duration] | None = Field(default=None, description="index, and min or mean")
+    weibull: WeibullTime | None = Field(default=None, description="shape, and scale or mean")
+    pareto: ParetoTime | None = Field(default=None, description="index, and min or mean")
     quantiles: dict[str, Duration] | None = Field(default=None, description="p0 to p100, linear in between")
 
     @classmethod
@@ -218,10 +242,10 @@ class Sizes(_Distribution):
 
     constant: Size | None = Field(default=None, description="always this")
     exponential: Size | None = Field(default=None, description="the mean")
-    lognormal: Lognormal[Size] | None = Field(default=None, description="two of median, mean, p90, p95, p99, p999, sigma, cv")
+    lognormal: LognormalSize | None = Field(default=None, description="two of median, mean, p90, p95, p99, p999, sigma, cv")
     uniform: tuple[Size, Size] | None = Field(default=None, description="[smallest, largest]")
-    weibull: Weibull[Size] | None = Field(default=None, description="shape, and scale or mean")
-    pareto: Pareto[Size] | None = Field(default=None, description="index, and min or mean")
+    weibull: WeibullSize | None = Field(default=None, description="shape, and scale or mean")
+    pareto: ParetoSize | None = Field(default=None, description="index, and min or mean")
     quantiles: dict[str, Size] | None = Field(default=None, description="p0 to p100, linear in between")
 
     @classmethod

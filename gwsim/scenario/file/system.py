@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from gwsim.scenario.file.base import (
+    UNIT_KEY,
     Count,
     Duration,
     FileModel,
@@ -19,7 +20,12 @@ from gwsim.scenario.file.base import (
 from gwsim.scenario.file.distributions import Times
 
 VERSIONS = ("1.28", "1.29", "1.30", "1.31")
-IstioVersion = Annotated[Literal["1.28", "1.29", "1.30", "1.31"], BeforeValidator(lambda v: f"{v:.2f}" if isinstance(v, float) else v)]
+IstioVersion = Annotated[
+    Literal["1.28", "1.29", "1.30", "1.31"],
+    # Without quotes 1.30 is the number 1.3.
+    BeforeValidator(lambda v: f"{v:.2f}" if isinstance(v, float) else v),
+    WithJsonSchema({"enum": ["1.28", "1.29", "1.30", "1.31", 1.28, 1.29, 1.3, 1.31]}),
+]
 
 
 class Istio(FileModel):
@@ -117,6 +123,9 @@ class Costs(FileModel):
     overrides: dict[str, Number] = Field(default={}, description="single costs by path, e.g. {worker.wakeup_us: 30}")
 
 
+_WARMUP = {"type": ["string", "number"], "examples": ["auto", "10s"], UNIT_KEY: "duration or auto"}
+
+
 def _auto(value: object) -> object:
     return None if value == "auto" else value
 
@@ -128,7 +137,7 @@ class Run(FileModel):
     duration: PositiveDuration = Field(default=60.0, description="length of one replication, warm-up included")
     replications: Count = Field(default=10, description="independent repetitions")
     seed: Whole = Field(default=1, description="of all random numbers")
-    warmup: Annotated[Duration | None, BeforeValidator(_auto)] = Field(
+    warmup: Annotated[Duration | None, BeforeValidator(_auto), WithJsonSchema(_WARMUP)] = Field(
         default=None, description="left out at the start: a duration, or auto (a tenth of the run, at least 1s; none for a timeline)"
     )
     start: Literal["warm", "cold"] = Field(default="warm", description="warm: connections stand at the start; cold: none do")
