@@ -151,8 +151,8 @@ def retry(retries: file.ClientRetries | None) -> model.ClientRetry | None:
         return None
     return model.ClientRetry(
         attempts=retries.attempts,
-        on_5xx="5xx" in retries.on,
-        on_timeout="timeout" in retries.on,
+        on_5xx="5xx" in retries.retry_on,
+        on_timeout="timeout" in retries.retry_on,
         base_s=retries.back_off.base,
         max_s=retries.back_off.max,
         budget=retries.budget,

@@ -65,7 +65,7 @@ class ClientRetries(FileModel):
     """Retries by the clients themselves, on top of those of the gateway."""
 
     attempts: Count = Field(description="retries at the most")
-    on: tuple[Literal["5xx", "timeout"], ...] = Field(default=("5xx", "timeout"), min_length=1, description="what is retried")
+    retry_on: tuple[Literal["5xx", "timeout"], ...] = Field(default=("5xx", "timeout"), min_length=1, description="what is retried")
     back_off: BackOff = Field(default=BackOff(), description="pauses before retries")
     budget: Share | None = Field(default=None, description="retries per request in the long run, e.g. 10%; none: no limit")
 
