@@ -74,7 +74,7 @@ class Backends:
             written, _, subset = key.partition("#")
             full = self._full_name(written, known)
             if full is None or (subset and subset not in known[full]):
-                self._unknown(key, written, subset, full, known)
+                self._unknown((key,), written, subset, full, known)
                 continue
             if subset:
                 self._subsets[_Named(full, subset)] = section
@@ -84,7 +84,7 @@ class Backends:
                 if one in known[full]:
                     self._subsets[_Named(full, one)] = version
                 else:
-                    self._unknown(key, written, one, full, known)
+                    self._unknown((key, "subsets", one), written, one, full, known)
 
     def _full_name(self, written: str, known: dict[str, set[str]]) -> str | None:
         """The backend a key means; the Kubernetes cluster may be left out when only one has the service."""
@@ -94,8 +94,10 @@ class Backends:
         fits = [name for name in known if name == host or name.partition("/")[2] == host]
         return fits[0] if len(fits) == 1 else None
 
-    def _unknown(self, key: str, written: str, subset: str, name: str | None, known: dict[str, set[str]]) -> None:
-        span = self.loaded.span("backends", key)
+    def _unknown(
+        self, steps: tuple[str, ...], written: str, subset: str, name: str | None, known: dict[str, set[str]]
+    ) -> None:
+        span = self.loaded.span("backends", *steps)
         if name is not None:
             have = sorted(one for one in known[name] if one)
             near = nearest(subset, have)

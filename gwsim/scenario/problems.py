@@ -51,12 +51,20 @@ def path_text(steps: Sequence[str | int]) -> str:
 
 def report(error: ValidationError, root: Item, model: type[FileModel], collector: Collector) -> None:
     """Every problem pydantic found, as a finding at its place."""
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    for detail in details:
+        # pydantic counts the entries that are right, so that one wrong entry makes a list of one "too short".
+        if detail["type"] == "too_short" and any(_is_below(other["loc"], detail["loc"]) for other in details):
+            continue
         steps = _steps(detail["loc"], model)
         item, found = locate(root, steps)
         message, help, name = _message(detail, steps, item, model)
         place = item.place if found == len(steps) and detail["type"] == "extra_forbidden" else _place(item, found, steps)
         collector.add(code(name), message, place, help=help, object_ref=path_text(steps) or None)
+
+
+def _is_below(loc: tuple[str | int, ...], above: tuple[str | int, ...]) -> bool:
+    return len(loc) > len(above) and loc[: len(above)] == above
 
 
 def _place(item: Item, found: int, steps: Sequence[str | int]) -> Span:
