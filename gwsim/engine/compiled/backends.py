@@ -1,0 +1,123 @@
+"""Backend pods: a FIFO queue before a number of servers. A departure is known on entry, so it needs no event."""
+
+from __future__ import annotations
+
+from gwsim.engine.codes import Part, Purpose
+from gwsim.engine.compiled.accounting import UPSTREAM
+from gwsim.engine.compiled.draws import draw64, fold, ns, uniform
+from gwsim.engine.compiled.heaps import attempt_of, index_of, key_a, key_b, pop
+from gwsim.engine.compiled.kernel import kernel
+from gwsim.engine.compiled.network import sample
+from gwsim.engine.compiled.state import deliver, drop_stream
+
+SERVICE, ERROR = int(Purpose.SERVICE), int(Purpose.ERROR)
+UP_RESPONSE = int(Part.UP_RESPONSE)
+
+
+@kernel
+def arrive(w):
+    """The next delivery to a station."""
+    g = w.g[0]
+    top = w.station_heap[0]
+    t, b, place = top.t, top.b, top.a >> 49
+    pop(w.station_heap, g.station_n)
+    g.station_n -= 1
+    x = index_of(b)
+    r = w.streams[x]
+    a = attempt_of(b)
+    current = r.live == 1 and r.a == a and r.state == UPSTREAM
+    key = fold(r.key, a)
+    out = w.station_out[place]
+    out.jobs += 1
+    status = 200
+    start, depart = t, t
+    if _refuses(w, place, t):
+        out.rejected += 1
+        status = 503
+    else:
+        service = ns(sample(w, w.stations[place].service, draw64(key, SERVICE, 0)))
+        start = _start(w, place, t, service)
+        depart = start + service
+        status = _status(w, place, key)
+        if status >= 400:
+            out.errors += 1
+        out.busy += service
+        out.wait += start - t
+        if g.cut_ns <= t < g.horizon_ns:
+            out.window_busy += service
+    if current:
+        _answer(w, r, x, start, depart, status)
+    drop_stream(w, x)
+
+
+@kernel
+def _answer(w, r, x, start, depart, status):
+    c = w.conns[r.conn]
+    r.service_ns = start
+    r.depart_ns = depart
+    zone = w.stations[r.station].zone
+    r.answer_ns = depart + w.rtt[w.workers[c.worker].zone, zone, 1]
+    r.answer_status = status
+    r.refs += 1
+    deliver(w, c.worker, r.answer_ns, key_a(r.client, r.number), key_b(r.k, r.a, UP_RESPONSE, x))
+
+
+@kernel
+def _status(w, place, key):
+    s = w.stations[place]
+    if s.errors == 0:
+        return 200
+    u = uniform(draw64(key, ERROR, 0))
+    total = 0.0
+    for j in range(s.error_first, s.error_first + s.errors):
+        total += w.shares[j].share
+        if u < total:
+            return w.shares[j].status
+    return 200
+
+
+@kernel
+def _start(w, place, t, service):
+    """When a server takes the job: at once without a limit, else when the first one is free."""
+    s = w.stations[place]
+    if s.concurrency < 0:
+        return t
+    free = w.free_at[s.server_first : s.server_first + s.concurrency]
+    start = max(t, free[0])
+    _replace_first(free, start + service)
+    if s.queue >= 0:
+        depart_at = start
+        slot = (s.leave_head + s.leave_n) % (s.queue + 1)
+        w.leave[s.leave_first + slot] = depart_at
+        s.leave_n += 1
+    return start
+
+
+@kernel
+def _replace_first(heap, v):
+    """Replace the smallest of a heap of instants by `v`."""
+    n = heap.shape[0]
+    i = 0
+    while True:
+        c = 2 * i + 1
+        if c >= n:
+            break
+        if c + 1 < n and heap[c + 1] < heap[c]:
+            c += 1
+        if heap[c] >= v:
+            break
+        heap[i] = heap[c]
+        i = c
+    heap[i] = v
+
+
+@kernel
+def _refuses(w, place, t):
+    """Whether the queue is full: jobs leave the queue (a ring of starts) when their service starts."""
+    s = w.stations[place]
+    if s.concurrency < 0 or s.queue < 0:
+        return False
+    while s.leave_n > 0 and w.leave[s.leave_first + s.leave_head] <= t:
+        s.leave_head = (s.leave_head + 1) % (s.queue + 1)
+        s.leave_n -= 1
+    return w.free_at[s.server_first] > t and s.leave_n >= s.queue

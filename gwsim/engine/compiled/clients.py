@@ -1,0 +1,257 @@
+"""What clients do: a request arrives, an answer comes back, patience ends, a retry is sent."""
+
+from __future__ import annotations
+
+from gwsim.engine.codes import Flag, Purpose
+from gwsim.engine.compiled.accounting import RESTING, settle
+from gwsim.engine.compiled.connections import connected, give_up, release, take
+from gwsim.engine.compiled.draws import draw64, fold, ns, uniform
+from gwsim.engine.compiled.heaps import index_of, number_of, part_of, pop, source_of
+from gwsim.engine.compiled.kernel import kernel
+from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.network import sample
+from gwsim.engine.compiled.recording import record_finish, record_start
+from gwsim.engine.compiled.sources import CLOSED, REPLAY, act_later, continue_loop, request_key, schedule_open
+from gwsim.engine.compiled.state import drop_stream, new_stream
+from gwsim.engine.schema import ANSWER_TIMEOUT
+
+SHAPE, REQUEST_BYTES, RESPONSE_BYTES = int(Purpose.SHAPE), int(Purpose.REQUEST_BYTES), int(Purpose.RESPONSE_BYTES)
+DRAW_BACKOFF = int(Purpose.CLIENT_BACKOFF)
+DC = int(Flag.DC)
+PART_RETRY = 2
+TOKEN, MOST_TOKENS = 1000, 10_000
+BY_ANSWER, BY_TIMEOUT = 0, 1
+
+
+@kernel
+def _shape(w, c, number, key):
+    client = w.clients[c]
+    if client.arrivals == REPLAY:
+        recorded = w.replay[client.replay_first + number].shape
+        if recorded >= 0:
+            return client.class_first + recorded
+    u = uniform(draw64(key, SHAPE, 0)) * client.weight_sum
+    total = 0.0
+    for j in range(client.class_first, client.class_first + client.classes):
+        total += w.classes[j].weight
+        if total > u:
+            return j
+    return client.class_first + client.classes - 1
+
+
+@kernel
+def arrive(w, c, number, bound_slot, t):
+    """Request `number` of client `c` arrives at `t`."""
+    client = w.clients[c]
+    x = new_stream(w)
+    r = w.streams[x]
+    r.client = c
+    r.number = number
+    r.request_key = request_key(w, c, number)
+    r.class_id = _shape(w, c, number, r.request_key)
+    k = w.classes[r.class_id]
+    r.request_bytes = int(sample(w, k.request_dist, draw64(r.request_key, REQUEST_BYTES, 0)) + 0.5)
+    r.response_bytes = int(sample(w, k.response_dist, draw64(r.request_key, RESPONSE_BYTES, 0)) + 0.5)
+    r.start_ns = t
+    r.failed_before_ns = 0
+    for j in range(r.component.shape[0]):
+        r.component[j] = 0
+    if client.budget >= 0:
+        client.tokens = min(MOST_TOKENS, client.tokens + client.budget)
+    record_start(w, x, t)
+    _start_try(w, c, x, bound_slot, t)
+
+
+@kernel
+def _start_try(w, c, x, bound_slot, t):
+    client = w.clients[c]
+    r = w.streams[x]
+    r.key = fold(r.request_key, r.k)
+    r.try_start_ns = t
+    take(w, c, x, bound_slot, t)
+    if client.timeout_ns > 0:
+        _arm_timeout(w, client, x, t + client.timeout_ns)
+
+
+@kernel
+def _arm_timeout(w, client, x, at_ns):
+    r = w.streams[x]
+    r.client_at_ns = at_ns
+    r.client_armed = 1
+    r.client_next = -1
+    r.client_prev = client.timeout_tail
+    if client.timeout_tail < 0:
+        client.timeout_head = x
+        if at_ns < w.g[0].act_at_ns:
+            w.g[0].act_at_ns = at_ns
+    else:
+        w.streams[client.timeout_tail].client_next = x
+    client.timeout_tail = x
+
+
+@kernel
+def _cancel_timeout(w, client, x):
+    r = w.streams[x]
+    if r.client_armed == 0:
+        return
+    r.client_armed = 0
+    if r.client_prev < 0:
+        client.timeout_head = r.client_next
+    else:
+        w.streams[r.client_prev].client_next = r.client_next
+    if r.client_next < 0:
+        client.timeout_tail = r.client_prev
+    else:
+        w.streams[r.client_next].client_prev = r.client_prev
+
+
+@kernel
+def deliver_to_client(w):
+    """The next delivery to a client: a connection is ready, or an answer."""
+    g = w.g[0]
+    top = w.client_heap[0]
+    t, b = top.t, top.b
+    pop(w.client_heap, g.client_n)
+    g.client_n -= 1
+    x = index_of(b)
+    if part_of(b) == 0:
+        connected(w, x, t)
+        return
+    r = w.streams[x]
+    if r.client_done == 0:
+        c = r.client
+        client = w.clients[c]
+        settle(r, t)
+        _cancel_timeout(w, client, x)
+        release(w, c, x, t)
+        if not (r.status >= 500 and client.retry_5xx == 1 and _retry(w, c, x, t)):
+            _finish(w, c, x, t)
+    drop_stream(w, x)
+
+
+@kernel
+def time_out(w, c, x, t):
+    """Client `c` has waited long enough for stream `x`."""
+    client = w.clients[c]
+    r = w.streams[x]
+    _cancel_timeout(w, client, x)
+    settle(r, t)
+    give_up(w, c, x, t)
+    if client.retry_timeout == 1 and _retry(w, c, x, t):
+        return
+    status, flags, answer, sent = r.status, r.flags, r.answer, r.sent_bytes
+    r.status, r.flags, r.answer, r.sent_bytes = 0, flags | DC, ANSWER_TIMEOUT, 0
+    record_finish(w, x, t)
+    r.status, r.flags, r.answer, r.sent_bytes = status, flags, answer, sent
+    _leave(w, c, x, t)
+
+
+@kernel
+def _finish(w, c, x, t):
+    record_finish(w, x, t)
+    _leave(w, c, x, t)
+
+
+@kernel
+def _leave(w, c, x, t):
+    number = w.streams[x].number
+    w.streams[x].client_done = 1
+    drop_stream(w, x)
+    if w.clients[c].arrivals == CLOSED:
+        continue_loop(w, c, number, t)
+
+
+@kernel
+def _retry(w, c, x, t):
+    """Retry the failed attempt of stream `x`, if the client may: a new stream after a back-off."""
+    client = w.clients[c]
+    r = w.streams[x]
+    if r.k >= client.retries:
+        return False
+    if client.budget >= 0:
+        if client.tokens < TOKEN:
+            return False
+        client.tokens -= TOKEN
+    bound_s = min(client.base_s * 2.0**r.k, client.max_s)
+    wait_ns = max(1, ns(uniform(draw64(r.key, DRAW_BACKOFF, 0)) * bound_s))
+    y = new_stream(w)
+    n = w.streams[y]
+    n.client = c
+    n.number = r.number
+    n.request_key = r.request_key
+    n.class_id = r.class_id
+    n.request_bytes = r.request_bytes
+    n.response_bytes = r.response_bytes
+    n.start_ns = r.start_ns
+    n.measured = r.measured
+    n.k = r.k + 1
+    n.failed_before_ns = r.failed_before_ns + (t - r.try_start_ns)
+    n.state = RESTING
+    n.since_ns = t
+    for j in range(n.component.shape[0]):
+        n.component[j] = r.component[j]
+    slot = r.slot
+    n.slot = slot
+    act_later(w, t + wait_ns, c, n.number, n.k, PART_RETRY, y)
+    r.client_done = 1
+    drop_stream(w, x)
+    return True
+
+
+@kernel
+def next_act(w):
+    """The earliest act of any client: (instant, client, kind, key b); kinds: 0 open arrival, 1 time-out, 2 heap."""
+    g = w.g[0]
+    t, kind, best, a, b = FREE_FOREVER, -1, -1, 0, 0
+    for c in range(w.clients.shape[0]):
+        client = w.clients[c]
+        if client.next_at_ns < t:
+            t, kind, best = client.next_at_ns, 0, c
+            a, b = (c << 39) | client.next_number, 0
+        if client.timeout_head >= 0:
+            r = w.streams[client.timeout_head]
+            a2, b2 = (c << 39) | r.number, (r.k << 52) | (1 << 36)
+            if r.client_at_ns < t or (r.client_at_ns == t and (a2 < a or (a2 == a and b2 < b))):
+                t, kind, best = r.client_at_ns, 1, c
+                a, b = a2, b2
+    if g.act_n > 0:
+        top = w.act_heap[0]
+        b2 = (top.b >> 36) << 36
+        if top.t < t or (top.t == t and (top.a < a or (top.a == a and b2 < b))):
+            t, kind, best = top.t, 2, -1
+    return t, kind, best
+
+
+@kernel
+def act(w, kind, c):
+    """Carry out the act that `next_act` found."""
+    if kind == 0:
+        client = w.clients[c]
+        t, number = client.next_at_ns, client.next_number
+        client.next_number += 1
+        schedule_open(w, c)
+        if t < w.g[0].horizon_ns <= client.next_at_ns:
+            w.g[0].open_sources -= 1
+        arrive(w, c, number, -1, t)
+    elif kind == 1:
+        x = w.clients[c].timeout_head
+        time_out(w, c, x, w.streams[x].client_at_ns)
+    else:
+        _act_from_heap(w)
+
+
+@kernel
+def _act_from_heap(w):
+    g = w.g[0]
+    top = w.act_heap[0]
+    t, a, b = top.t, top.a, top.b
+    pop(w.act_heap, g.act_n)
+    g.act_n -= 1
+    c = source_of(a)
+    bound = w.clients[c].slot_first + number_of(a) % w.clients[c].loops if w.clients[c].loops > 0 else -1
+    if part_of(b) == PART_RETRY:
+        x = index_of(b)
+        settle(w.streams[x], t)
+        _start_try(w, c, x, bound, t)
+    else:
+        arrive(w, c, number_of(a), bound, t)

@@ -1,0 +1,449 @@
+"""Clients' connections: slots, opening and closing, and the gateway's visits to a downstream connection."""
+
+from __future__ import annotations
+
+
+from gwsim.engine.codes import Flag, Part, Purpose, Visit
+from gwsim.engine.compiled.accounting import RETURNING, SENT, SETUP, serve, settle
+from gwsim.engine.compiled.accounting import CLIENT_BACKOFF
+from gwsim.engine.compiled.draws import below, draw64, fold, ns, uniform
+from gwsim.engine.compiled.filters import begin
+from gwsim.engine.compiled.heaps import index_of, key_a, key_b, part_of, push
+from gwsim.engine.compiled.kernel import kernel
+from gwsim.engine.compiled.network import byte_cost, sample
+from gwsim.engine.compiled.pools import abandon
+from gwsim.engine.compiled.recording import record_visit
+from gwsim.engine.compiled.replies import end_stream
+from gwsim.engine.compiled.state import deliver_accept, deliver_conn, drop_conn, drop_stream, new_conn
+from gwsim.engine.compiled.tls import PLAINTEXT, connected_at, finished_answered, hello_answered
+from gwsim.engine.schema import HANDSHAKE_FULL, HANDSHAKE_PLAIN, HANDSHAKE_RESUMED
+
+FRONT, KERNEL, RTT = int(Purpose.FRONT), int(Purpose.KERNEL), int(Purpose.RTT)
+TICKET, RECONNECT, REMAINING = int(Purpose.TICKET), int(Purpose.RECONNECT), int(Purpose.REMAINING)
+PART_ACCEPT, PART_HELLO, PART_FINISHED = int(Part.ACCEPT), int(Part.CLIENT_HELLO), int(Part.FINISHED)
+PART_REQUEST, PART_CANCEL, PART_CLOSE = int(Part.REQUEST), int(Part.CANCEL), int(Part.CLOSE)
+READ, WRITE_DOWN, CLOSE = int(Visit.READ), int(Visit.WRITE_DOWN), int(Visit.CLOSE)
+VISIT_HELLO, VISIT_FINISHED = int(Visit.CLIENT_HELLO), int(Visit.FINISHED)
+DC = int(Flag.DC)
+CLOSED, OPENING, OPEN = 0, 1, 2
+FRONT_HASH = 0
+PART_ANSWER = 1
+
+
+# --- the client's side -----------------------------------------------------------------------------------------
+
+
+@kernel
+def queue_slot(w, c, j):
+    """Slot `j` goes to the tail of its client's free slots."""
+    client = w.clients[c]
+    if client.loops > 0:
+        return
+    w.slots[j].next_free = -1
+    w.slots[j].queued = 1
+    if client.free_head < 0:
+        client.free_head = j
+    else:
+        w.slots[client.free_tail].next_free = j
+    client.free_tail = j
+
+
+@kernel
+def new_slot(w, c):
+    """One more slot for client `c` (closed)."""
+    g = w.g[0]
+    client = w.clients[c]
+    j = g.slots
+    g.slots += 1
+    s = w.slots[j]
+    s.client = c
+    s.index = client.made
+    client.made += 1
+    s.generation = 0
+    s.state = CLOSED
+    s.in_use = 0
+    s.remaining = client.per_connection
+    s.ticket_pod = -1
+    s.not_before_ns = 0
+    s.conn = -1
+    s.waiting_head = -1
+    s.waiting_tail = -1
+    s.queued = 0
+    s.retiring = 0
+    return j
+
+
+@kernel
+def _free_slot(w, c):
+    client = w.clients[c]
+    j = client.free_head
+    if j < 0:
+        return new_slot(w, c)
+    client.free_head = w.slots[j].next_free
+    if client.free_head < 0:
+        client.free_tail = -1
+    w.slots[j].queued = 0
+    return j
+
+
+@kernel
+def take(w, c, x, bound_slot, t):
+    """Attempt of stream `x` takes a slot of client `c` (or the one it is bound to) and is sent as soon as can be."""
+    client = w.clients[c]
+    j = bound_slot if bound_slot >= 0 else _free_slot(w, c)
+    s = w.slots[j]
+    r = w.streams[x]
+    s.in_use += 1
+    if client.per_connection > 0:
+        s.remaining -= 1
+        if s.remaining == 0:
+            s.retiring = 1
+    if bound_slot < 0 and s.retiring == 0 and s.in_use < client.streams:
+        queue_slot(w, c, j)
+    r.slot = j
+    r.since_ns = t
+    r.state = SETUP
+    if s.state == CLOSED:
+        t_open = max(t, s.not_before_ns)
+        r.component[CLIENT_BACKOFF] += t_open - t
+        r.since_ns = t_open
+        r.handshake = open_connection(w, c, j, key_a(c, r.number), r.k, t_open)
+    r.conn = s.conn
+    w.conns[s.conn].refs += 1
+    if s.state == OPEN:
+        send(w, x, t)
+    else:
+        _wait(w, s, x)
+
+
+@kernel
+def _wait(w, s, x):
+    r = w.streams[x]
+    r.waiting_next = -1
+    r.waiting_prev = s.waiting_tail
+    if s.waiting_tail < 0:
+        s.waiting_head = x
+    else:
+        w.streams[s.waiting_tail].waiting_next = x
+    s.waiting_tail = x
+
+
+@kernel
+def _stop_waiting(w, s, x):
+    r = w.streams[x]
+    if r.waiting_prev < 0:
+        s.waiting_head = r.waiting_next
+    else:
+        w.streams[r.waiting_prev].waiting_next = r.waiting_next
+    if r.waiting_next < 0:
+        s.waiting_tail = r.waiting_prev
+    else:
+        w.streams[r.waiting_next].waiting_prev = r.waiting_prev
+
+
+@kernel
+def send(w, x, t):
+    """The request of stream `x` leaves the client at `t`."""
+    r = w.streams[x]
+    settle(r, t)
+    r.state = SENT
+    r.due_ns = t + w.conns[r.conn].up_ns
+    r.refs += 1
+    deliver_conn(w, r.conn, r.due_ns, key_a(r.client, r.number), key_b(r.k, 0, PART_REQUEST, x))
+
+
+@kernel
+def place(w, c, j):
+    """A connection record for slot `j`: pod by the front, worker by the kernel, round trip by draw."""
+    client = w.clients[c]
+    s = w.slots[j]
+    n = new_conn(w)
+    conn = w.conns[n]
+    key = fold(fold(client.connection_key, s.index), s.generation)
+    fleet = w.fleets[client.fleet]
+    if fleet.front == FRONT_HASH:
+        pod = below(draw64(key, FRONT, 0), fleet.pods)
+    else:
+        pod = fleet.cursor % fleet.pods
+        fleet.cursor += 1
+    pod += fleet.pod_first
+    conn.pod = pod
+    conn.worker = w.pods[pod].worker_first + below(draw64(key, KERNEL, 0), w.pods[pod].workers)
+    rtt_ns = max(2, ns(sample(w, client.rtt, draw64(key, RTT, 0))))
+    conn.up_ns = rtt_ns // 2
+    conn.down_ns = rtt_ns - conn.up_ns
+    conn.client = c
+    conn.slot = j
+    conn.a = 0
+    conn.k = 0
+    offered = client.tls != PLAINTEXT and s.ticket_pod >= 0 and uniform(draw64(key, TICKET, 0)) < client.ticket_share
+    conn.resumed = 1 if offered and s.ticket_pod == pod else 0
+    if client.tls != PLAINTEXT:
+        s.ticket_pod = pod
+    s.conn = n
+    return n
+
+
+@kernel
+def open_connection(w, c, j, a, k, t):
+    """Client `c` opens the connection of slot `j` at `t` for the attempt (a, k); which handshake that takes."""
+    n = place(w, c, j)
+    conn = w.conns[n]
+    conn.a = a
+    conn.k = k
+    w.slots[j].state = OPENING
+    arrives = t + conn.up_ns + conn.down_ns + conn.up_ns
+    conn.refs += 1
+    deliver_accept(w, conn.worker, arrives, a, key_b(k, 0, PART_ACCEPT, n))
+    if w.clients[c].tls == PLAINTEXT:
+        connected_at(w, n, t + conn.up_ns + conn.down_ns)
+        return HANDSHAKE_PLAIN
+    conn.refs += 1
+    deliver_conn(w, n, arrives, a, key_b(k, 0, PART_HELLO, n))
+    return HANDSHAKE_RESUMED if conn.resumed == 1 else HANDSHAKE_FULL
+
+
+@kernel
+def open_warm(w, c, j):
+    """Slot `j` is open from the start."""
+    client = w.clients[c]
+    s = w.slots[j]
+    n = place(w, c, j)
+    w.conns[n].accepted = 1
+    s.state = OPEN
+    if client.per_connection > 0:
+        key = fold(fold(client.connection_key, s.index), s.generation)
+        s.remaining = 1 + below(draw64(key, REMAINING, 0), client.per_connection)
+
+
+@kernel
+def connected(w, n, t):
+    """The client learns at `t` that connection `n` is ready: what waited is sent, unless it has given up."""
+    c = w.conns[n]
+    s = w.slots[c.slot]
+    if s.conn == n:
+        s.state = OPEN
+        x = s.waiting_head
+        s.waiting_head = -1
+        s.waiting_tail = -1
+        while x >= 0:
+            following = w.streams[x].waiting_next
+            send(w, x, t)
+            x = following
+    drop_conn(w, n)
+
+
+@kernel
+def _close(w, c, j, a, k, t):
+    """The client closes the connection of slot `j` at `t`, in the name of the attempt (a, k)."""
+    s = w.slots[j]
+    n = s.conn
+    deliver_conn(w, n, t + w.conns[n].up_ns, a, key_b(k, 0, PART_CLOSE, n))
+    s.generation += 1
+    s.state = CLOSED
+    s.remaining = w.clients[c].per_connection
+    s.retiring = 0
+    s.conn = -1
+
+
+@kernel
+def release(w, c, x, t):
+    """The attempt of stream `x` no longer uses its slot."""
+    r = w.streams[x]
+    j = r.slot
+    s = w.slots[j]
+    s.in_use -= 1
+    if s.retiring == 1:
+        if s.in_use == 0:
+            _close(w, c, j, key_a(c, r.number), r.k, t)
+            queue_slot(w, c, j)
+    elif s.queued == 0:
+        queue_slot(w, c, j)
+
+
+@kernel
+def give_up(w, c, x, t):
+    """The client stops waiting for stream `x` at `t`: HTTP/1.1 closes the connection, HTTP/2 cancels the stream."""
+    r = w.streams[x]
+    client = w.clients[c]
+    j = r.slot
+    s = w.slots[j]
+    if client.http == 2:
+        if r.state == SETUP:
+            _stop_waiting(w, s, x)
+        else:
+            r.refs += 1
+            deliver_conn(
+                w, r.conn, t + w.conns[r.conn].up_ns, key_a(c, r.number), key_b(r.k, 0, PART_CANCEL, x)
+            )
+        release(w, c, x, t)
+        return
+    s.waiting_head = -1
+    s.waiting_tail = -1
+    s.in_use = 0
+    _close(w, c, j, key_a(c, r.number), r.k, t)
+    s.not_before_ns = t
+    if client.reconnect >= 0:
+        key = fold(fold(client.connection_key, s.index), s.generation)
+        s.not_before_ns = t + ns(sample(w, client.reconnect, draw64(key, RECONNECT, 0)))
+    queue_slot(w, c, j)
+
+
+# --- the gateway's side ----------------------------------------------------------------------------------------
+
+
+@kernel
+def visit_connection(w, i, n, first, s):
+    """One visit to downstream connection `n`: everything delivered by the poll, from task `first` on; its cost."""
+    cost, visit = _connection_cost(w, i, n, first)
+    record_visit(w, i, visit, s, cost, first.a, first.b)
+    b, following = first.b, first.next
+    while True:
+        _connection_item(w, i, n, b, s, cost)
+        if following < 0:
+            return cost
+        b = w.batch[i, following].b
+        following = w.batch[i, following].next
+
+
+@kernel
+def _connection_cost(w, i, n, first):
+    client = w.clients[w.conns[n].client]
+    resumed = w.conns[n].resumed
+    cost = 0
+    reads, finishes, hellos = 0, 0, 0
+    b, following = first.b, first.next
+    while True:
+        part = part_of(b)
+        if part == PART_REQUEST or part == PART_CANCEL:
+            cost += client.read_stream_ns if reads > 0 else client.read_ns + client.read_stream_ns
+            reads += 1
+            if part == PART_REQUEST:
+                cost += byte_cost(w.streams[index_of(b)].request_bytes, client.read_byte_s)
+        elif part == PART_FINISHED:
+            cost += client.finished_resumed_ns if resumed == 1 else client.finished_full_ns
+            finishes += 1
+        elif part == PART_HELLO:
+            cost += client.hello_resumed_ns if resumed == 1 else client.hello_full_ns
+            hellos += 1
+        else:
+            cost += client.close_ns
+        if following < 0:
+            break
+        b = w.batch[i, following].b
+        following = w.batch[i, following].next
+    visit = READ if reads > 0 else VISIT_FINISHED if finishes > 0 else VISIT_HELLO if hellos > 0 else CLOSE
+    return cost, visit
+
+
+@kernel
+def _connection_item(w, i, n, b, s, cost):
+    part = part_of(b)
+    x = index_of(b)
+    if part == PART_REQUEST:
+        begin(w, i, x, s, cost)
+        drop_stream(w, x)
+    elif part == PART_CANCEL:
+        _end_cancelled(w, i, x, s, s + cost)
+        drop_stream(w, x)
+    elif part == PART_FINISHED:
+        finished_answered(w, n, s + cost)
+        drop_conn(w, n)
+    elif part == PART_HELLO:
+        hello_answered(w, n, s + cost)
+        drop_conn(w, n)
+    else:
+        _end_connection(w, i, n, s, s + cost)
+        drop_conn(w, n)
+
+
+@kernel
+def _end_cancelled(w, i, x, s, e):
+    r = w.streams[x]
+    r.dropped = 1
+    if r.gw_begun == 0 or r.gw_done == 1:
+        return
+    abandon(w, i, x, s, e)
+    r.flags |= DC
+    r.status = 0
+    r.answer = 0
+    end_stream(w, i, x, e)
+    drop_stream(w, x)
+
+
+@kernel
+def _end_connection(w, i, n, s, e):
+    """The client has closed connection `n`: its streams end, in order of their numbers."""
+    c = w.conns[n]
+    while c.stream_head >= 0:
+        first = c.stream_head
+        x = first
+        while x >= 0:
+            if (w.streams[x].number, w.streams[x].k) < (w.streams[first].number, w.streams[first].k):
+                first = x
+            x = w.streams[x].conn_next
+        _end_cancelled(w, i, first, s, e)
+    c.closed = 1
+
+
+@kernel
+def has_output(w, n):
+    """Whether the armed write of connection `n` still has an answer to send."""
+    c = w.conns[n]
+    if c.closed == 1:
+        return False
+    x = c.out_head
+    while x >= 0:
+        if w.streams[x].dropped == 0:
+            return True
+        x = w.streams[x].out_next
+    return False
+
+
+@kernel
+def write_down(w, i, n, s):
+    """WRITE_DOWN visit: all answers armed on connection `n` by now leave together; its cost."""
+    c = w.conns[n]
+    client = w.clients[c.client]
+    cost = client.write_down_ns
+    name = -1
+    x = c.out_head
+    while x >= 0:
+        r = w.streams[x]
+        if r.dropped == 0:
+            name = x if name < 0 else name
+            cost += client.write_down_stream_ns + byte_cost(r.sent_bytes, client.write_down_byte_s)
+        x = r.out_next
+    r = w.streams[name]
+    record_visit(w, i, WRITE_DOWN, s, cost, key_a(r.client, r.number), key_b(r.k, r.a, 0, 0))
+    g = w.g[0]
+    x = c.out_head
+    while x >= 0:
+        r = w.streams[x]
+        following = r.out_next
+        if r.dropped == 0:
+            serve(r, s, cost)
+            r.state = RETURNING
+            r.refs += 1
+            push(w.client_heap, g.client_n, s + cost + c.down_ns, key_a(r.client, r.number), key_b(r.k, r.a, PART_ANSWER, x))
+            g.client_n += 1
+        x = following
+    clear_output(w, n)
+    return cost
+
+
+@kernel
+def clear_output(w, n):
+    """The armed write of connection `n` is over (or skipped)."""
+    c = w.conns[n]
+    x = c.out_head
+    while x >= 0:
+        following = w.streams[x].out_next
+        drop_stream(w, x)
+        x = following
+    c.out_head = -1
+    c.out_tail = -1
+    c.armed = 0
+    drop_conn(w, n)
+
+

@@ -1,0 +1,211 @@
+"""Python around the kernel: allocate the world, call `advance` slice by slice, grow what is full, collect the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gwsim.engine import schema
+from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
+from gwsim.engine.compiled import layout
+from gwsim.engine.draws import ns
+from gwsim.engine.compiled.loop import DONE, GROW, NOTHING_PENDING, advance
+from gwsim.engine.compiled.world import World
+from gwsim.engine.lowering import Lowering, table
+from gwsim.engine.schema import Options, RawRun
+from gwsim.errors import InternalError
+from gwsim.scenario.model import Model
+
+SLICE = 1_000_000
+"""Events per call of the kernel: between calls there is progress, and an interrupt is heard."""
+LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free"}
+FLAT = ("streams", "conns", "slots", "hold", "station_heap", "client_heap", "act_heap")
+PER_WORKER = ("ready", "accept", "backoff", "armed", "tasks", "batch")
+
+
+def run(
+    model: Model, replication: int, options: Options = schema.Options(), *,
+    progress: Callable[[int], None] | None = None, capacity: int = 1024,
+) -> RawRun:
+    """One replication of `model`.
+
+    `progress` is called with the number of requests started so far, every million events. `capacity` is the first size
+    of the arrays that grow; it changes nothing in the result. Raises InternalError when nothing is pending before the end.
+    """
+    world = build(model, replication, options, capacity)
+    while True:
+        status = advance(world.table, SLICE)
+        if status == DONE:
+            return collect(world, model)
+        if status == NOTHING_PENDING:
+            raise InternalError("the compiled engine has no pending event before the end of the run")
+        if status == GROW:
+            grow(world)
+        elif progress is not None:
+            progress(int(world.g[0]["requests"]))
+
+
+def build(model: Model, replication: int, options: Options, capacity: int) -> World:
+    """The world at time 0."""
+    low = Lowering(model, replication)
+    clients, classes = low.clients(), low.classes()
+    fleets, pods, workers = low.fleets()
+    clusters, endpoints = low.clusters()
+    stations, servers, starts = low.stations()
+    w, k, e = len(workers), len(clusters), max(1, len(endpoints))
+    slots = int(clients["slot_count"].sum())
+    pool = np.zeros((w, e), layout.POOL)
+    pool["pending_head"] = pool["pending_tail"] = -1
+    podclusters = np.zeros((len(pods), max(1, k)), layout.PODCLUSTER)
+    reaches = low.reaches()
+    for d in range(len(pods)):
+        for c in range(k):
+            podclusters[d, c]["connections"] = 0 if (int(pods[d]["fleet"]), c) in reaches else -1
+    timers = np.zeros((w, max(1, len(low.timers))), layout.TIMERS)
+    timers["head"] = timers["tail"] = -1
+    durations = list(low.timers) or [(1, 0)]
+    slack = 2 * int(clients["streams"].max()) + 16
+    world = World(
+        g=_globals(model, options, slack), clients=clients, classes=classes,
+        targets=table(low.targets, layout.TARGET), clusters=clusters,
+        endpoints=endpoints if len(endpoints) else np.zeros(1, layout.ENDPOINT), stations=stations, workers=workers,
+        pods=pods, fleets=fleets, dists=table(low.dists, layout.DIST), points=table(low.points, layout.POINT),
+        segments=table(low.segments, layout.SEGMENT), shares=table(low.shares, layout.SHARE),
+        codes=table(low.codes, np.int64), replay=table(low.replay, layout.RECORDED), rtt=low.rtt(),
+        timer_ns=np.array([d for d, _ in durations], np.int64),
+        timer_visit=np.array([v for _, v in durations], np.int64),
+        streams=np.zeros(capacity + 4, layout.STREAM), conns=np.zeros(capacity + slots + 4, layout.CONN),
+        slots=np.zeros(capacity + slots + 4, layout.SLOT), loops=np.zeros(max(1, low.loops), layout.LOOP), pools=pool,
+        podclusters=podclusters, active=np.zeros((len(pods), e), np.int64), cursors=low.cursors(),
+        free_at=np.zeros(max(1, servers), np.int64), leave=np.zeros(max(1, starts), np.int64),
+        next_at=np.zeros(w, np.int64),
+        **{n: np.zeros((w, capacity + slack + 4), layout.ENTRY) for n in ("ready", "accept", "backoff")},
+        **{n: np.zeros((w, capacity + slack + 4), layout.TASK) for n in ("armed", "tasks", "batch")},
+        timers=timers, station_heap=np.zeros(capacity + 4, layout.ENTRY),
+        client_heap=np.zeros(capacity + slack + 4, layout.ENTRY),
+        act_heap=np.zeros(capacity + slack + low.loops + 4, layout.ENTRY),
+        hold=np.zeros(capacity + slack + 4, layout.HOLD), **_counts(model, options),
+    )
+    for name, head in LINKED.items():
+        _chain(getattr(world, name), 0, -1)
+        world.g[0][head] = 0
+    return world
+
+
+def _globals(model: Model, options: Options, slack: int) -> Any:
+    g = np.zeros(1, layout.GLOBAL)
+    run = model.run
+    g["horizon_ns"], g["cut_ns"], g["max_in_flight"] = ns(run.duration_s), ns(run.warmup_s), run.max_in_flight
+    g["warm"], g["slack"], g["want_digest"] = run.start == "warm", slack, options.digest
+    g["closed_clients"] = any(type(c.arrivals).__name__ == "ClosedLoop" for c in model.clients)
+    g["sample_below"] = 2**64 - 1
+    return g
+
+
+def _counts(model: Model, options: Options) -> dict[str, Any]:
+    c, k = len(model.classes()), len(model.clusters)
+    w = sum(pod.workers for fleet in model.fleets for pod in fleet.pods)
+    z = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
+    width, buckets = schema.RECORD_WIDTH, schema.buckets
+    return {
+        "class_out": np.zeros(c, layout.CLASS_OUT), "class_status": z(2, c, schema.N_STATUS),
+        "class_flags": z(c, schema.N_FLAGS), "class_cluster": z(c, k), "fine": z(3, c, buckets(schema.FINE)),
+        "component_hist": z(c, N_COMPONENTS, buckets(schema.MIDDLE)),
+        "anatomy": z(c, buckets(schema.COARSE), N_COMPONENTS + 1), "cluster_out": z(k, N_COUNTERS + 1),
+        "cluster_hist": z(k, buckets(schema.MIDDLE)), "worker_out": np.zeros(w, layout.WORKER_OUT),
+        "worker_visits": z(w, N_VISITS), "fleet_bins": z(len(model.fleets), schema.N_BINS),
+        "station_out": np.zeros(len(model.stations), layout.STATION_OUT),
+        "bins": np.zeros(schema.N_BINS, layout.BIN_OUT), "bin_hist": z(schema.N_BINS, buckets(schema.BIN)),
+        "samples": z(schema.SAMPLE_SIZE + 2, width), "sample_hash": np.zeros(schema.SAMPLE_SIZE + 2, np.uint64),
+        "slowest": z(c, schema.SLOWEST, width), "slowest_n": z(c), "records": z(options.records, width),
+        "trace": z(options.trace, len(schema.TRACE_FIELDS)),
+    }
+
+
+def _chain(array: Any, first: int, end: int) -> None:
+    """Link records `first` and following into a free list that ends in `end`."""
+    name = "next" if "next_free" not in (array.dtype.names or ()) else "next_free"
+    array[name][first:] = np.arange(first + 1, len(array) + 1)
+    array[name][-1] = end
+
+
+def grow(world: World) -> None:
+    """Double every array that is more than half full (at least the one that made the kernel stop)."""
+    g = world.g[0]
+    used = {
+        "streams": g["streams_live"], "conns": g["conns_live"], "slots": g["slots"],
+        "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"], "client_heap": g["client_n"] + g["slack"],
+        "act_heap": g["act_n"] + g["slack"], "ready": g["ready_max"] + g["slack"],
+        "accept": g["accept_max"] + g["slack"], "backoff": g["backoff_max"] + g["slack"],
+        "armed": g["armed_max"] + g["pending"] + g["slack"],
+    }
+    lists = world.workers
+    used["tasks"] = used["batch"] = (lists["ready_n"] + lists["armed_n"] + lists["timers_n"] + lists["backoff_n"]).max() + 2
+    for name in (*FLAT, *PER_WORKER):
+        old = getattr(world, name)
+        axis = 1 if name in PER_WORKER else 0
+        size = old.shape[axis]
+        if 2 * int(used[name]) + 8 < size:
+            continue
+        shape = list(old.shape)
+        shape[axis] = max(2 * size, 2 * int(used[name]) + 8)
+        bigger = np.zeros(tuple(shape), old.dtype)
+        bigger[(slice(None),) * axis + (slice(0, size),)] = old
+        if name in LINKED:
+            _chain(bigger, size, int(g[LINKED[name]]))
+            g[LINKED[name]] = size
+        world.replace(name, bigger)
+
+
+def collect(world: World, model: Model) -> RawRun:
+    """The counts of a finished run."""
+    g, raw = world.g[0], schema.empty(model)
+    out = world.class_out
+    for name in (
+        "offered", "finished", "good", "client_attempts", "gateway_attempts", "request_bytes", "response_bytes",
+        "handshakes", "covered", "latency_sum", "failed_sum", "gw_streams", "gw_sum", "overhead_sum",
+    ):
+        setattr(raw, name, out[name].copy())
+    raw.status, raw.gw_status = world.class_status[0], world.class_status[1]
+    raw.gw_flags, raw.class_cluster = world.class_flags, world.class_cluster
+    raw.latency_hist, raw.gw_hist, raw.overhead_hist = world.fine[0], world.fine[1], world.fine[2]
+    raw.component_hist = world.component_hist
+    raw.anatomy_sum, raw.anatomy_count = world.anatomy[:, :, :-1].copy(), world.anatomy[:, :, -1].copy()
+    raw.component_sum = raw.anatomy_sum.sum(axis=1)
+    raw.cluster_counters, raw.cluster_sum = world.cluster_out[:, :-1].copy(), world.cluster_out[:, -1].copy()
+    raw.cluster_hist, raw.worker_visits = world.cluster_hist, world.worker_visits
+    for name in ("visit_ns", "cpu", "window_cpu", "wakeups", "iterations", "connections", "streams"):
+        setattr(raw, "worker_" + name, world.worker_out[name].copy())
+    raw.fleet_bin_cpu = world.fleet_bins
+    for name in ("jobs", "rejected", "errors", "busy", "wait", "window_busy"):
+        setattr(raw, "station_" + name, world.station_out[name].copy())
+    for name in ("arrivals", "finished", "errors", "latency_sum", "area"):
+        setattr(raw, "bin_" + name, world.bins[name].copy())
+    raw.bin_latency_hist = world.bin_hist
+    live = _unfinished(world)
+    raw.area[0], raw.sojourn[0], raw.stop_ns[0] = g["area"], g["sojourn_ns"] + live, g["stop_ns"]
+    raw.requests[0], raw.in_flight[0], raw.events[0] = g["requests"], g["in_flight"], g["events"]
+    raw.saturated[0], raw.digest = g["saturated"], int(g["digest"])
+    samples = world.samples[: g["samples"]]
+    raw.samples = samples[np.lexsort((samples[:, 2], samples[:, 1]))] if len(samples) else samples
+    raw.slowest = np.concatenate([world.slowest[c, :n] for c, n in enumerate(world.slowest_n)])
+    raw.records, raw.trace = world.records[: g["records"]], world.trace[: g["trace"]]
+    return raw
+
+
+def _unfinished(world: World) -> int:
+    """Time that the requests still in flight have spent in the system: total area less the finished ones' latencies."""
+    g = world.g[0]
+    streams = world.streams
+    free = np.zeros(len(streams), bool)
+    x = int(g["stream_free"])
+    chain = streams["next_free"]
+    while x >= 0:
+        free[x] = True
+        x = int(chain[x])
+    live = ~free & (streams["client_done"] == 0)
+    return int((g["stop_ns"] - streams["start_ns"][live]).sum())
+
+

@@ -1,0 +1,112 @@
+"""Binary heaps of (instant, tie key) and the packing of tie keys.
+
+A tie key (source, number, k, a, part) with the index of what it is about is packed into two integers that compare in
+the same order: `a = source << 39 | number` (deliveries to stations: `station << 49 |` that) and
+`b = k << 52 | a << 42 | part << 36 | index`.
+"""
+
+from __future__ import annotations
+
+from gwsim.engine.compiled.kernel import kernel
+
+MAX_SOURCES, MAX_STATIONS, MAX_ATTEMPTS = 1 << 10, 1 << 14, 1 << 10
+
+
+@kernel
+def key_a(source, number):
+    """First part of a tie key."""
+    return (source << 39) | number
+
+
+@kernel
+def key_b(k, a, part, index):
+    """Second part of a tie key, with the index of what it is about."""
+    return (k << 52) | (a << 42) | (part << 36) | index
+
+
+@kernel
+def index_of(b):
+    """Index packed into `b`."""
+    return b & 0xFFFFFFFFF
+
+
+@kernel
+def part_of(b):
+    """Part packed into `b`."""
+    return (b >> 36) & 63
+
+
+@kernel
+def attempt_of(b):
+    """Gateway attempt packed into `b`."""
+    return (b >> 42) & 1023
+
+
+@kernel
+def try_of(b):
+    """Client attempt packed into `b`."""
+    return b >> 52
+
+
+@kernel
+def number_of(a):
+    """Number packed into `a`."""
+    return a & 0x7FFFFFFFFF
+
+
+@kernel
+def source_of(a):
+    """Source packed into `a` (station deliveries: mask of ten bits)."""
+    return (a >> 39) & 1023
+
+
+@kernel
+def earlier(t, a, b, u, c, d):
+    """Whether key (t, a, b) comes before (u, c, d)."""
+    if t != u:
+        return t < u
+    if a != c:
+        return a < c
+    return b < d
+
+
+@kernel
+def push(heap, n, t, a, b):
+    """Add a key to a heap of `n` entries."""
+    i = n
+    while i > 0:
+        p = (i - 1) >> 1
+        q = heap[p]
+        if not earlier(t, a, b, q.t, q.a, q.b):
+            break
+        heap[i].t = q.t
+        heap[i].a = q.a
+        heap[i].b = q.b
+        i = p
+    heap[i].t = t
+    heap[i].a = a
+    heap[i].b = b
+
+
+@kernel
+def pop(heap, n):
+    """Remove the first key of a heap of `n` entries (read it before)."""
+    m = n - 1
+    t, a, b = heap[m].t, heap[m].a, heap[m].b
+    i = 0
+    while True:
+        c = 2 * i + 1
+        if c >= m:
+            break
+        if c + 1 < m and earlier(heap[c + 1].t, heap[c + 1].a, heap[c + 1].b, heap[c].t, heap[c].a, heap[c].b):
+            c += 1
+        q = heap[c]
+        if not earlier(q.t, q.a, q.b, t, a, b):
+            break
+        heap[i].t = q.t
+        heap[i].a = q.a
+        heap[i].b = q.b
+        i = c
+    heap[i].t = t
+    heap[i].a = a
+    heap[i].b = b

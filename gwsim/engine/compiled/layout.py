@@ -1,0 +1,148 @@
+"""Records of the compiled engine: one NumPy structured type per thing, and the arrays made of them.
+
+`*_ns` are int64 nanoseconds, keys are uint64, indices are -1 where there is none. A list through records is told by
+its `*_head`, `*_tail`, `*_next`, `*_prev` fields. Handlers take the world `w` (`world`); helpers take only the records they touch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gwsim.engine.codes import N_COMPONENTS
+
+I8, U8, F8 = np.int64, np.uint64, np.float64
+MAX_TRIED = 16
+"""Hosts that a stream remembers having been sent to."""
+
+
+def record(ints: str, **others: Any) -> np.dtype[Any]:
+    """A structured type of int64 fields and some others; every field is a multiple of 8 bytes, so all are aligned."""
+    return np.dtype([(name, I8) for name in ints.split()] + list(others.items()))
+
+
+GLOBAL = record(
+    "horizon_ns cut_ns stop_ns done fault saturated max_in_flight closed_clients requests in_flight measured "
+    "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
+    "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns events "
+    "want_digest records trace samples started hold_used warm",
+    sample_below=U8, digest=U8,
+)
+STREAM = record(
+    "next_free refs class_id client number k a state since_ns start_ns try_start_ns measured client_done gw_begun "
+    "gw_done live conn slot handshake waiting_next waiting_prev due_ns gw_start_ns gw_end_ns upstream_ns write_end_ns "
+    "arrive_ns service_ns depart_ns answer_ns answer_status admit_end_ns failed_before_ns failed_ns cluster position "
+    "station attempts retries_used holds_retry tried_n status flags answer request_bytes response_bytes sent_bytes "
+    "pool_next pool_prev conn_next conn_prev out_next dropped route_next route_prev route_at_ns route_armed try_next "
+    "try_prev try_at_ns try_armed backoff_at_ns client_next client_prev client_at_ns client_armed",
+    request_key=U8, key=U8, attempt_key=U8, component=(I8, N_COMPONENTS), tried=(I8, MAX_TRIED),
+)
+CONN = record(
+    "next_free refs client slot pod worker up_ns down_ns resumed accepted accept_end_ns closed a k hold_head hold_tail "
+    "out_head out_tail armed stream_head batch_tail batch_poll"
+)
+SLOT = record(
+    "client index generation state in_use remaining ticket_pod not_before_ns conn waiting_head waiting_tail next_free "
+    "queued retiring"
+)
+CLIENT = record(
+    "fleet arrivals http slot_first slot_count per_connection streams tls rtt reconnect think timeout_ns retries "
+    "retry_5xx retry_timeout budget tokens class_first classes accept_ns hello_full_ns hello_resumed_ns "
+    "finished_full_ns finished_resumed_ns read_ns read_stream_ns write_down_ns write_down_stream_ns timer_ns close_ns "
+    "free_head free_tail timeout_head timeout_tail next_number next_at_ns seg_first segs seg made loop_first loops "
+    "pacing catch_up has_rate uniform replay_first replays",
+    ticket_share=F8, read_byte_s=F8, write_down_byte_s=F8, base_s=F8, max_s=F8, rate=F8, weight_sum=F8, unit_sum=F8,
+    seg_begin_s=F8, seg_area=F8, seg_duration_s=F8, mean_base_s=F8, mean_peak_s=F8, peak=F8,
+    source_key=U8, connection_key=U8,
+)
+CLASS = record(
+    "client local_status flags targets target_first weight_sum route_class has_retry num_retries conditions "
+    "codes_first codes try_class base_ms max_ms reselections request_dist response_dist",
+    weight=F8,
+)
+TARGET = record("cluster weight")
+CLUSTER = record(
+    "endpoints endpoint_first policy max_connections max_pending max_requests max_retries http tls_round_trips "
+    "write_up_ns read_up_ns up_connected_ns up_tls_ns",
+    write_up_byte_s=F8, read_up_byte_s=F8,
+)
+ENDPOINT = record("station cluster")
+STATION = record("zone service concurrency queue error_first errors server_first leave_first leave_head leave_n")
+WORKER = record(
+    "fleet pod zone wakeup_ns iteration_ns asleep slept_ns ready_n accept_n backoff_n armed_n list_n list_at batch_n "
+    "timers_n poll"
+)
+POD = record("fleet worker_first workers zone")
+FLEET = record("pod_first pods front cursor")
+DIST = record("kind point_first points", a=F8, b=F8)
+POINT = record("", p=F8, x=F8)
+SEGMENT = record("", duration_s=F8, r0=F8, r1=F8)
+SHARE = record("status", share=F8)
+RECORDED = record("at_ns shape")
+POOL = record("idle busy connecting pending_head pending_tail pending")
+PODCLUSTER = record("connections pending requests retries")
+TIMERS = record("head tail")
+ENTRY = record("t a b")
+"""Heap entry: instant, then the tie key packed into two integers (see `keys`)."""
+TASK = record("visit a b next")
+"""Entry of a worker's list, of its armed actions, or one item of a connection's visit."""
+HOLD = record("next t a b")
+LOOP = record("made schedule")
+CLASS_OUT = record(
+    "offered finished good client_attempts gateway_attempts request_bytes response_bytes covered latency_sum failed_sum "
+    "gw_streams gw_sum overhead_sum",
+    handshakes=(I8, 4),
+)
+WORKER_OUT = record("visit_ns cpu window_cpu wakeups iterations connections streams")
+STATION_OUT = record("jobs rejected errors busy wait window_busy")
+BIN_OUT = record("arrivals finished errors latency_sum area")
+
+
+ARRAYS: dict[str, tuple[Any, int]] = {
+    # what the model says
+    "clients": (CLIENT, 1), "classes": (CLASS, 1), "targets": (TARGET, 1), "clusters": (CLUSTER, 1),
+    "endpoints": (ENDPOINT, 1),  # of all clusters
+    "stations": (STATION, 1), "workers": (WORKER, 1), "pods": (POD, 1), "fleets": (FLEET, 1), "dists": (DIST, 1),
+    "points": (POINT, 1), "segments": (SEGMENT, 1),
+    "shares": (SHARE, 1),  # error shares of stations
+    "codes": (I8, 1),  # retriable status codes
+    "replay": (RECORDED, 1),
+    "rtt": (I8, 3),  # [zone, zone, 2]: up, down
+    "timer_ns": (I8, 1), "timer_visit": (I8, 1),  # [timer class]: duration; ROUTE_TIMEOUT or TRY_TIMEOUT
+    # state
+    "g": (GLOBAL, 1),  # one record
+    "streams": (STREAM, 1), "conns": (CONN, 1), "slots": (SLOT, 1), "hold": (HOLD, 1),
+    "loops": (LOOP, 1),  # closed loops
+    "pools": (POOL, 2),  # [worker, endpoint]
+    "podclusters": (PODCLUSTER, 2),  # [pod, cluster]
+    "active": (I8, 2),  # [pod, endpoint]
+    "cursors": (I8, 2),  # [worker, cluster]: round robin
+    "free_at": (I8, 1),  # servers of all stations
+    "leave": (I8, 1),  # starts of the jobs that wait at stations with a limited queue
+    "next_at": (I8, 1),  # [worker]: instant of its next event
+    "ready": (ENTRY, 2), "accept": (ENTRY, 2), "backoff": (ENTRY, 2),  # [worker, n] heaps
+    "armed": (TASK, 2),  # [worker, n]
+    "tasks": (TASK, 2),  # [worker, n]: the list of this iteration
+    "batch": (TASK, 2),  # [worker, n]: further items of connections in the list
+    "timers": (TIMERS, 2),  # [worker, timer class]
+    "station_heap": (ENTRY, 1), "client_heap": (ENTRY, 1), "act_heap": (ENTRY, 1),
+    # counts
+    "class_out": (CLASS_OUT, 1),
+    "class_status": (I8, 3),  # [2, class, status]: at the client, at the gateway
+    "class_flags": (I8, 2), "class_cluster": (I8, 2),
+    "fine": (I8, 3),  # [3, class, bucket]: latency, gateway latency, gateway overhead
+    "component_hist": (I8, 3),
+    "anatomy": (I8, 3),  # [class, bucket, component and, last, count]
+    "cluster_out": (I8, 2),  # [cluster, counter and, last, sum of upstream times]
+    "cluster_hist": (I8, 2), "worker_out": (WORKER_OUT, 1), "worker_visits": (I8, 2), "fleet_bins": (I8, 2),
+    "station_out": (STATION_OUT, 1), "bins": (BIN_OUT, 1), "bin_hist": (I8, 2), "samples": (I8, 2),
+    "sample_hash": (U8, 1),
+    "slowest": (I8, 3),  # [class, n, record]
+    "slowest_n": (I8, 1), "records": (I8, 2), "trace": (I8, 2),
+}
+"""Every array of a run: type of an element and number of dimensions. Kernels see them as attributes of `w`."""
+
+
+FREE_FOREVER = np.iinfo(np.int64).max // 4
+"""An instant that never comes."""

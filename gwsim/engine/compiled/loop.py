@@ -1,0 +1,177 @@
+"""The table of contents of the compiled engine: which event is next, and which component handles it.
+
+There is no global queue of events. Each kind has a structure of its own: deliveries to stations and to clients are in
+two heaps; what clients do next is known per source; a worker has one next instant, of its next visit or poll.
+`advance` is the only kernel that Python calls. It runs until the end, until an array is full (GROW: the driver
+doubles it and calls again) or until its budget of events is used up (so that the driver can show progress).
+"""
+
+from __future__ import annotations
+
+from gwsim.engine.compiled.backends import arrive as arrive_at_station
+from gwsim.engine.compiled.clients import act, deliver_to_client, next_act
+from gwsim.engine.compiled.connections import new_slot, open_warm, queue_slot
+from gwsim.engine.compiled.kernel import entry, kernel
+from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.recording import advance_area
+from gwsim.engine.compiled.sources import CLOSED, schedule_open, start_loop
+from gwsim.engine.compiled.worker import turn
+from gwsim.engine.compiled.world import as_world
+from gwsim.engine.codes import Counter
+
+DONE, MORE, GROW, NOTHING_PENDING = 0, 1, 2, 3
+CX_TOTAL = int(Counter.UPSTREAM_CX_TOTAL)
+
+
+@kernel
+def _start(w):
+    """The state at time 0: connections and pools open (warm) or not (cold), first arrivals known."""
+    g = w.g[0]
+    g.started = 1
+    for i in range(w.workers.shape[0]):
+        w.workers[i].asleep = 1
+        w.next_at[i] = FREE_FOREVER
+    for c in range(w.clients.shape[0]):
+        client = w.clients[c]
+        client.slot_first = g.slots
+        for _ in range(client.slot_count):
+            j = new_slot(w, c)
+            queue_slot(w, c, j)
+            if g.warm == 1:
+                open_warm(w, c, j)
+    if g.warm == 1:
+        _warm_pools(w)
+    for c in range(w.clients.shape[0]):
+        client = w.clients[c]
+        if client.arrivals == CLOSED:
+            client.next_at_ns = FREE_FOREVER
+            for j in range(client.loops):
+                start_loop(w, c, j)
+        else:
+            schedule_open(w, c)
+            if client.next_at_ns < g.horizon_ns:
+                g.open_sources += 1
+    g.act_at_ns = next_act(w)[0]
+
+
+@kernel
+def _warm_pools(w):
+    """One idle connection per worker and endpoint, as far as the breakers let it."""
+    for k in range(w.clusters.shape[0]):
+        c = w.clusters[k]
+        for d in range(w.pods.shape[0]):
+            q = w.podclusters[d, k]
+            if q.connections < 0:
+                q.connections = 0
+                continue
+            for i in range(w.pods[d].worker_first, w.pods[d].worker_first + w.pods[d].workers):
+                for ep in range(c.endpoint_first, c.endpoint_first + c.endpoints):
+                    if q.connections < c.max_connections:
+                        q.connections += 1
+                        w.pools[i, ep].idle = 1
+                        w.cluster_out[k, CX_TOTAL] += 1
+
+
+@kernel
+def _has_room(w):
+    """Whether every array can take what one event may add."""
+    g = w.g[0]
+    s = g.slack
+    return (
+        g.streams_live + 2 < w.streams.shape[0]
+        and g.conns_live + 2 < w.conns.shape[0]
+        and g.slots + 2 < w.slots.shape[0]
+        and g.hold_used + s < w.hold.shape[0]
+        and g.station_n + 2 < w.station_heap.shape[0]
+        and g.client_n + s < w.client_heap.shape[0]
+        and g.act_n + s < w.act_heap.shape[0]
+        and g.ready_max + s < w.ready.shape[1]
+        and g.accept_max + s < w.accept.shape[1]
+        and g.backoff_max + s < w.backoff.shape[1]
+        and g.armed_max + g.pending + s < w.armed.shape[1]
+    )
+
+
+@kernel
+def _has_room_for_list(w, i):
+    k = w.workers[i]
+    return k.ready_n + k.armed_n + k.timers_n + k.backoff_n + 2 < w.tasks.shape[1]
+
+
+@kernel
+def _first_worker(w):
+    """Worker with the earliest next event; the lowest of equals."""
+    best = 0
+    t = w.next_at[0]
+    for i in range(1, w.next_at.shape[0]):
+        if w.next_at[i] < t:
+            t = w.next_at[i]
+            best = i
+    return t, best
+
+
+@kernel
+def _stop(w, t):
+    g = w.g[0]
+    g.done = 1
+    g.stop_ns = t
+    advance_area(w, t)
+
+
+@kernel
+def _client_act(w):
+    """Carry out the earliest act of the clients, unless the instant noted for it was too early."""
+    g = w.g[0]
+    t, kind, c = next_act(w)
+    if t == g.act_at_ns:
+        act(w, kind, c)
+        if g.in_flight > g.max_in_flight:
+            g.saturated = 1
+            _stop(w, t)
+        t = next_act(w)[0]
+    g.act_at_ns = t
+
+
+@kernel
+def _advance(w, budget):
+    """Run up to `budget` events; DONE, MORE, GROW or NOTHING_PENDING."""
+    g = w.g[0]
+    if g.started == 0:
+        _start(w)
+    for _ in range(budget):
+        if not _has_room(w):
+            return GROW
+        t, i = _first_worker(w)
+        what = 3
+        if g.act_at_ns <= t:
+            t, what = g.act_at_ns, 2
+        if g.client_n > 0 and w.client_heap[0].t <= t:
+            t, what = w.client_heap[0].t, 1
+        if g.station_n > 0 and w.station_heap[0].t <= t:
+            t, what = w.station_heap[0].t, 0
+        if what == 3:
+            if t == FREE_FOREVER:
+                return NOTHING_PENDING
+            if not _has_room_for_list(w, i):
+                return GROW
+            turn(w, i, t)
+        elif what == 0:
+            arrive_at_station(w)
+        elif what == 1:
+            deliver_to_client(w)
+        elif t == FREE_FOREVER:
+            return NOTHING_PENDING
+        else:
+            _client_act(w)
+        g.events += 1
+        if g.measured == 0 and g.open_sources == 0 and g.done == 0 and (g.closed_clients == 0 or t >= g.horizon_ns):
+            _stop(w, t)
+        if g.done == 1:
+            return DONE
+    return MORE
+
+
+@entry
+def advance(table, budget):
+    """Run the world behind `table` for up to `budget` events; DONE, MORE, GROW or NOTHING_PENDING."""
+    return _advance(as_world(table), budget)

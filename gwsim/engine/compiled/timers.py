@@ -1,0 +1,104 @@
+"""Timers of constant duration: one list per worker and duration, in order of deadline; O(1) to arm and to cancel.
+
+Back-offs, whose duration varies, are in a heap per worker (`retries`).
+"""
+
+from __future__ import annotations
+
+from gwsim.engine.compiled.kernel import kernel
+
+
+@kernel
+def _after(p, r, t):
+    """Whether a timer of stream `p` with the same deadline goes after that of stream `r`."""
+    if p.client != r.client:
+        return p.client > r.client
+    if p.number != r.number:
+        return p.number > r.number
+    return p.k > r.k
+
+
+@kernel
+def arm_route(w, i, x, at_ns):
+    """Arm the route time-out of stream `x` at worker `i`."""
+    r = w.streams[x]
+    head = w.timers[i, w.classes[r.class_id].route_class]
+    r.route_at_ns = at_ns
+    r.route_armed = 1
+    after = head.tail
+    while after >= 0 and w.streams[after].route_at_ns == at_ns and _after(w.streams[after], r, at_ns):
+        after = w.streams[after].route_prev
+    r.route_prev = after
+    following = head.head if after < 0 else w.streams[after].route_next
+    r.route_next = following
+    if after < 0:
+        head.head = x
+    else:
+        w.streams[after].route_next = x
+    if following < 0:
+        head.tail = x
+    else:
+        w.streams[following].route_prev = x
+    w.workers[i].timers_n += 1
+
+
+@kernel
+def cancel_route(w, i, x):
+    """Cancel the route time-out of stream `x`, if armed."""
+    r = w.streams[x]
+    if r.route_armed == 0:
+        return
+    r.route_armed = 0
+    head = w.timers[i, w.classes[r.class_id].route_class]
+    if r.route_prev < 0:
+        head.head = r.route_next
+    else:
+        w.streams[r.route_prev].route_next = r.route_next
+    if r.route_next < 0:
+        head.tail = r.route_prev
+    else:
+        w.streams[r.route_next].route_prev = r.route_prev
+    w.workers[i].timers_n -= 1
+
+
+@kernel
+def arm_try(w, i, x, at_ns):
+    """Arm the per-try time-out of the running attempt of stream `x`."""
+    r = w.streams[x]
+    head = w.timers[i, w.classes[r.class_id].try_class]
+    r.try_at_ns = at_ns
+    r.try_armed = 1
+    after = head.tail
+    while after >= 0 and w.streams[after].try_at_ns == at_ns and _after(w.streams[after], r, at_ns):
+        after = w.streams[after].try_prev
+    r.try_prev = after
+    following = head.head if after < 0 else w.streams[after].try_next
+    r.try_next = following
+    if after < 0:
+        head.head = x
+    else:
+        w.streams[after].try_next = x
+    if following < 0:
+        head.tail = x
+    else:
+        w.streams[following].try_prev = x
+    w.workers[i].timers_n += 1
+
+
+@kernel
+def cancel_try(w, i, x):
+    """Cancel the per-try time-out of stream `x`, if armed."""
+    r = w.streams[x]
+    if r.try_armed == 0:
+        return
+    r.try_armed = 0
+    head = w.timers[i, w.classes[r.class_id].try_class]
+    if r.try_prev < 0:
+        head.head = r.try_next
+    else:
+        w.streams[r.try_prev].try_next = r.try_next
+    if r.try_next < 0:
+        head.tail = r.try_prev
+    else:
+        w.streams[r.try_next].try_prev = r.try_prev
+    w.workers[i].timers_n -= 1

@@ -1,0 +1,256 @@
+"""From the resolved scenario to the arrays of the compiled engine: durations to ns, names to keys, lists to tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gwsim.engine.codes import Flag, Visit
+from gwsim.engine.compiled import layout
+from gwsim.engine.compiled.connections import FRONT_HASH
+from gwsim.engine.compiled.heaps import MAX_SOURCES, MAX_STATIONS
+from gwsim.engine.compiled.load_balancing import POLICY_LEAST_REQUEST, POLICY_RANDOM, POLICY_ROUND_ROBIN
+from gwsim.engine.compiled.retries import ON_4XX, ON_5XX, ON_CODES, ON_GATEWAY_ERROR, ON_RESET
+from gwsim.engine.compiled.sources import BURSTS, CLOSED, JITTERED, PACED, POISSON, REPLAY
+from gwsim.engine.compiled.tls import PLAINTEXT, TLS12, TLS13
+from gwsim.engine.draws import KINDS, below, draw64, fold, name64, ns, run_key
+from gwsim.engine.codes import Purpose
+from gwsim.errors import InputError
+from gwsim.scenario import model as m
+from gwsim.topology import LbPolicy
+
+Array = np.ndarray[Any, Any]
+NO_LIMIT = 2**62
+CONDITIONS = {
+    "5xx": ON_5XX, "gateway-error": ON_GATEWAY_ERROR, "retriable-4xx": ON_4XX, "retriable-status-codes": ON_CODES,
+    "reset": ON_RESET,
+}
+POLICIES = {
+    LbPolicy.ROUND_ROBIN: POLICY_ROUND_ROBIN, LbPolicy.RANDOM: POLICY_RANDOM, LbPolicy.LEAST_REQUEST: POLICY_LEAST_REQUEST
+}
+PACINGS = {"together": 0, "uniform": 1, "jittered": JITTERED}
+
+
+class Lowering:
+    """Collects the tables while walking the model once."""
+
+    def __init__(self, model: m.Model, replication: int) -> None:
+        if len(model.clients) > MAX_SOURCES or len(model.stations) > MAX_STATIONS:
+            raise InputError(f"at most {MAX_SOURCES} clients and {MAX_STATIONS} backend pods can be simulated at once")
+        self.model = model
+        self.run = run_key(model.run.seed, replication)
+        self.dists: list[tuple[Any, ...]] = []
+        self.points: list[tuple[float, float]] = []
+        self.segments: list[tuple[float, float, float]] = []
+        self.targets: list[tuple[int, int]] = []
+        self.codes: list[int] = []
+        self.replay: list[tuple[int, int]] = []
+        self.shares: list[tuple[int, float]] = []
+        self.timers: dict[tuple[int, int], int] = {}
+        self.zones: dict[str, int] = {}
+        self.loops = 0
+
+    # --- small tables ---
+
+    def dist(self, d: m.Distribution | None) -> int:
+        """Index of distribution `d`, or -1."""
+        if d is None:
+            return -1
+        self.dists.append((KINDS.index(d.kind), len(self.points), len(d.points), d.a, d.b))
+        self.points.extend(d.points)
+        return len(self.dists) - 1
+
+    def timer(self, seconds: float | None, visit: Visit) -> int:
+        """Index of the timer class of this duration and kind, or -1 for none."""
+        if not seconds:
+            return -1
+        return self.timers.setdefault((max(1, ns(seconds)), int(visit)), len(self.timers))
+
+    def zone(self, name: str) -> int:
+        """Index of a zone."""
+        return self.zones.setdefault(name, len(self.zones))
+
+    # --- clients and classes ---
+
+    def clients(self) -> Array:
+        """CLIENT records."""
+        out = np.zeros(len(self.model.clients), layout.CLIENT)
+        first = 0
+        for c, client in enumerate(self.model.clients):
+            r = out[c]
+            self._client(r, client)
+            r["class_first"], r["classes"] = first, len(client.mix)
+            first += len(client.mix)
+            r["weight_sum"] = sum((s.weight for s in client.mix), 0.0)
+            r["source_key"] = fold(self.run, name64(client.name))
+            r["connection_key"] = fold(self.run, name64("connection/" + client.name))
+            self._arrivals(r, client.arrivals)
+        return out
+
+    def _client(self, r: Any, client: m.Client) -> None:
+        k = client.connection
+        r["fleet"], r["http"], r["slot_count"], r["per_connection"] = client.fleet, k.http, k.count, k.requests
+        r["streams"] = k.streams if k.http == 2 else 1
+        r["tls"] = {None: PLAINTEXT, "1.2": TLS12, "1.3": TLS13}[k.tls]
+        r["ticket_share"] = k.offers_ticket
+        r["rtt"], r["reconnect"] = self.dist(client.rtt_s), self.dist(k.reconnect_delay_s)
+        r["timeout_ns"] = max(1, ns(client.timeout_s)) if client.timeout_s is not None else 0
+        r["free_head"] = r["free_tail"] = r["timeout_head"] = r["timeout_tail"] = -1
+        r["budget"] = -1
+        if client.retry is not None:
+            p = client.retry
+            r["retries"], r["retry_5xx"], r["retry_timeout"] = p.attempts, p.on_5xx, p.on_timeout
+            r["base_s"], r["max_s"], r["tokens"] = p.base_s, p.max_s, 10_000
+            r["budget"] = -1 if p.budget is None else int(p.budget * 1000 + 0.5)
+        d = client.costs
+        for name, value in (
+            ("accept", d.accept_s), ("hello_full", d.client_hello_full_s), ("hello_resumed", d.client_hello_resumed_s),
+            ("finished_full", d.finished_full_s), ("finished_resumed", d.finished_resumed_s), ("read", d.read_s),
+            ("read_stream", d.read_stream_s), ("write_down", d.write_down_s), ("timer", d.timer_s), ("close", d.close_s),
+            ("write_down_stream", d.write_down_stream_s),
+        ):
+            r[name + "_ns"] = ns(value)
+        r["read_byte_s"], r["write_down_byte_s"] = d.read_byte_s, d.write_down_byte_s
+
+    def _arrivals(self, r: Any, a: m.Arrivals) -> None:
+        r["think"], r["seg_duration_s"] = -1, -1.0
+        if isinstance(a, m.Poisson):
+            r["arrivals"], r["seg_first"], r["segs"] = POISSON, len(self.segments), len(a.segments)
+            self.segments += [(s.duration_s, s.start_rps, s.end_rps) for s in a.segments]
+            r["rate"] = max(max(s.start_rps, s.end_rps) for s in a.segments)
+        elif isinstance(a, m.Paced):
+            r["arrivals"], r["rate"] = PACED, a.rate_rps
+        elif isinstance(a, m.Bursts):
+            r["arrivals"], r["rate"], r["peak"] = BURSTS, a.base_rps, a.peak_rps
+            r["mean_base_s"], r["mean_peak_s"] = a.mean_base_s, a.mean_peak_s
+        elif isinstance(a, m.Replay):
+            r["arrivals"], r["replay_first"], r["replays"] = REPLAY, len(self.replay), len(a.times_s)
+            self.replay += [(ns(t), s) for t, s in zip(a.times_s, a.shapes, strict=True)]
+        else:
+            r["arrivals"], r["loops"], r["loop_first"] = CLOSED, a.connections, self.loops
+            r["slot_count"] = a.connections
+            self.loops += a.connections
+            r["has_rate"], r["rate"] = a.rate_rps is not None, a.rate_rps or 0.0
+            r["pacing"], r["uniform"] = PACINGS[a.pacing], a.pacing == "uniform"
+            r["catch_up"], r["think"] = a.catch_up, self.dist(a.think_time_s)
+
+    def classes(self) -> Array:
+        """CLASS records."""
+        pairs = self.model.classes()
+        out = np.zeros(len(pairs), layout.CLASS)
+        for j, (c, s) in enumerate(pairs):
+            r, shape = out[j], self.model.clients[c].mix[s]
+            o = shape.outcome
+            r["client"], r["weight"] = c, shape.weight
+            r["request_dist"], r["response_dist"] = self.dist(shape.request_bytes), self.dist(shape.response_bytes)
+            r["local_status"] = o.local_status
+            r["flags"] = sum(int(Flag[f]) for f in o.flags)
+            r["target_first"], r["targets"] = len(self.targets), len(o.targets)
+            self.targets += [(t.cluster, t.weight) for t in o.targets]
+            r["weight_sum"] = sum(t.weight for t in o.targets)
+            r["route_class"] = self.timer(o.timeout_s, Visit.ROUTE_TIMEOUT)
+            r["try_class"], r["reselections"] = -1, 1
+            if o.retry is not None:
+                self._retry(r, o)
+        return out
+
+    def _retry(self, r: Any, o: m.Outcome) -> None:
+        p = o.retry
+        assert p is not None
+        r["has_retry"], r["num_retries"] = 1, p.num_retries
+        r["conditions"] = sum(CONDITIONS.get(word, 0) for word in set(p.retry_on))
+        r["codes_first"], r["codes"] = len(self.codes), len(p.retriable_status_codes)
+        self.codes += p.retriable_status_codes
+        per_try = p.per_try_timeout_s
+        if per_try and not (o.timeout_s > 0 and per_try >= o.timeout_s):
+            r["try_class"] = self.timer(per_try, Visit.TRY_TIMEOUT)
+        r["base_ms"] = max(1, int(p.base_interval_s * 1000 + 0.5))
+        r["max_ms"] = max(1, int(p.max_interval_s * 1000 + 0.5))
+        r["reselections"] = 1 + p.host_selection_retry_max_attempts if p.previous_hosts else 1
+
+    # --- the gateway and what is behind it ---
+
+    def fleets(self) -> tuple[Array, Array, Array]:
+        """FLEET, POD and WORKER records."""
+        fleets = np.zeros(len(self.model.fleets), layout.FLEET)
+        pods: list[tuple[int, ...]] = []
+        workers: list[Any] = []
+        for f, fleet in enumerate(self.model.fleets):
+            fleets[f] = (len(pods), len(fleet.pods), FRONT_HASH if fleet.front == "hash" else 1, 0)
+            for pod in fleet.pods:
+                zone = self.zone(pod.zone)
+                for _ in range(pod.workers):
+                    r = np.zeros(1, layout.WORKER)
+                    r["fleet"], r["pod"], r["zone"] = f, len(pods), zone
+                    r["wakeup_ns"], r["iteration_ns"] = ns(fleet.wakeup_s), ns(fleet.iteration_s)
+                    workers.append(r)
+                pods.append((f, len(workers) - pod.workers, pod.workers, zone))
+        return fleets, np.array(pods, layout.POD), np.concatenate(workers)
+
+    def clusters(self) -> tuple[Array, Array]:
+        """CLUSTER and ENDPOINT records."""
+        out = np.zeros(len(self.model.clusters), layout.CLUSTER)
+        endpoints: list[tuple[int, int]] = []
+        for k, c in enumerate(self.model.clusters):
+            r, b = out[k], c.cluster.circuit_breakers
+            r["endpoints"], r["endpoint_first"] = len(c.stations), len(endpoints)
+            endpoints += [(s, k) for s in c.stations]
+            r["policy"] = POLICIES.get(c.cluster.lb_policy, POLICY_LEAST_REQUEST)
+            r["max_connections"], r["max_pending"] = b.max_connections, b.max_pending_requests
+            r["max_requests"], r["max_retries"] = b.max_requests, b.max_retries
+            r["http"], r["tls_round_trips"] = c.cluster.upstream_http, c.tls_round_trips
+            r["write_up_ns"], r["read_up_ns"] = ns(c.costs.write_up_s), ns(c.costs.read_up_s)
+            r["up_connected_ns"], r["up_tls_ns"] = ns(c.costs.up_connected_s), ns(c.costs.up_tls_s)
+            r["write_up_byte_s"], r["read_up_byte_s"] = c.costs.write_up_byte_s, c.costs.read_up_byte_s
+        return out, np.array(endpoints, layout.ENDPOINT)
+
+    def stations(self) -> tuple[Array, int, int]:
+        """STATION records, number of servers, length of the rings of starts."""
+        out = np.zeros(len(self.model.stations), layout.STATION)
+        servers = starts = 0
+        for j, s in enumerate(self.model.stations):
+            r = out[j]
+            r["zone"], r["service"] = self.zone(s.zone), self.dist(s.service_time_s)
+            r["concurrency"] = -1 if s.concurrency is None else s.concurrency
+            r["queue"] = -1 if s.queue is None else s.queue
+            r["error_first"], r["errors"] = len(self.shares), len(s.errors)
+            self.shares += [(status, share) for share, status in s.errors]
+            r["server_first"], r["leave_first"] = servers, starts
+            servers += s.concurrency or 0
+            starts += 0 if s.queue is None else s.queue + 1
+        return out, servers, starts
+
+    def rtt(self) -> Array:
+        """[zone, zone, 2]: one-way delays up and down, ns."""
+        names = list(self.zones)
+        out = np.zeros((len(names), len(names), 2), np.int64)
+        for i, a in enumerate(names):
+            for j, b in enumerate(names):
+                trip = max(2, ns(self.model.network.between_s(a, b)))
+                out[i, j] = trip // 2, trip - trip // 2
+        return out
+
+    def cursors(self) -> Array:
+        """[worker, cluster]: where each worker's round robin starts."""
+        rows = []
+        for fleet in self.model.fleets:
+            for i in range(sum(p.workers for p in fleet.pods)):
+                key = fold(fold(self.run, name64("worker/" + fleet.name)), i)
+                rows.append([
+                    below(draw64(fold(key, name64(c.cluster.name)), Purpose.ROUND_ROBIN), max(1, len(c.stations)))
+                    for c in self.model.clusters
+                ])
+        return np.array(rows, np.int64).reshape(len(rows), len(self.model.clusters))
+
+    def reaches(self) -> set[tuple[int, int]]:
+        """(fleet, cluster) pairs that some shape of some client of the fleet can use."""
+        return {
+            (c.fleet, t.cluster) for c in self.model.clients for s in c.mix for t in s.outcome.targets if t.cluster >= 0
+        }
+
+
+def table(rows: Sequence[Any], dtype: Any) -> Array:
+    """Rows as an array of `dtype`, never empty (kernels want an array of the right type)."""
+    return np.array(rows, dtype) if rows else np.zeros(1, dtype)
