@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gwsim.diagnostics.nearest import did_you_mean
 from gwsim.engine.schema import RawRun
-from gwsim.errors import UsageError
 from gwsim.results import bottleneck, identities, machines
 from gwsim.results.counts import Counts
 from gwsim.results.intervals import LEVEL
@@ -39,6 +37,7 @@ from gwsim.results.parts import (
     Verdict,
     WorkerFigures,
 )
+from gwsim.results.selection import classes_with
 from gwsim.results.timeline import timeline_of
 from gwsim.results.traffic import throughput_of, traffic_of
 from gwsim.results.verdicts import verdict_of
@@ -95,6 +94,11 @@ class Results:
         return len(self.raws)
 
     @property
+    def counts(self) -> Counts:
+        """The counts behind the figures."""
+        return Counts(self.labels, self.raws, self.level)
+
+    @property
     def requests(self) -> int:
         """Requests simulated, warm-up included."""
         return sum(int(raw.requests[0]) for raw in self.raws)
@@ -106,23 +110,19 @@ class Results:
 
     def select(self, *, client: str = "", shape: str = "", route: str = "", gateway: str = "") -> Traffic:
         """The figures of the classes that have all the labels given; UsageError, with the nearest, if none has."""
-        return traffic_of(_counts(self), self.class_ids(client=client, shape=shape, route=route, gateway=gateway),
+        return traffic_of(self.counts, self.class_ids(client=client, shape=shape, route=route, gateway=gateway),
                           served=served_share(self.verdict, self.throughput))
 
     def class_ids(self, *, client: str = "", shape: str = "", route: str = "", gateway: str = "") -> tuple[int, ...]:
         """The classes that have all the labels given (empty: any)."""
-        wanted = {"client": client, "shape": shape, "route": route, "gateway": gateway}
-        ids = tuple(i for i, label in enumerate(self.labels.classes) if _has(label, wanted))
-        if not ids:
-            raise UsageError(_nothing_has(self.labels, wanted))
-        return ids
+        return classes_with(self.labels, {"client": client, "shape": shape, "route": route, "gateway": gateway})
 
     def route(self, name: str) -> Traffic:
-        """The figures of a route; UsageError, with the nearest name, if there is none."""
+        """The figures of a route (or of an entry of the mix); UsageError, with the nearest name, if there is none."""
         for one in self.routes:
             if one.route == name:
                 return one
-        raise UsageError(_nothing_has(self.labels, {"route": name}))
+        return self.select(route=name)
 
     def frame(self, name: str) -> pd.DataFrame:
         """A pandas frame: one of `gwsim.results.frames.FRAMES`; UsageError, with the nearest name, for another."""
@@ -190,26 +190,3 @@ def digest_of(raws: Sequence[RawRun]) -> str:
                 total.update(repr(value.shape).encode())
                 total.update(np.ascontiguousarray(value, dtype="<i8").tobytes())
     return total.hexdigest()
-
-
-def _counts(results: Results) -> Counts:
-    return Counts(results.labels, results.raws, results.level)
-
-
-def _has(label: ClassLabel, wanted: dict[str, str]) -> bool:
-    """A gateway may also be named by its last part: `istio-ingressgateway` for `istio-system/istio-ingressgateway`."""
-    for key, value in wanted.items():
-        actual = getattr(label, key)
-        if value and actual != value and not (key == "gateway" and actual.rsplit("/", 1)[-1] == value):
-            return False
-    return True
-
-
-def _nothing_has(labels: Labels, wanted: dict[str, str]) -> str:
-    given = {key: value for key, value in wanted.items() if value}
-    for key, value in given.items():
-        known = sorted({getattr(label, key) for label in labels.classes})
-        if not any(_has(label, {key: value}) for label in labels.classes):
-            help = did_you_mean(value, known)
-            return f"no {key} {value!r}" + (f"; {help}" if help else f"; there are: {', '.join(known)}")
-    return "no request has " + ", ".join(f"{key}={value!r}" for key, value in given.items()) + " together"

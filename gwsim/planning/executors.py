@@ -1,0 +1,89 @@
+"""Doing independent pieces of work on several cores: the same answers in the same order, whatever the number.
+
+Threads serve the compiled engine, whose kernels release the interpreter lock; processes serve the reference
+engine, which is Python. Processes are started afresh (spawn), so a script that uses them needs the usual
+`if __name__ == "__main__":`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor as Futures
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import Literal, Protocol, TypeVar
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+
+class Executor(Protocol):
+    """Something that does pieces of work."""
+
+    def map(
+        self, work: Callable[[Task], Answer], tasks: Sequence[Task], done: Callable[[Answer], None] | None = None
+    ) -> list[Answer]:
+        """The answers in the order of `tasks`; `done` is told of each as it comes. The first error is raised."""
+        ...
+
+
+class Serial:
+    """One piece after another, here."""
+
+    def map(
+        self, work: Callable[[Task], Answer], tasks: Sequence[Task], done: Callable[[Answer], None] | None = None
+    ) -> list[Answer]:
+        """See `Executor.map`."""
+        answers = []
+        for task in tasks:
+            answers.append(work(task))
+            if done is not None:
+                done(answers[-1])
+        return answers
+
+
+class Pooled:
+    """Pieces spread over a pool of threads or processes; with processes, work and tasks must pickle."""
+
+    def __init__(self, pool: Futures) -> None:
+        self._pool = pool
+
+    def map(
+        self, work: Callable[[Task], Answer], tasks: Sequence[Task], done: Callable[[Answer], None] | None = None
+    ) -> list[Answer]:
+        """See `Executor.map`."""
+        futures = [self._pool.submit(work, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                answer = future.result()
+                if done is not None:
+                    done(answer)
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+        return [future.result() for future in futures]
+
+
+@contextmanager
+def executor(kind: Literal["threads", "processes"], workers: int) -> Iterator[Executor]:
+    """An executor of `workers` threads or processes, closed at the end; with one worker, none is started.
+
+    Raises ValueError for fewer than one worker.
+    """
+    if workers < 1:
+        raise ValueError(f"there must be at least one worker, not {workers}")
+    if workers == 1:
+        yield Serial()
+        return
+    pool: Futures
+    if kind == "threads":
+        pool = ThreadPoolExecutor(workers)
+    else:
+        from multiprocessing import get_context
+
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        yield Pooled(pool)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
