@@ -158,7 +158,7 @@ def test_values_that_yaml_reads_as_something_else() -> None:
 
 def test_the_effective_scenario_reads_back_as_the_same() -> None:
     from gwsim.scenario.file import Scenario
-    from gwsim.scenario.resolve import effective
+    from gwsim.scenario.resolution import effective
 
     first = read(SCENARIO).scenario
     assert Scenario.model_validate(json.loads(json.dumps(effective(first)))) == first

@@ -11,7 +11,7 @@ from scenario_text import SCENARIO, changed
 from gwsim import scenario
 from gwsim.errors import InputError
 from gwsim.scenario import Project, Resolved, model
-from gwsim.scenario.resolve import auto_warmup_s
+from gwsim.scenario.resolution import auto_warmup_s
 
 Resolve = Callable[..., Resolved]
 MIX = SCENARIO[SCENARIO.index("      - {name: checkout") : SCENARIO.index("backends:")]
