@@ -6,8 +6,11 @@ Times are in seconds, as in the model; `US` and `MS` make them readable.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+from gwsim.engine.codes import Visit
+from gwsim.engine.schema import RECORD_FIELDS, TRACE_FIELDS, RawRun
 from gwsim.scenario.model import (
     Arrivals,
     Client,
@@ -18,7 +21,6 @@ from gwsim.scenario.model import (
     Model,
     Network,
     Outcome,
-    Paced,
     Pod,
     Poisson,
     RateSegment,
@@ -164,3 +166,18 @@ def worked_example() -> Model:
         fleets=(fleet(wakeup_s=10 * US, iteration_s=2 * US),),
         duration_s=1e-4,
     )
+
+
+def records(raw: RawRun) -> list[SimpleNamespace]:
+    """Records with their columns by name, in the order of (source, number)."""
+    rows = [SimpleNamespace(**dict(zip(RECORD_FIELDS, map(int, row), strict=True))) for row in raw.records]
+    return sorted(rows, key=lambda r: (r.source, r.number))
+
+
+def visits(raw: RawRun) -> list[SimpleNamespace]:
+    """The trace with its columns by name; `visit` is the name of its kind."""
+    rows = [SimpleNamespace(**dict(zip(TRACE_FIELDS, map(int, row), strict=True))) for row in raw.trace]
+    for row in rows:
+        row.visit = Visit(row.visit).name
+        row.end_ns = row.start_ns + row.cost_ns
+    return rows

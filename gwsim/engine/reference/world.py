@@ -174,6 +174,9 @@ class World:
 def run(model: Model, replication: int, options: Options = DEFAULT) -> RawRun:
     """One replication of `model`."""
     for client in model.clients:
-        if client.retry is not None and client.retry.attempts > MAX_ATTEMPTS:
-            raise UsageError(f"client {client.name}: more than {MAX_ATTEMPTS} retries")
+        policies = [shape.outcome.retry for shape in client.mix]
+        attempts = [policy.num_retries for policy in policies if policy is not None]
+        attempts += [client.retry.attempts] if client.retry is not None else []
+        if max(attempts, default=0) >= MAX_ATTEMPTS:
+            raise UsageError(f"client {client.name}: {max(attempts)} retries are more than can be told apart")
     return World(model, replication, options).run()
