@@ -22,6 +22,7 @@ FRONT, KERNEL, RTT = int(Purpose.FRONT), int(Purpose.KERNEL), int(Purpose.RTT)
 TICKET, RECONNECT, REMAINING = int(Purpose.TICKET), int(Purpose.RECONNECT), int(Purpose.REMAINING)
 PART_ACCEPT, PART_HELLO, PART_FINISHED = int(Part.ACCEPT), int(Part.CLIENT_HELLO), int(Part.FINISHED)
 PART_REQUEST, PART_CANCEL, PART_CLOSE = int(Part.REQUEST), int(Part.CANCEL), int(Part.CLOSE)
+PART_UP_CONNECTED, PART_UP_RESPONSE = int(Part.UP_CONNECTED), int(Part.UP_RESPONSE)
 READ, WRITE_DOWN, CLOSE = int(Visit.READ), int(Visit.WRITE_DOWN), int(Visit.CLOSE)
 VISIT_HELLO, VISIT_FINISHED = int(Visit.CLIENT_HELLO), int(Visit.FINISHED)
 DC = int(Flag.DC)
@@ -299,7 +300,10 @@ def visit_connection(w, i, n, first, s):
     record_visit(w, i, visit, s, cost, first.a, first.b)
     b, following = first.b, first.next
     while True:
-        _connection_item(w, i, n, b, s, cost)
+        if w.conns[n].closed == 1:
+            drop_item(w, b)
+        else:
+            _connection_item(w, i, n, b, s, cost)
         if following < 0:
             return cost
         b = w.batch[i, following].b
@@ -328,12 +332,23 @@ def _connection_cost(w, i, n, first):
             hellos += 1
         else:
             cost += client.close_ns
+            break
         if following < 0:
             break
         b = w.batch[i, following].b
         following = w.batch[i, following].next
     visit = READ if reads > 0 else VISIT_FINISHED if finishes > 0 else VISIT_HELLO if hellos > 0 else CLOSE
     return cost, visit
+
+
+@kernel
+def drop_item(w, b):
+    """Item `b` has lost its object: give up what it refers to."""
+    part = part_of(b)
+    if part == PART_UP_RESPONSE or part == PART_REQUEST or part == PART_CANCEL:
+        drop_stream(w, index_of(b))
+    elif part < PART_UP_CONNECTED:
+        drop_conn(w, index_of(b))
 
 
 @kernel
@@ -415,7 +430,7 @@ def write_down(w, i, n, s):
             cost += client.write_down_stream_ns + byte_cost(r.sent_bytes, client.write_down_byte_s)
         x = r.out_next
     r = w.streams[name]
-    record_visit(w, i, WRITE_DOWN, s, cost, key_a(r.client, r.number), key_b(r.k, r.a, 0, 0))
+    record_visit(w, i, WRITE_DOWN, s, cost, key_a(r.client, r.number), key_b(r.k, 0, 0, 0))
     g = w.g[0]
     x = c.out_head
     while x >= 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gwsim.engine.codes import Part, Visit
 from gwsim.engine.compiled.accounting import ARMED, BACKOFF, UPSTREAM, serve
-from gwsim.engine.compiled.connections import clear_output, has_output, visit_connection, write_down
+from gwsim.engine.compiled.connections import clear_output, drop_item, has_output, visit_connection, write_down
 from gwsim.engine.compiled.filters import read_answer
 from gwsim.engine.compiled.heaps import attempt_of, earlier, index_of, key_a, key_b, part_of, pop, push
 from gwsim.engine.compiled.kernel import kernel
@@ -45,15 +45,6 @@ def _is_stale(w, b):
 
 
 @kernel
-def _drop_item(w, b):
-    part = part_of(b)
-    if part == PART_UP_RESPONSE or part == PART_REQUEST or part == PART_CANCEL:
-        drop_stream(w, index_of(b))
-    elif part < PART_UP_CONNECTED:
-        drop_conn(w, index_of(b))
-
-
-@kernel
 def _clean(w, i):
     """Remove items and back-offs that have lost their object from the top of the worker's heaps."""
     k = w.workers[i]
@@ -61,7 +52,7 @@ def _clean(w, i):
         b = w.ready[i, 0].b
         pop(w.ready[i], k.ready_n)
         k.ready_n -= 1
-        _drop_item(w, b)
+        drop_item(w, b)
     while k.backoff_n > 0 and _is_stale_backoff(w, w.backoff[i, 0].b):
         b = w.backoff[i, 0].b
         pop(w.backoff[i], k.backoff_n)
@@ -73,6 +64,30 @@ def _clean(w, i):
 def _is_stale_backoff(w, b):
     r = w.streams[index_of(b)]
     return r.gw_done == 1 or r.state != BACKOFF or r.a != attempt_of(b)
+
+
+@kernel
+def _prune_armed(w, i):
+    """Remove armed writes that have lost their object."""
+    k = w.workers[i]
+    n = 0
+    for j in range(k.armed_n):
+        task = w.armed[i, j]
+        if task.visit == WRITE_DOWN and not has_output(w, task.a):
+            clear_output(w, task.a)
+        elif task.visit == WRITE_UP and _is_lost_write(w, task.a, task.b):
+            drop_stream(w, task.a)
+        else:
+            if n != j:
+                w.armed[i, n] = task
+            n += 1
+    k.armed_n = n
+
+
+@kernel
+def _is_lost_write(w, x, a):
+    r = w.streams[x]
+    return r.live == 0 or r.a != a or r.state != ARMED
 
 
 @kernel
@@ -94,6 +109,7 @@ def poll(w, i, t):
     """Poll at `t`: fix the list of this iteration, or fall asleep; sets the instant of the worker's next event."""
     k = w.workers[i]
     _clean(w, i)
+    _prune_armed(w, i)
     timer = _first_timer(w, i)
     ready = w.ready[i, 0].t if k.ready_n > 0 else FREE_FOREVER
     if k.accept_n > 0:
@@ -321,7 +337,7 @@ def _accept(w, i, task, s):
 @kernel
 def _write_up(w, i, x, a, s):
     r = w.streams[x]
-    if r.live == 0 or r.a != a or r.state != ARMED:
+    if _is_lost_write(w, x, a):
         drop_stream(w, x)
         return -1
     k = w.clusters[r.cluster]

@@ -134,7 +134,7 @@ class Connection:
     """The gateway's side of a connection: it belongs to one worker for life."""
 
     __slots__ = (
-        "accepted", "answers", "armed", "backlog", "client", "down", "due", "opener", "over", "resumed", "slot",
+        "accepted", "answers", "armed", "backlog", "client", "down", "due", "open_from", "opener", "over", "resumed", "slot",
         "streams", "up", "worker",
     )
 
@@ -157,6 +157,8 @@ class Connection:
         """Streams that have not ended, by packed name."""
         self.answers: list[Stream] = []
         """What the next write sends."""
+        self.open_from = 0
+        """End of the accept visit: nothing is readable before."""
         self.armed = False
         """Whether a write is armed."""
 
@@ -169,7 +171,7 @@ class Connection:
     def deliver(self, instant: int, part: Part, name: int, stream: Stream | None) -> None:
         """Bytes from the client are delivered at `instant`; they are ready once the connection is accepted."""
         if self.accepted:
-            self.worker.deliver(instant, name | part, self, stream)
+            self.worker.deliver(max(instant, self.open_from), name | part, self, stream)
         else:
             self.backlog.append((instant, name | part, stream))
 
@@ -178,6 +180,7 @@ class Connection:
         end = self.worker.spend(Visit.ACCEPT, self.opener, start, self.client.costs.accept)
         self.worker.accepted()
         self.accepted = True
+        self.open_from = end
         for instant, tie, stream in self.backlog:
             heappush(self.worker.items, (max(instant, end), tie, self, stream))
         self.backlog = []

@@ -98,6 +98,8 @@ class Worker:
                 if not lost(visit, thing):
                     yield agenda.wait(now, place)
                     now = self.visits[visit](thing, now)
+                elif visit is Visit.WRITE_DOWN:
+                    thing.armed = False
             yield agenda.wait(now, place)
 
     def _busy_at(self, now: int) -> bool:
