@@ -167,8 +167,9 @@ class World:
         return recorder.result(agenda._now, events, saturated)
 
     def _past_horizon(self) -> bool:
-        """Closed loops never run out of arrivals: the clock judges them."""
-        return not self.closed_loops or self.agenda._now >= self.horizon
+        """Judged when a request starts or ends; closed loops never run out of arrivals, so the clock judges them."""
+        now = self.agenda._now
+        return self.recorder.since == now and (not self.closed_loops or now >= self.horizon)
 
 
 def run(model: Model, replication: int, options: Options = DEFAULT) -> RawRun:
