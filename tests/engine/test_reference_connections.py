@@ -13,6 +13,7 @@ from builders import (
     MS,
     US,
     client,
+    cluster,
     downstream,
     fleet,
     local,
@@ -22,6 +23,7 @@ from builders import (
     shape,
     station,
     to,
+    upstream,
     visits,
 )
 
@@ -212,6 +214,33 @@ def test_an_armed_answer_is_dropped_by_a_cancellation() -> None:
     assert (r.status, r.flags) == (0, Flag.DC)
     assert raw.gw_streams[0] == raw.gw_status[0, 200] == 1
     assert raw.gw_flags[0].sum() == 0
+
+
+def test_a_write_that_lost_its_answer_is_skipped_and_the_next_one_is_made() -> None:
+    """The CANCEL is read in the iteration in which the write was to be made."""
+    connection = Connection(http=2, count=1, streams=10)
+    web = client(replay(0.0, 10 * MS), connection=connection, timeout_s=5.05 * MS)
+    other = client(replay(4 * MS), OK, name="other", costs=downstream(read_s=0.6 * MS))
+    sim = cluster(0, costs=upstream(read_up_s=0.5 * MS))
+    raw = run(model(web, other, clusters=(sim,), stations=(station(4.5 * MS),)), 0, ALL)
+    assert [(v.visit, v.number) for v in visits(raw) if v.source == 0] == [
+        ("READ", 0), ("WRITE_UP", 0), ("READ_UP", 0), ("READ", 0), ("READ", 1), ("WRITE_UP", 1), ("READ_UP", 1),
+        ("WRITE_DOWN", 1),
+    ]
+    assert [r.status for r in records(raw)] == [0, 200, 200]
+
+
+def test_nothing_is_readable_before_the_accept_visit_has_ended() -> None:
+    """Sent while the connection is being accepted (3 to 8 ms): ready at 8 ms, after what was ready before."""
+    connection = Connection(http=2, count=1, streams=10)
+    web = client(replay(0.0, 3.5 * MS), OK, connection=connection, rtt_s=2 * MS, costs=downstream(accept_s=5 * MS))
+    other = client(replay(4 * MS, 100 * MS), OK, name="other", rtt_s=2 * MS, connection=Connection(count=1))
+    m = model(web, other, start="cold")
+    raw = run(m, 0, ALL)
+    reads = [(v.source, v.number, v.start_ns // 10**6) for v in visits(raw) if v.visit in ("READ", "ACCEPT")]
+    # the other's connection waits to be accepted since 7 ms, the web's requests are ready at 8 ms
+    assert reads[:4] == [(0, 0, 3), (1, 0, 8), (0, 0, 8), (1, 0, 8)]
+    assert [v.visit for v in visits(raw)][:4] == ["ACCEPT", "ACCEPT", "READ", "READ"]
 
 
 @pytest.mark.parametrize("http", [1, 2])

@@ -194,6 +194,17 @@ def test_per_try_time_out_time_line() -> None:
     assert raw.cluster_counters[0, Counter.UPSTREAM_CX_DESTROY] == 2
 
 
+@pytest.mark.parametrize(("per_try_ms", "tries"), [(2.9, 2), (3.0, 1), (4.0, 1)])
+def test_a_per_try_time_out_not_below_the_route_time_out_is_ignored(per_try_ms: float, tries: int) -> None:
+    policy = retry(1, per_try_timeout_s=per_try_ms * MS, base_interval_s=1 * MS, max_interval_s=1 * MS)
+    web = client(replay(0.0), shape(to(0, policy=policy, timeout_s=3 * MS)))
+    busy = client(replay(1 * MS), shape(local(200)), name="busy", costs=downstream(read_s=1.95 * MS))  # ends at 2.95 ms
+    raw = run(model(web, busy, stations=(station(10 * MS),)), 0, ALL)
+    r = records(raw)[0]
+    assert (r.status, r.gateway_attempts) == (504, tries)
+    assert raw.cluster_counters[0, Counter.UPSTREAM_RQ_PER_TRY_TIMEOUT] == tries - 1
+
+
 def test_a_route_time_out_covers_all_retries() -> None:
     policy = retry(10, base_interval_s=1 * MS, max_interval_s=1 * MS)
     web = client(replay(0.0), shape(to(0, policy=policy, timeout_s=20 * MS)))

@@ -36,7 +36,7 @@ class Route:
         for flag in outcome.flags:
             self.flags |= Flag[flag]
         self.time_out_ns = max(1, ns(outcome.timeout_s)) if outcome.timeout_s > 0.0 else 0
-        self.retries = None if outcome.retry is None else Retries(outcome.retry)
+        self.retries = None if outcome.retry is None else Retries(outcome.retry, self.time_out_ns)
 
     def choose(self, stream_key: int) -> int:
         """One of the weighted clusters; the draw is the stream's, so that retries stay there."""

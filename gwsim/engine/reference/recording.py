@@ -155,7 +155,7 @@ class Recorder:
 
     __slots__ = (
         "area", "bin", "bins", "class_of", "classes", "clusters", "cut", "digest", "edge", "fleet_bin_cpu", "horizon",
-        "in_flight", "kept", "measured_in_flight", "model", "options", "records", "requests", "since", "slow",
+        "in_flight", "kept", "last_change", "measured_in_flight", "model", "options", "records", "requests", "since", "slow",
         "sojourn", "stations", "threshold", "trace", "workers",
     )
 
@@ -173,6 +173,8 @@ class Recorder:
         self.requests = self.in_flight = self.measured_in_flight = 0
         self.area = self.sojourn = self.since = self.bin = 0
         self.edge = self._edge_after(0)
+        self.last_change = -1
+        """When a request has last started or ended."""
         self.digest = 0
         self.threshold = MASK
         self.kept: list[tuple[int, Row]] = []
@@ -265,6 +267,7 @@ class Recorder:
 
     def _integrate(self, now: int) -> None:
         """The number in the system is about to change: add its integral up to now."""
+        self.last_change = now
         n = self.in_flight
         self.area += n * (now - self.since)
         while self.bin < N_BINS and self.edge <= now:

@@ -24,11 +24,13 @@ class Retries:
 
     __slots__ = ("base_ms", "codes", "conditions", "limit", "max_ms", "on_time_out", "per_try_ns", "reselections")
 
-    def __init__(self, policy: RetryPolicy) -> None:
+    def __init__(self, policy: RetryPolicy, route_time_out_ns: int = 0) -> None:
         self.limit = policy.num_retries
         self.conditions = frozenset(policy.retry_on)
         self.codes = frozenset(policy.retriable_status_codes)
         self.per_try_ns = max(1, ns(policy.per_try_timeout_s)) if policy.per_try_timeout_s else 0
+        if 0 < route_time_out_ns <= self.per_try_ns:
+            self.per_try_ns = 0  # Envoy: `FilterUtility::finalTimeout`
         self.base_ms = max(1, int(policy.base_interval_s * 1000.0 + 0.5))
         self.max_ms = max(1, int(policy.max_interval_s * 1000.0 + 0.5))
         self.reselections = policy.host_selection_retry_max_attempts if policy.previous_hosts else 0

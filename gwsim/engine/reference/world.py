@@ -157,7 +157,7 @@ class World:
                 agenda.step()
                 events += 1
                 saturated = recorder.in_flight > limit
-                if not recorder.measured_in_flight and not self.open_sources and self._past_horizon():
+                if recorder.last_change == agenda._now and self._done():
                     break
         except EmptySchedule:
             pass
@@ -166,10 +166,11 @@ class World:
                 raise process.value
         return recorder.result(agenda._now, events, saturated)
 
-    def _past_horizon(self) -> bool:
-        """Judged when a request starts or ends; closed loops never run out of arrivals, so the clock judges them."""
-        now = self.agenda._now
-        return self.recorder.since == now and (not self.closed_loops or now >= self.horizon)
+    def _done(self) -> bool:
+        """Nothing measured is left, and nothing measured will arrive; closed loops are judged by the clock."""
+        if self.recorder.measured_in_flight or self.open_sources:
+            return False
+        return not self.closed_loops or self.agenda._now >= self.horizon
 
 
 def run(model: Model, replication: int, options: Options = DEFAULT) -> RawRun:
