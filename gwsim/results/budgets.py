@@ -117,7 +117,8 @@ METRICS: Mapping[str, Metric] = {
 }
 
 CLUSTERS = frozenset(name for name, metric in METRICS.items() if metric.labels == ("cluster",))
-MACHINES = frozenset(name for name, metric in METRICS.items() if metric.labels in (("gateway",), ("backend",)))
+GATEWAYS = frozenset(name for name, metric in METRICS.items() if metric.labels == ("gateway",))
+MACHINES = GATEWAYS | {name for name, metric in METRICS.items() if metric.labels == ("backend",)}
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,

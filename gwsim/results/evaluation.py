@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gwsim.engine.codes import Counter
 from gwsim.engine.schema import MIDDLE
 from gwsim.errors import ExitCode, worst
-from gwsim.results.budgets import CLUSTERS, MACHINES, Budget, matching, read, unguarded
-from gwsim.results.counts import histogram_of
+from gwsim.results.budgets import CLUSTERS, GATEWAYS, MACHINES, Budget, matching, read, unguarded
+from gwsim.results.counts import histogram_of, range_of
 from gwsim.results.intervals import EXCEEDANCES, NO_DATA, Estimate, Quality, mean, quantile, ratio, share
 from gwsim.results.machines import REFUSED
 from gwsim.results.parts import Latency, Status, Traffic
@@ -51,6 +51,7 @@ class Checked:
     margin: float | None
     more_requests: int | None
     sentence: str
+    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ def check(results: Results, budgets: Sequence[Budget] | None = None) -> Budgets:
     wanted = read(results.labels.budgets, results.labels) if budgets is None else tuple(budgets)
     figures = [measure(budget, results) for budget in wanted]
     decided = _holm(list(zip(wanted, figures, strict=True)), results)
+    decided = [replace(one, caveat=_caveat(one, results)) for one in decided]
     return Budgets(checked=tuple(decided), warnings=unguarded(wanted))
 
 
@@ -179,6 +181,17 @@ def _holm(pairs: list[tuple[Budget, Estimate]], results: Results) -> list[Checke
             missed = allowed
         answers[i] = _decided(budget, figure.at(1.0 - allowed), p <= allowed and not missed)
     return [answers[i] for i in range(len(pairs))]
+
+
+def _caveat(one: Checked, results: Results) -> str:
+    """CPU is proportional to the costs, so its range is that of the profile; latencies are not."""
+    if one.budget.metric not in GATEWAYS or one.observed.value is None:
+        return ""
+    span = range_of(one.observed, results.labels)
+    if one.budget.holds(span.low) == one.budget.holds(span.high):
+        return ""
+    low, high = one.budget.show(span.low), one.budget.show(span.high)
+    return f"costs are not calibrated: anything from {low} to {high} is possible"
 
 
 def _without_interval(budget: Budget, figure: Estimate, results: Results) -> Checked | None:

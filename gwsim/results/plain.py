@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import types
@@ -147,3 +148,10 @@ def _definition(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 __all__ = ["FORMAT", "json_schema", "summary", "to_plain"]
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+    Path(__file__).with_name("schema.json").write_text(text, "utf-8")

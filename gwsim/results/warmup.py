@@ -2,8 +2,8 @@
 
 Two series are averaged over the replications, the mean latency and the mean number of requests in the system of
 each time bin. MSER-5 groups them by five and cuts where the standard error of the mean of the rest is least; the
-later of the two cuts counts, times 1.5. A minimum that is not within the first half means that no stationary
-part was found.
+later of the two cuts counts, times 1.5. Only cuts within the first half are looked at, because the standard error of a
+few last groups is small by chance now and then; if the best of them is the latest, no stationary part was found.
 
 Source: K. P. White, M. J. Cobb, S. C. Spratt, "A comparison of five steady-state truncation heuristics for
 simulation", Winter Simulation Conference 2000.
@@ -36,15 +36,15 @@ class Warmup:
 
 
 def mser(series: Floats, group: int = GROUP) -> tuple[int, bool]:
-    """The number of values of `series` [n] to cut, a multiple of `group`, and whether that is within the first half."""
+    """The number of values of `series` [n] to cut, a multiple of `group`, and whether a stationary part follows."""
     batches = series[: len(series) // group * group].reshape(-1, group).mean(axis=1)
     n = len(batches)
     if n < 4 or np.ptp(batches) <= NEGLIGIBLE * abs(float(batches.mean())):
         return 0, True
-    scores = [float(np.var(batches[d:])) / (n - d) for d in range(n - 2)]
+    last = n // 2
+    scores = [float(np.var(batches[d:])) / (n - d) for d in range(last + 1)]
     best = int(np.argmin(scores))
-    half = n // 2
-    return min(best, half) * group, best < half
+    return best * group, best < last
 
 
 def warmup_of(pilot: Sequence[RawRun], duration_s: float) -> Warmup:

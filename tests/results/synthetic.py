@@ -17,9 +17,10 @@ from gwsim.engine.schema import (
     RECORD_FIELDS,
     RECORD_WIDTH,
     RawRun,
-    bucket,
+    buckets,
     empty,
 )
+from gwsim.results.histograms import lower_edges_ns
 from gwsim.scenario.model import (
     Client,
     Connection,
@@ -157,6 +158,12 @@ def raw_run(
     return run
 
 
+def indices(values: np.ndarray, bits: int) -> np.ndarray:
+    """Buckets of durations in ns."""
+    edges = lower_edges_ns(np.arange(buckets(bits), dtype=np.int64), bits)
+    return np.searchsorted(edges, values, side="right") - 1
+
+
 def _requests(run: RawRun, c: int, values: np.ndarray, begin: int, end: int, rng: np.random.Generator) -> None:
     n = len(values)
     starts = np.linspace(begin, end - 1, n).astype(np.int64)
@@ -174,18 +181,14 @@ def _requests(run: RawRun, c: int, values: np.ndarray, begin: int, end: int, rng
     run.response_bytes[c] += 1000 * n
     run.latency_sum[c] = run.gw_sum[c] = run.overhead_sum[c] = values.sum()
     run.component_sum[c] = parts.sum(axis=0)
-    for i, value in enumerate(values.tolist()):
-        fine = bucket(value, FINE)
-        run.latency_hist[c, fine] += 1
-        run.gw_hist[c, fine] += 1
-        run.overhead_hist[c, fine] += 1
-        coarse = bucket(value, COARSE)
-        run.anatomy_count[c, coarse] += 1
-        run.anatomy_sum[c, coarse] += parts[i]
-        b = int(starts[i]) * N_BINS // end
-        run.bin_latency_sum[b] += value
-        run.bin_latency_hist[b, bucket(value, BIN)] += 1
-        run.cluster_hist[0, bucket(value, MIDDLE)] += 1
+    at = starts * N_BINS // end
+    for hist in (run.latency_hist, run.gw_hist, run.overhead_hist):
+        np.add.at(hist[c], indices(values, FINE), 1)
+    np.add.at(run.anatomy_count[c], indices(values, COARSE), 1)
+    np.add.at(run.anatomy_sum[c], indices(values, COARSE), parts)
+    np.add.at(run.bin_latency_sum, at, values)
+    np.add.at(run.bin_latency_hist, (at, indices(values, BIN)), 1)
+    np.add.at(run.cluster_hist[0], indices(values, MIDDLE), 1)
     run.cluster_sum[0] += values.sum()
     run.cluster_counters[0, Counter.UPSTREAM_RQ_TOTAL] += n
     run.station_jobs[0] += n
