@@ -1,0 +1,45 @@
+"""The application: all commands under one name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gwsim.cli import cache, explain, init, report, run, schema, version, warmup
+
+HELP = """Traffic simulation and capacity modelling for Istio gateways, from real configuration.
+
+Exit codes, the same for every output format: 0 fine; 1 the answer is no (a budget failed, or the system is
+saturated); 2 the input or the usage is wrong; 3 undecided; 70 a fault inside gwsim; 130 interrupted.
+"""
+
+
+def application() -> typer.Typer:
+    """The typer application, made afresh."""
+    app = typer.Typer(
+        help=HELP, no_args_is_help=True, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_global)
+    app.command("run", short_help="Simulate a scenario and report on it.")(run.run)
+    app.command("init", short_help="Write a commented example project.")(init.init)
+    app.command("report", short_help="Report on a saved run again.")(report.report)
+    app.command("explain", short_help="Explain a code or a response flag.")(explain.explain)
+    app.command("schema", short_help="Print the JSON Schema of scenarios or runs.")(schema.schema)
+    app.command("warmup", short_help="Compile the engine now.")(warmup.warmup)
+    app.command("version", short_help="Print the version.")(version.version)
+    app.add_typer(cache.commands(), name="cache", short_help="The engine's machine code: info, clear.")
+    return app
+
+
+def _global(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=version.show_and_end, is_eager=True, help="Print the version and end.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of a fault inside gwsim.")] = False,
+) -> None:
+    pass
+
+
+__all__ = ["application"]

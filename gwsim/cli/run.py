@@ -1,0 +1,221 @@
+"""`gwsim run`: simulate one scenario, print what it comes to, and save it."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gwsim.cli import faults
+from gwsim.cli.output import Color, Format, notice, replace_file, write, write_lines
+from gwsim.cli.preparation import Given, Prepared, prepare
+from gwsim.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from gwsim.report.report import Report
+    from gwsim.results import Results
+    from gwsim.scenario.resolved import Resolved
+
+HTML = "report.html"
+MOST_FINDINGS = 10
+
+
+class Engine(StrEnum):
+    """What simulates: both engines give the same result."""
+
+    AUTO = "auto"
+    COMPILED = "compiled"
+    REFERENCE = "reference"
+
+
+class Undecided(StrEnum):
+    """What an undecided budget means for the exit code."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    PASS = "pass"
+
+
+class UnknownFields(StrEnum):
+    """What an unknown field of an object is."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
+class Summary(StrEnum):
+    """How much the terminal report says."""
+
+    COMPACT = "compact"
+    FULL = "full"
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario.yaml, a folder with one, plain Istio YAML (files or folders: a default workload is assumed and printed), or - for YAML on standard input.")],
+    istio: Annotated[list[str] | None, typer.Argument(metavar="[ISTIO]...", help="Istio YAML instead of the scenario's own; or more plain YAML.", show_default=False)] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the scenario (clients.web.arrivals.poisson=3000rps) or of an object (VirtualService/shop/cart:spec.http[0].timeout=2s). Repeatable.", show_default=False)] = None,
+    engine: Annotated[Engine, typer.Option(help="Both engines give the same result, bit by bit.")] = Engine.AUTO,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers (default: the scenario's).", show_default=False)] = None,
+    replications: Annotated[int | None, typer.Option("-n", "--replications", min=1, help="Independent repetitions (default: the scenario's).", show_default=False)] = None,
+    duration: Annotated[str | None, typer.Option(metavar="TIME", help="Length of a replication, e.g. 60s (default: the scenario's).", show_default=False)] = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Replications at the same time (default: all cores, 1 with the reference engine); the result is the same.", show_default=False)] = None,
+    output: Annotated[Format, typer.Option("-o", "--output", help="What is printed on standard output.")] = Format.TEXT,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where the run is saved (default: out/<scenario name>).", show_default=False)] = None,
+    no_html: Annotated[bool, typer.Option("--no-html", help="Do not write report.html.")] = False,
+    digest: Annotated[bool, typer.Option("--digest", help="Print the digest of all request records, whatever their order.")] = False,
+    costs: Annotated[str | None, typer.Option("--costs", metavar="FILE", help="Costs measured on your machine, laid over the cost profile.", show_default=False)] = None,
+    fix_replicas: Annotated[bool, typer.Option("--fix-replicas", help="Let settings fix the replicas of a gateway that has an autoscaler.")] = False,
+    undecided: Annotated[Undecided, typer.Option(help="Exit code of an undecided run: fail is 3, warn and pass are 0.")] = Undecided.FAIL,
+    unknown_fields: Annotated[UnknownFields, typer.Option(help="What a field unknown to the Istio schema is.")] = UnknownFields.WARN,
+    summary: Annotated[Summary, typer.Option(help="How much is printed.")] = Summary.COMPACT,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on standard error but errors.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="All findings, notes too.")] = False,
+    color: Annotated[Color, typer.Option(help="Colour of the terminal report; NO_COLOR is heard.")] = Color.AUTO,
+) -> None:
+    """Simulate a scenario: verdict, budgets, routes, where the time goes, what saturates first, what to try next."""
+    given = Given(
+        paths=(scenario, *(istio or ())), settings=tuple(set_ or ()), seed=seed, replications=replications,
+        duration=duration, costs=costs, unknown_fields=unknown_fields.value, fix_replicas=fix_replicas,
+    )
+    began = time.monotonic()
+    prepared = prepare(given)
+    faults.remember(seed=prepared.resolved.model.run.seed)
+    folder = _writable(out or Path("out") / prepared.name)
+    _tell_findings(prepared.resolved, quiet=quiet, verbose=verbose)
+    results, resolved = _simulate(prepared, engine, jobs, replications, digest, quiet)
+    simulated = time.monotonic()
+    report = _report(prepared, results, resolved)
+    files = save(report, folder, prepared.folder, html=not no_html)
+    notice(
+        f"gwsim: {results.requests:,} requests in {simulated - began:.1f} s, report in {time.monotonic() - simulated:.1f} s",
+        quiet=quiet,
+    )
+    show(report, folder, files, output, summary, color)
+    if digest:
+        _tell_digest(results, output)
+    raise typer.Exit(exit_code(report, undecided, quiet=quiet))
+
+
+def _simulate(
+    prepared: Prepared, engine: Engine, jobs: int | None, replications: int | None, digest: bool, quiet: bool
+) -> tuple[Results, Resolved]:
+    """Settle the replicas, then run; gives the results and the scenario at the replicas it was run with."""
+    from gwsim.cli.progress import Bar
+    from gwsim.engine.schema import Options
+    from gwsim.planning import settle_replicas, simulate
+
+    workers = jobs or (1 if engine is Engine.REFERENCE else _cores())
+    _tell_compile(engine, quiet)
+    with Bar(enabled=not quiet) as bar:
+        settled = settle_replicas(
+            prepared.resolved, lambda replicas: prepared.with_replicas(dict(replicas)), engine=engine.value,
+            workers=workers, progress=bar,
+        )
+        results = simulate(
+            settled.resolved, engine=engine.value, replications=replications, workers=workers,
+            options=Options(digest=digest), progress=bar, notes=settled.assumptions,
+        )
+    return results, settled.resolved
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _tell_compile(engine: Engine, quiet: bool) -> None:
+    if engine is Engine.COMPILED:
+        from gwsim.engine.compiled.kernel import is_warm
+
+        if not is_warm():
+            notice("gwsim: compiling the engine (first run only, cached afterwards) ...", quiet=quiet)
+
+
+def _report(prepared: Prepared, results: Results, resolved: Resolved) -> Report:
+    from gwsim.report.report import Report
+
+    return Report.of(results, resolved, project=prepared.project, target=prepared.given.target, given=prepared.given.words)
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, made; UsageError before anything is simulated where nothing can be written."""
+    import tempfile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise UsageError(f"cannot write into {folder}: {error.strerror or error}; choose another with --out") from None
+
+
+def save(report: Report, folder: Path, base: Path, *, html: bool) -> list[str]:
+    """Save a run with its reports; gives the names of the files written. `base` is where paths are told from."""
+    from gwsim.report.report import KEY, as_plain
+    from gwsim.results.store import ARRAYS, PROVENANCE, RUN, save
+
+    text = _html(report.relative_to(base)) if html else None
+    (folder / HTML).unlink(missing_ok=True)
+    provenance: dict[str, Any] = {KEY: as_plain(report), "base": str(base)}
+    save(report.results, folder, provenance=provenance)
+    if text is not None:
+        replace_file(folder / HTML, text)
+    return [*([HTML] if html else []), RUN, ARRAYS, PROVENANCE]
+
+
+def _html(report: Report) -> str:
+    from gwsim.report import html
+
+    return html.render(report)
+
+
+def show(report: Report, folder: Path, files: list[str], output: Format, summary: Summary, color: Color) -> None:
+    """Print the report."""
+    if output is Format.JSON:
+        from gwsim.report.json import saved
+
+        write(saved(folder))
+        return
+    from gwsim.report import text
+
+    wrote = [f"{folder}/", *files]
+    write_lines(text.full(report, wrote) if summary is Summary.FULL else text.compact(report, wrote), color)
+
+
+def exit_code(report: Report, undecided: Undecided, *, quiet: bool) -> int:
+    """The exit code of a report, as `--undecided` has it."""
+    code = report.headline.exit_code
+    if code is ExitCode.UNDECIDED and undecided is not Undecided.FAIL:
+        if undecided is Undecided.WARN:
+            notice(f"gwsim: warning: undecided: {report.headline.sentence}", quiet=quiet)
+        return int(ExitCode.OK)
+    return int(code)
+
+
+def _tell_digest(results: Results, output: Format) -> None:
+    """The sum of the hashes of all records is the same in whatever order they come."""
+    total = sum(int(raw.digest) for raw in results.raws) % 2**64
+    text = f"DIGEST      {total:016x}  (all request records)"
+    if output is Format.JSON:
+        notice(text)
+    else:
+        write(text + "\n")
+
+
+def _tell_findings(resolved: Resolved, *, quiet: bool, verbose: bool) -> None:
+    from gwsim.diagnostics import Level, render, summary
+
+    shown = [one for one in resolved.findings if verbose or one.level is not Level.INFO]
+    if quiet or not shown:
+        return
+    for one in shown if verbose else shown[:MOST_FINDINGS]:
+        notice(render(one))
+    left = "" if verbose or len(shown) <= MOST_FINDINGS else f" ({len(shown) - MOST_FINDINGS} not shown, -v shows all)"
+    notice(f"gwsim: {summary(resolved.findings)}{left}")
+
+
+__all__ = ["Summary", "Undecided", "exit_code", "run", "save", "show"]
