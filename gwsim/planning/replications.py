@@ -15,6 +15,7 @@ from typing import Literal
 from gwsim.engine.schema import Options, RawRun
 from gwsim.planning.executors import Executor, executor
 from gwsim.results import LEVEL, Estimate, Results, Status, Warmup
+from gwsim.results.intervals import EXCEEDANCES
 from gwsim.results.warmup import warmup_of
 from gwsim.scenario.model import Model
 from gwsim.scenario.resolved import Resolved
@@ -131,6 +132,9 @@ def _precise(
         reached = _relative(results)
         if results.verdict.status is Status.SATURATED:
             return results
+        if (results.total.client_latency.histogram.totals * 0.01 < EXCEEDANCES).any():
+            return _noted(results, f"precision of {format_share(wanted)} not reached: one replication has too few "
+                                   "requests for a p99, make run.duration longer")
         if reached is not None and reached <= wanted and results.verdict.status is Status.FINE:
             return _noted(results, f"precision of {format_share(wanted)} reached with {count} replications")
         spent = results.requests
