@@ -129,7 +129,7 @@ def _cores() -> int:
 
 def _tell_compile(engine: Engine, quiet: bool) -> None:
     if engine is Engine.COMPILED:
-        from gwsim.engine.compiled.kernel import is_warm
+        from gwsim.engine.cache import is_warm
 
         if not is_warm():
             notice("gwsim: compiling the engine (first run only, cached afterwards) ...", quiet=quiet)

@@ -14,7 +14,7 @@ def warmup() -> None:
     """Compile the engine, for images and build machines; a small run is compared with the reference engine."""
     import time
 
-    from gwsim.engine.compiled.kernel import cache_directory, is_warm
+    from gwsim.engine.cache import cache_directory, is_warm
 
     began, warm = time.monotonic(), is_warm()
     if not warm:

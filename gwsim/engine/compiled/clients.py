@@ -183,6 +183,7 @@ def _retry(w, c, x, t):
     n.request_bytes = r.request_bytes
     n.response_bytes = r.response_bytes
     n.start_ns = r.start_ns
+    n.start_bin = r.start_bin
     n.measured = r.measured
     n.k = r.k + 1
     n.failed_before_ns = r.failed_before_ns + (t - r.try_start_ns)

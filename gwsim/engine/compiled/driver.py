@@ -11,11 +11,10 @@ from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
 from gwsim.engine.compiled import layout
 from gwsim.engine.draws import ns
-from gwsim.engine.compiled.loop import DONE, GROW, NOTHING_PENDING, advance
+from gwsim.engine.compiled.loop import DONE, GROW, UNCHECKED, advance
 from gwsim.engine.compiled.world import World
 from gwsim.engine.lowering import Lowering, table
 from gwsim.engine.schema import Options, RawRun
-from gwsim.errors import InternalError
 from gwsim.scenario.model import Model
 
 SLICE = 1_000_000
@@ -32,15 +31,13 @@ def run(
     """One replication of `model`.
 
     `progress` is called with the number of requests started so far, every million events. `capacity` is the first size
-    of the arrays that grow; it changes nothing in the result. Raises InternalError when nothing is pending before the end.
+    of the arrays that grow; it changes nothing in the result.
     """
     world = build(model, replication, options, capacity)
     while True:
         status = advance(world.table, SLICE)
         if status == DONE:
             return collect(world, model)
-        if status == NOTHING_PENDING:
-            raise InternalError("the compiled engine has no pending event before the end of the run")
         if status == GROW:
             grow(world)
         elif progress is not None:
@@ -66,7 +63,7 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> Wo
     timers = np.zeros((w, max(1, len(low.timers))), layout.TIMERS)
     timers["head"] = timers["tail"] = -1
     durations = list(low.timers) or [(1, 0)]
-    slack = 2 * int(clients["streams"].max()) + 16
+    slack = UNCHECKED * (2 * int(clients["streams"].max()) + 16)
     world = World(
         g=_globals(model, options, slack), clients=clients, classes=classes,
         targets=table(low.targets, layout.TARGET), clusters=clusters,
@@ -76,14 +73,14 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> Wo
         codes=table(low.codes, np.int64), replay=table(low.replay, layout.RECORDED), rtt=low.rtt(),
         timer_ns=np.array([d for d, _ in durations], np.int64),
         timer_visit=np.array([v for _, v in durations], np.int64),
-        streams=np.zeros(capacity + 4, layout.STREAM), conns=np.zeros(capacity + slots + 4, layout.CONN),
-        slots=np.zeros(capacity + slots + 4, layout.SLOT), loops=np.zeros(max(1, low.loops), layout.LOOP), pools=pool,
+        streams=np.zeros(capacity + 4 * UNCHECKED, layout.STREAM), conns=np.zeros(capacity + slots + 4 * UNCHECKED, layout.CONN),
+        slots=np.zeros(capacity + slots + 4 * UNCHECKED, layout.SLOT), loops=np.zeros(max(1, low.loops), layout.LOOP), pools=pool,
         podclusters=podclusters, active=np.zeros((len(pods), e), np.int64), cursors=low.cursors(),
         free_at=np.zeros(max(1, servers), np.int64), leave=np.zeros(max(1, starts), np.int64),
         next_at=np.zeros(w, np.int64),
         **{n: np.zeros((w, capacity + slack + 4), layout.ENTRY) for n in ("ready", "accept", "backoff")},
         **{n: np.zeros((w, capacity + slack + 4), layout.TASK) for n in ("armed", "tasks", "batch")},
-        timers=timers, station_heap=np.zeros(capacity + 4, layout.ENTRY),
+        timers=timers, station_heap=np.zeros(capacity + 4 * UNCHECKED, layout.ENTRY),
         client_heap=np.zeros(capacity + slack + 4, layout.ENTRY),
         act_heap=np.zeros(capacity + slack + low.loops + 4, layout.ENTRY),
         hold=np.zeros(capacity + slack + 4, layout.HOLD), **_counts(model, options),
@@ -101,6 +98,7 @@ def _globals(model: Model, options: Options, slack: int) -> Any:
     g["warm"], g["slack"], g["want_digest"] = run.start == "warm", slack, options.digest
     g["closed_clients"] = any(type(c.arrivals).__name__ == "ClosedLoop" for c in model.clients)
     g["sample_below"] = 2**64 - 1
+    g["bin_end_ns"] = -(-int(g["horizon_ns"][0]) // schema.N_BINS)
     return g
 
 
@@ -135,8 +133,9 @@ def grow(world: World) -> None:
     """Double every array that is more than half full (at least the one that made the kernel stop)."""
     g = world.g[0]
     used = {
-        "streams": g["streams_live"], "conns": g["conns_live"], "slots": g["slots"],
-        "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"], "client_heap": g["client_n"] + g["slack"],
+        "streams": g["streams_live"] + 2 * UNCHECKED, "conns": g["conns_live"] + 2 * UNCHECKED,
+        "slots": g["slots"] + 2 * UNCHECKED,
+        "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"] + 2 * UNCHECKED, "client_heap": g["client_n"] + g["slack"],
         "act_heap": g["act_n"] + g["slack"], "ready": g["ready_max"] + g["slack"],
         "accept": g["accept_max"] + g["slack"], "backoff": g["backoff_max"] + g["slack"],
         "armed": g["armed_max"] + g["pending"] + g["slack"],
@@ -172,6 +171,7 @@ def collect(world: World, model: Model) -> RawRun:
     raw.gw_flags, raw.class_cluster = world.class_flags, world.class_cluster
     raw.latency_hist, raw.gw_hist, raw.overhead_hist = world.fine[0], world.fine[1], world.fine[2]
     raw.component_hist = world.component_hist
+    raw.component_hist[:, :, 0] += out["covered"][:, None] - raw.component_hist.sum(axis=2)
     raw.anatomy_sum, raw.anatomy_count = world.anatomy[:, :, :-1].copy(), world.anatomy[:, :, -1].copy()
     raw.component_sum = raw.anatomy_sum.sum(axis=1)
     raw.cluster_counters, raw.cluster_sum = world.cluster_out[:, :-1].copy(), world.cluster_out[:, -1].copy()

@@ -26,7 +26,7 @@ GLOBAL = record(
     "horizon_ns cut_ns stop_ns done fault saturated max_in_flight closed_clients requests in_flight measured "
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
     "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns events "
-    "want_digest records trace samples started hold_used warm",
+    "want_digest records trace samples started hold_used warm bin bin_end_ns",
     sample_below=U8, digest=U8,
 )
 STREAM = record(
@@ -35,7 +35,7 @@ STREAM = record(
     "arrive_ns service_ns depart_ns answer_ns answer_status admit_end_ns failed_before_ns failed_ns cluster position "
     "station attempts retries_used holds_retry tried_n status flags answer request_bytes response_bytes sent_bytes "
     "pool_next pool_prev conn_next conn_prev out_next dropped route_next route_prev route_at_ns route_armed try_next "
-    "try_prev try_at_ns try_armed backoff_at_ns client_next client_prev client_at_ns client_armed",
+    "try_prev try_at_ns try_armed backoff_at_ns client_next client_prev client_at_ns client_armed start_bin",
     request_key=U8, key=U8, attempt_key=U8, component=(I8, N_COMPONENTS), tried=(I8, MAX_TRIED),
 )
 CONN = record(
@@ -71,7 +71,7 @@ ENDPOINT = record("station cluster")
 STATION = record("zone service concurrency queue error_first errors server_first leave_first leave_head leave_n")
 WORKER = record(
     "fleet pod zone wakeup_ns iteration_ns asleep slept_ns ready_n accept_n backoff_n armed_n list_n list_at batch_n "
-    "timers_n poll"
+    "timers_n timer_at_ns poll"
 )
 POD = record("fleet worker_first workers zone")
 FLEET = record("pod_first pods front cursor")

@@ -19,7 +19,9 @@ from gwsim.engine.compiled.worker import turn
 from gwsim.engine.compiled.world import as_world
 from gwsim.engine.codes import Counter
 
-DONE, MORE, GROW, NOTHING_PENDING = 0, 1, 2, 3
+DONE, MORE, GROW = 0, 1, 2
+UNCHECKED = 8
+"""Events between two looks at whether the arrays have room (they leave room for that many)."""
 CX_TOTAL = int(Counter.UPSTREAM_CX_TOTAL)
 
 
@@ -30,6 +32,7 @@ def _start(w):
     g.started = 1
     for i in range(w.workers.shape[0]):
         w.workers[i].asleep = 1
+        w.workers[i].timer_at_ns = FREE_FOREVER
         w.next_at[i] = FREE_FOREVER
     for c in range(w.clients.shape[0]):
         client = w.clients[c]
@@ -74,15 +77,15 @@ def _warm_pools(w):
 
 @kernel
 def _has_room(w):
-    """Whether every array can take what one event may add."""
+    """Whether every array can take what the next events may add (`slack` covers `UNCHECKED` of them)."""
     g = w.g[0]
     s = g.slack
     return (
-        g.streams_live + 2 < w.streams.shape[0]
-        and g.conns_live + 2 < w.conns.shape[0]
-        and g.slots + 2 < w.slots.shape[0]
+        g.streams_live + 2 * UNCHECKED < w.streams.shape[0]
+        and g.conns_live + 2 * UNCHECKED < w.conns.shape[0]
+        and g.slots + 2 * UNCHECKED < w.slots.shape[0]
         and g.hold_used + s < w.hold.shape[0]
-        and g.station_n + 2 < w.station_heap.shape[0]
+        and g.station_n + 2 * UNCHECKED < w.station_heap.shape[0]
         and g.client_n + s < w.client_heap.shape[0]
         and g.act_n + s < w.act_heap.shape[0]
         and g.ready_max + s < w.ready.shape[1]
@@ -134,12 +137,12 @@ def _client_act(w):
 
 @kernel
 def _advance(w, budget):
-    """Run up to `budget` events; DONE, MORE, GROW or NOTHING_PENDING."""
+    """Run up to `budget` events; DONE, MORE or GROW."""
     g = w.g[0]
     if g.started == 0:
         _start(w)
-    for _ in range(budget):
-        if not _has_room(w):
+    for n in range(budget):
+        if n % UNCHECKED == 0 and not _has_room(w):
             return GROW
         t, i = _first_worker(w)
         what = 3
@@ -151,7 +154,8 @@ def _advance(w, budget):
             t, what = w.station_heap[0].t, 0
         if what == 3:
             if t == FREE_FOREVER:
-                return NOTHING_PENDING
+                _stop(w, g.stop_ns)
+                return DONE
             if not _has_room_for_list(w, i):
                 return GROW
             turn(w, i, t)
@@ -160,12 +164,15 @@ def _advance(w, budget):
         elif what == 1:
             deliver_to_client(w)
         elif t == FREE_FOREVER:
-            return NOTHING_PENDING
+            _stop(w, g.stop_ns)
+            return DONE
         else:
             _client_act(w)
         g.events += 1
-        if g.measured == 0 and g.open_sources == 0 and g.done == 0 and (g.closed_clients == 0 or t >= g.horizon_ns):
-            _stop(w, t)
+        g.stop_ns = t
+        if g.measured == 0 and g.open_sources == 0 and g.area_since_ns == t and g.done == 0:
+            if g.closed_clients == 0 or t >= g.horizon_ns:
+                _stop(w, t)
         if g.done == 1:
             return DONE
     return MORE
@@ -173,5 +180,5 @@ def _advance(w, budget):
 
 @entry
 def advance(table, budget):
-    """Run the world behind `table` for up to `budget` events; DONE, MORE, GROW or NOTHING_PENDING."""
+    """Run the world behind `table` for up to `budget` events; DONE, MORE or GROW."""
     return _advance(as_world(table), budget)

@@ -11,6 +11,8 @@ from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, Flag, Purpose
 from gwsim.engine.compiled.draws import draw64, fold
 from gwsim.engine.compiled.kernel import kernel
+from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.world import bit_length
 
 ANSWER_UPSTREAM, ANSWER_TIMEOUT, ANSWER_LOCAL = schema.ANSWER_UPSTREAM, schema.ANSWER_TIMEOUT, schema.ANSWER_LOCAL
 FINE, MIDDLE, COARSE, BIN = schema.FINE, schema.MIDDLE, schema.COARSE, schema.BIN
@@ -32,21 +34,17 @@ def bucket(v, p):
         v = (1 << MAX_BITS) - 1
     if v >> p == 0:
         return v
-    e = 0
-    u = v >> (p + 1)
-    while u >= 256:
-        u >>= 8
-        e += 8
-    while u > 0:
-        u >>= 1
-        e += 1
+    e = bit_length(v) - 1 - p
     return (e << p) + (v >> e)
 
 
 @kernel
 def time_bin(g, t):
-    """Time bin of instant `t`, or -1 at or after the horizon."""
-    return t * N_BINS // g.horizon_ns if t < g.horizon_ns else -1
+    """Time bin of the current instant `t` (which never goes back), or -1 at or after the horizon."""
+    while t >= g.bin_end_ns:
+        g.bin += 1
+        g.bin_end_ns = -((-(g.bin + 1) * g.horizon_ns) // N_BINS) if g.bin < N_BINS else FREE_FOREVER
+    return g.bin if g.bin < N_BINS else -1
 
 
 @kernel
@@ -83,6 +81,7 @@ def record_start(w, x, t):
     else:
         r.measured = 0
     b = time_bin(g, t)
+    r.start_bin = b
     if b >= 0:
         w.bins[b].arrivals += 1
 
@@ -127,7 +126,7 @@ def record_finish(w, x, t):
         w.bins[b].finished += 1
         if r.status == 0 or r.status >= 400:
             w.bins[b].errors += 1
-    b = time_bin(g, r.start_ns)
+    b = r.start_bin
     if b >= 0:
         w.bins[b].latency_sum += latency
         w.bin_hist[b, bucket(latency, BIN)] += 1
@@ -168,8 +167,9 @@ def _record_measured(w, x, latency, t):
         row[N_COMPONENTS] += 1
         for j in range(N_COMPONENTS):
             v = r.component[j]
-            row[j] += v
-            w.component_hist[c, j, bucket(v, MIDDLE)] += 1
+            if v != 0:  # the driver counts the zeros: covered requests less all others
+                row[j] += v
+                w.component_hist[c, j, bucket(v, MIDDLE)] += 1
         _keep_slowest(w, x, latency, t)
     _keep_sample(w, x, t)
 
@@ -279,10 +279,11 @@ def charge_cpu(w, i, at_ns, cost):
     out = w.worker_out[i]
     out.cpu += cost
     g = w.g[0]
-    if at_ns < g.horizon_ns:
+    b = time_bin(g, at_ns)
+    if b >= 0:
         if at_ns >= g.cut_ns:
             out.window_cpu += cost
-        w.fleet_bins[w.workers[i].fleet, at_ns * N_BINS // g.horizon_ns] += cost
+        w.fleet_bins[w.workers[i].fleet, b] += cost
 
 
 COUNTERS_AND_SUM = N_COUNTERS + 1

@@ -97,6 +97,8 @@ def _back_off(w, i, x, c, e):
     k = w.workers[i]
     push(w.backoff[i], k.backoff_n, r.backoff_at_ns, key_a(r.client, r.number), key_b(r.k, r.a, 0, x))
     k.backoff_n += 1
+    if r.backoff_at_ns < k.timer_at_ns:
+        k.timer_at_ns = r.backoff_at_ns
     g = w.g[0]
     if k.backoff_n > g.backoff_max:
         g.backoff_max = k.backoff_n

@@ -19,6 +19,14 @@ def _after(p, r, t):
 
 
 @kernel
+def _count(k, at_ns):
+    """One more timer at worker `k`."""
+    k.timers_n += 1
+    if at_ns < k.timer_at_ns:
+        k.timer_at_ns = at_ns
+
+
+@kernel
 def arm_route(w, i, x, at_ns):
     """Arm the route time-out of stream `x` at worker `i`."""
     r = w.streams[x]
@@ -39,7 +47,7 @@ def arm_route(w, i, x, at_ns):
         head.tail = x
     else:
         w.streams[following].route_prev = x
-    w.workers[i].timers_n += 1
+    _count(w.workers[i], at_ns)
 
 
 @kernel
@@ -82,7 +90,7 @@ def arm_try(w, i, x, at_ns):
         head.tail = x
     else:
         w.streams[following].try_prev = x
-    w.workers[i].timers_n += 1
+    _count(w.workers[i], at_ns)
 
 
 @kernel

@@ -92,7 +92,7 @@ def _is_lost_write(w, x, a):
 
 @kernel
 def _first_timer(w, i):
-    """Earliest deadline among the worker's timers."""
+    """Earliest deadline among the worker's timers (`timer_at_ns` is a lower bound of it, kept without looking)."""
     k = w.workers[i]
     t = w.backoff[i, 0].t if k.backoff_n > 0 else FREE_FOREVER
     if k.timers_n > 0:
@@ -110,10 +110,13 @@ def poll(w, i, t):
     k = w.workers[i]
     _clean(w, i)
     _prune_armed(w, i)
-    timer = _first_timer(w, i)
     ready = w.ready[i, 0].t if k.ready_n > 0 else FREE_FOREVER
     if k.accept_n > 0:
         ready = min(ready, w.accept[i, 0].t)
+    timer = k.timer_at_ns
+    if timer <= t or (ready > t and timer < ready):
+        timer = _first_timer(w, i)
+        k.timer_at_ns = timer
     if k.armed_n == 0 and ready > t and timer > t:
         k.asleep = 1
         k.slept_ns = t

@@ -85,7 +85,10 @@ def _get(context: Any, builder: Any, _: Any, value: Any, attr: str) -> Any:
     first = _INDEX[attr] * STRIDE
 
     def load(i: int) -> Any:
-        return builder.load(builder.gep(value, [ir.Constant(word, first + i)]))
+        # the table changes between calls of the kernel only: LLVM may keep what it has read across stores
+        instruction = builder.load(builder.gep(value, [ir.Constant(word, first + i)]))
+        instruction.set_metadata("invariant.load", builder.module.add_metadata([]))
+        return instruction
 
     array = context.make_array(array_type)(context, builder)
     item = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
@@ -99,6 +102,17 @@ def _get(context: Any, builder: Any, _: Any, value: Any, attr: str) -> Any:
         itemsize=ir.Constant(word, item), meminfo=None,
     )
     return array._getvalue()
+
+
+@intrinsic
+def bit_length(typing_context: Any, v: Any) -> Any:
+    """Number of bits of a non-negative int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        zeros = builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+        return builder.sub(ir.Constant(ir.IntType(64), 64), zeros)
+
+    return types.int64(types.int64), codegen
 
 
 @intrinsic

@@ -1,0 +1,53 @@
+# make demo: the first answer; make test: the tests. Both set up everything in .venv (Python 3.11 or later).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+COMPILED := $(VENV)/.compiled
+SCENARIO := scenarios/ingress-bookinfo
+
+.PHONY: help setup demo test equal verification benchmark lint clean
+
+help:
+	@echo "make demo          set up, then answer one question about a real ingress gateway"
+	@echo "make test          set up, then run the tests (under 10 minutes on 2 cores)"
+	@echo "make equal         10,000 generated scenarios through both engines"
+	@echo "make verification  the slow statistical suites"
+	@echo "make benchmark     speed and memory, as one JSON object"
+	@echo "make lint          ruff and mypy"
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The last step of the installation: machine code for this processor, about a minute, once.
+$(COMPILED): $(READY) $(wildcard gwsim/engine/*.py gwsim/engine/compiled/*.py)
+	$(BIN)/gwsim warmup
+	@touch $@
+
+setup: $(READY) $(COMPILED)
+
+demo: setup
+	@$(BIN)/gwsim run $(SCENARIO) --out out/ingress-bookinfo; status=$$?; \
+	  if [ $$status -gt 1 ]; then exit $$status; fi
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+equal: setup
+	$(BIN)/python verification/equal.py 10000
+
+verification: setup
+	$(BIN)/python -m pytest -n 2 -m slow
+
+benchmark: setup
+	$(BIN)/python benchmarks/engine.py
+
+lint: $(READY)
+	$(BIN)/ruff check gwsim tests benchmarks verification
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) out build .pytest_cache .mypy_cache .ruff_cache .hypothesis

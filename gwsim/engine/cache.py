@@ -1,0 +1,52 @@
+"""Where the compiled engine's machine code is kept, and whether it is there; imports nothing heavy.
+
+Numba's own cache does not notice an edit in another file (a cached caller keeps the old callee), so the
+directory's name holds a hash of all engine sources: an edit anywhere starts a fresh directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+ENGINE = Path(__file__).resolve().parent
+PREFIX = "kernels-"
+
+
+@cache
+def source_hash() -> str:
+    """Hash of every source file that goes into the machine code (names and contents) and of numba's version."""
+    h = hashlib.sha256(version("numba").encode())
+    for path in sorted([*ENGINE.glob("*.py"), *ENGINE.glob("compiled/*.py")]):
+        h.update(str(path.relative_to(ENGINE)).encode())
+        h.update(path.read_bytes())
+    return h.hexdigest()[:16]
+
+
+def cache_root() -> Path:
+    """Directory of all versions' machine code: `GWSIM_CACHE_DIR`, else `XDG_CACHE_HOME`/gwsim, else ~/.cache/gwsim."""
+    if os.environ.get("GWSIM_CACHE_DIR"):
+        return Path(os.environ["GWSIM_CACHE_DIR"])
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "gwsim"
+
+
+def cache_directory() -> Path | None:
+    """Directory of this version's machine code, made if need be; None if nothing can be written there."""
+    path = cache_root() / f"{PREFIX}{source_hash()}"
+    probe = path / f".probe-{os.getpid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return None
+    return path
+
+
+def is_warm() -> bool:
+    """Whether the entry kernel of this version is in the cache."""
+    return any((cache_root() / f"{PREFIX}{source_hash()}").glob("**/*.nbc"))
