@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Futures
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Literal, Protocol, TypeVar
 
@@ -80,6 +80,7 @@ def executor(kind: Literal["threads", "processes"], workers: int) -> Iterator[Ex
     if kind == "threads":
         pool = ThreadPoolExecutor(workers)
     else:
+        from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
         pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))

@@ -112,8 +112,8 @@ class Labels:
     duration_s: float
     warmup_s: float
     max_in_flight: int
-    closed_rps: float | None = None
-    """What closed-loop clients were asked to send, all together; None without such clients."""
+    asked_rps: Mapping[str, float]
+    """What closed-loop clients with a rate were asked to send, by client."""
     classes: tuple[ClassLabel, ...]
     workers: tuple[WorkerLabel, ...]
     fleets: tuple[FleetLabel, ...]
@@ -136,7 +136,7 @@ def labels_of(resolved: Resolved, model: Model | None = None) -> Labels:
     return Labels(
         name=resolved.name, question=resolved.question, istio_version=resolved.istio_version,
         kind=run.kind, start=run.start, seed=run.seed, duration_s=run.duration_s, warmup_s=run.warmup_s,
-        max_in_flight=run.max_in_flight, closed_rps=_closed_rps(model), classes=resolved.classes,
+        max_in_flight=run.max_in_flight, asked_rps=_asked_rps(model), classes=resolved.classes,
         workers=_workers(model), fleets=_fleets(model, resolved),
         clusters=tuple(_cluster(model, i, name) for i, name in enumerate(resolved.clusters)),
         stations=tuple(
@@ -154,9 +154,12 @@ def labels_of(resolved: Resolved, model: Model | None = None) -> Labels:
     )
 
 
-def _closed_rps(model: Model) -> float | None:
-    loops = [c.arrivals for c in model.clients if isinstance(c.arrivals, ClosedLoop) and c.arrivals.rate_rps]
-    return sum(loop.rate_rps or 0.0 for loop in loops) if loops else None
+def _asked_rps(model: Model) -> dict[str, float]:
+    return {
+        client.name: client.arrivals.rate_rps
+        for client in model.clients
+        if isinstance(client.arrivals, ClosedLoop) and client.arrivals.rate_rps
+    }
 
 
 def _workers(model: Model) -> tuple[WorkerLabel, ...]:

@@ -154,7 +154,7 @@ def throughput_of(counts: Counts) -> Throughput:
         request_bytes_per_s=rate(counts.classes("request_bytes", everything)),
         response_bytes_per_s=rate(counts.classes("response_bytes", everything)),
         connections_per_s=rate(_opened(counts.classes("handshakes", everything))),
-        asked_rps=counts.labels.closed_rps,
+        asked_rps=sum(counts.labels.asked_rps.values()) if counts.labels.asked_rps else None,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from gwsim.results.counts import Counts
 from gwsim.results.histograms import NS, Floats
-from gwsim.results.intervals import Estimate, Quality, t_upper_tail
+from gwsim.results.intervals import Estimate, Quality, ratio, t_upper_tail
 from gwsim.results.parts import Status, Throughput, Traffic, Verdict
 from gwsim.results.warmup import Warmup
 from gwsim.units import format_rate_rps, format_share
@@ -24,6 +24,8 @@ WHOLE_LEVEL, HALF_LEVEL = 0.01, 0.05
 MATERIAL = 1e-3
 """Growth below this share of the offered rate is not called saturation."""
 FEW_BINS = 8
+HELD_BACK = 0.02
+"""A closed-loop client that sends less than 98 % of its rate is told."""
 
 
 def verdict_of(counts: Counts, throughput: Throughput, total: Traffic, warmup: Warmup | None) -> Verdict:
@@ -41,7 +43,7 @@ def verdict_of(counts: Counts, throughput: Throughput, total: Traffic, warmup: W
     if _grows(growth, growth_rps(counts, second_half=True), offered):
         text = f"the number of requests in the system grows by {format_rate_rps(growth.value or 0.0)}"
         return _saturated(throughput, (text,))
-    return _length(total, warmup)
+    return _length(total, warmup, _held_back(counts))
 
 
 def _saturated(throughput: Throughput, evidence: tuple[str, ...]) -> Verdict:
@@ -51,7 +53,19 @@ def _saturated(throughput: Throughput, evidence: tuple[str, ...]) -> Verdict:
     return Verdict(status=Status.SATURATED, sentence=sentence, evidence=(*evidence, text))
 
 
-def _length(total: Traffic, warmup: Warmup | None) -> Verdict:
+def _held_back(counts: Counts) -> tuple[str, ...]:
+    """Closed-loop clients that could not send what they were asked to: answers came too late."""
+    texts = []
+    for client, asked in counts.labels.asked_rps.items():
+        ids = [i for i, label in enumerate(counts.labels.classes) if label.client == client]
+        sent = ratio(counts.classes("offered", ids), counts.windows_s).value or 0.0
+        if sent < (1.0 - HELD_BACK) * asked:
+            texts.append(f"client {client} sent {format_rate_rps(sent)} of the {format_rate_rps(asked)} asked for, its "
+                         "connections being busy")
+    return tuple(texts)
+
+
+def _length(total: Traffic, warmup: Warmup | None, held_back: tuple[str, ...]) -> Verdict:
     if warmup is not None and not warmup.stationary:
         sentence = "Too short: no stationary part was found in the first half of the run; make run.duration longer."
         return Verdict(status=Status.TOO_SHORT, sentence=sentence, evidence=(warmup.note,))
@@ -61,6 +75,9 @@ def _length(total: Traffic, warmup: Warmup | None) -> Verdict:
         sentence = f"Too short: {reason}; make run.duration longer or run.replications more."
         return Verdict(status=Status.TOO_SHORT, sentence=sentence, evidence=(f"{total.requests} requests in all",))
     lost = f", {format_share(total.errors.value)} without a good answer" if total.errors.value else ""
+    if held_back:
+        sentence = f"The load falls short of what was asked for{lost}: {'; '.join(held_back)}."
+        return Verdict(status=Status.FINE, sentence=sentence, evidence=held_back)
     return Verdict(status=Status.FINE, sentence=f"The system keeps up with the load{lost}.")
 
 
