@@ -82,8 +82,9 @@ def _arm_timeout(w, client, x, at_ns):
     r.client_prev = client.timeout_tail
     if client.timeout_tail < 0:
         client.timeout_head = x
-        if at_ns < w.g[0].act_at_ns:
+        if at_ns <= w.g[0].act_at_ns:
             w.g[0].act_at_ns = at_ns
+            w.g[0].act_known = 0
     else:
         w.streams[client.timeout_tail].client_next = x
     client.timeout_tail = x
@@ -97,6 +98,8 @@ def _cancel_timeout(w, client, x):
     r.client_armed = 0
     if r.client_prev < 0:
         client.timeout_head = r.client_next
+        if r.client_at_ns <= w.g[0].act_at_ns:
+            w.g[0].act_known = 0
     else:
         w.streams[r.client_prev].client_next = r.client_next
     if r.client_next < 0:

@@ -1,4 +1,4 @@
-"""Binary heaps of (instant, tie key) and the packing of tie keys.
+"""Four-ary heaps of (instant, tie key) and the packing of tie keys.
 
 A tie key (source, number, k, a, part) with the index of what it is about is packed into two integers that compare in
 the same order: `a = source << 39 | number` (deliveries to stations: `station << 49 |` that) and
@@ -75,7 +75,7 @@ def push(heap, n, t, a, b):
     """Add a key to a heap of `n` entries."""
     i = n
     while i > 0:
-        p = (i - 1) >> 1
+        p = (i - 1) >> 2
         q = heap[p]
         if not earlier(t, a, b, q.t, q.a, q.b):
             break
@@ -95,17 +95,21 @@ def pop(heap, n):
     t, a, b = heap[m].t, heap[m].a, heap[m].b
     i = 0
     while True:
-        c = 2 * i + 1
+        c = 4 * i + 1
         if c >= m:
             break
-        if c + 1 < m and earlier(heap[c + 1].t, heap[c + 1].a, heap[c + 1].b, heap[c].t, heap[c].a, heap[c].b):
-            c += 1
         q = heap[c]
-        if not earlier(q.t, q.a, q.b, t, a, b):
+        u, v, x = q.t, q.a, q.b
+        for d in range(c + 1, min(c + 4, m)):
+            q = heap[d]
+            if earlier(q.t, q.a, q.b, u, v, x):
+                c = d
+                u, v, x = q.t, q.a, q.b
+        if not earlier(u, v, x, t, a, b):
             break
-        heap[i].t = q.t
-        heap[i].a = q.a
-        heap[i].b = q.b
+        heap[i].t = u
+        heap[i].a = v
+        heap[i].b = x
         i = c
     heap[i].t = t
     heap[i].a = a

@@ -25,7 +25,7 @@ def record(ints: str, **others: Any) -> np.dtype[Any]:
 GLOBAL = record(
     "horizon_ns cut_ns stop_ns done fault saturated max_in_flight closed_clients requests in_flight measured "
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
-    "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns events "
+    "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns act_kind act_client act_known events "
     "want_digest records trace samples started hold_used warm bin bin_end_ns",
     sample_below=U8, digest=U8,
 )

@@ -54,7 +54,8 @@ def _start(w):
             schedule_open(w, c)
             if client.next_at_ns < g.horizon_ns:
                 g.open_sources += 1
-    g.act_at_ns = next_act(w)[0]
+    g.act_at_ns, g.act_kind, g.act_client = next_act(w)
+    g.act_known = 1
 
 
 @kernel
@@ -123,16 +124,21 @@ def _stop(w, t):
 
 @kernel
 def _client_act(w):
-    """Carry out the earliest act of the clients, unless the instant noted for it was too early."""
+    """Carry out the earliest act of the clients; `act_at_ns` is exact if `act_known`, else a lower bound."""
     g = w.g[0]
-    t, kind, c = next_act(w)
-    if t == g.act_at_ns:
-        act(w, kind, c)
-        if g.in_flight > g.max_in_flight:
-            g.saturated = 1
-            _stop(w, t)
-        t = next_act(w)[0]
-    g.act_at_ns = t
+    if g.act_known == 0:
+        t = g.act_at_ns
+        g.act_at_ns, g.act_kind, g.act_client = next_act(w)
+        g.act_known = 1
+        if g.act_at_ns != t:
+            return
+    t = g.act_at_ns
+    act(w, g.act_kind, g.act_client)
+    if g.in_flight > g.max_in_flight:
+        g.saturated = 1
+        _stop(w, t)
+    g.act_at_ns, g.act_kind, g.act_client = next_act(w)
+    g.act_known = 1
 
 
 @kernel

@@ -81,8 +81,9 @@ def act_later(w, t, c, number, k, part, index):
     g = w.g[0]
     push(w.act_heap, g.act_n, t, key_a(c, number), key_b(k, 0, part, index))
     g.act_n += 1
-    if t < g.act_at_ns:
+    if t <= g.act_at_ns:
         g.act_at_ns = t
+        g.act_known = 0
 
 
 @kernel

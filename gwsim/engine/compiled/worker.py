@@ -67,24 +67,6 @@ def _is_stale_backoff(w, b):
 
 
 @kernel
-def _prune_armed(w, i):
-    """Remove armed writes that have lost their object."""
-    k = w.workers[i]
-    n = 0
-    for j in range(k.armed_n):
-        task = w.armed[i, j]
-        if task.visit == WRITE_DOWN and not has_output(w, task.a):
-            clear_output(w, task.a)
-        elif task.visit == WRITE_UP and _is_lost_write(w, task.a, task.b):
-            drop_stream(w, task.a)
-        else:
-            if n != j:
-                w.armed[i, n] = task
-            n += 1
-    k.armed_n = n
-
-
-@kernel
 def _is_lost_write(w, x, a):
     r = w.streams[x]
     return r.live == 0 or r.a != a or r.state != ARMED
@@ -108,37 +90,57 @@ def _first_timer(w, i):
 def poll(w, i, t):
     """Poll at `t`: fix the list of this iteration, or fall asleep; sets the instant of the worker's next event."""
     k = w.workers[i]
-    _clean(w, i)
-    _prune_armed(w, i)
-    ready = w.ready[i, 0].t if k.ready_n > 0 else FREE_FOREVER
-    if k.accept_n > 0:
-        ready = min(ready, w.accept[i, 0].t)
-    timer = k.timer_at_ns
-    if timer <= t or (ready > t and timer < ready):
-        timer = _first_timer(w, i)
-        k.timer_at_ns = timer
-    if k.armed_n == 0 and ready > t and timer > t:
-        k.asleep = 1
-        k.slept_ns = t
-        if timer < FREE_FOREVER:
-            timer = t + (timer - t + MS - 1) // MS * MS
-        wake = min(ready, timer)
-        w.next_at[i] = wake + k.wakeup_ns if wake < FREE_FOREVER else FREE_FOREVER
-        return
     k.poll += 1
     k.list_n = 0
     k.list_at = 0
     k.batch_n = 0
     _list_sockets(w, i, t)
-    for j in range(k.armed_n):
-        w.tasks[i, k.list_n] = w.armed[i, j]
-        k.list_n += 1
-    k.armed_n = 0
-    if timer <= t:
+    _list_armed(w, i)
+    if k.timer_at_ns <= t:
         _list_timers(w, i, t)
+        k.timer_at_ns = _first_timer(w, i)
+    if k.list_n == 0:
+        _sleep(w, i, t)
+        return
     w.worker_out[i].iterations += 1
     charge_cpu(w, i, t, k.iteration_ns)
     w.next_at[i] = t + k.iteration_ns
+
+
+@kernel
+def _sleep(w, i, t):
+    """Nothing to do at `t`: sleep until the first item or timer; a deadline counts in whole ms from falling asleep."""
+    k = w.workers[i]
+    _clean(w, i)
+    ready = w.ready[i, 0].t if k.ready_n > 0 else FREE_FOREVER
+    if k.accept_n > 0:
+        ready = min(ready, w.accept[i, 0].t)
+    if k.timer_at_ns < ready:
+        k.timer_at_ns = _first_timer(w, i)
+    timer = k.timer_at_ns
+    if timer < FREE_FOREVER:
+        timer = t + (timer - t + MS - 1) // MS * MS
+    k.asleep = 1
+    k.slept_ns = t
+    first = min(ready, timer)
+    w.next_at[i] = first + k.wakeup_ns if first < FREE_FOREVER else FREE_FOREVER
+
+
+@kernel
+def _list_armed(w, i):
+    """What earlier iterations armed, in arming order, less the writes that have lost their object."""
+    k = w.workers[i]
+    for j in range(k.armed_n):
+        task = w.armed[i, j]
+        if task.visit == WRITE_DOWN:
+            if not has_output(w, task.a):
+                clear_output(w, task.a)
+                continue
+        elif task.visit == WRITE_UP and _is_lost_write(w, task.a, task.b):
+            drop_stream(w, task.a)
+            continue
+        _add(w, i, task.visit, task.a, task.b)
+    k.armed_n = 0
 
 
 @kernel
@@ -169,7 +171,7 @@ def _list_sockets(w, i, t):
     may_accept = True
     while True:
         has = k.ready_n > 0 and w.ready[i, 0].t <= t
-        if may_accept and k.accept_n > 0 and w.accept[i, 0].t <= t:
+        if k.accept_n > 0 and may_accept and w.accept[i, 0].t <= t:
             q = w.accept[i, 0]
             first = w.ready[i, 0]
             if not has or earlier(q.t, q.a, q.b, first.t, first.a, first.b):
@@ -184,8 +186,10 @@ def _list_sockets(w, i, t):
         a, b = w.ready[i, 0].a, w.ready[i, 0].b
         pop(w.ready[i], k.ready_n)
         k.ready_n -= 1
-        _list_item(w, i, a, b)
-        _clean(w, i)
+        if _is_stale(w, b):
+            drop_item(w, b)
+        else:
+            _list_item(w, i, a, b)
 
 
 @kernel
@@ -250,8 +254,10 @@ def _list_timers(w, i, t):
         at, a, b = q.t, q.a, q.b
         pop(w.backoff[i], k.backoff_n)
         k.backoff_n -= 1
-        _insert_timer(w, i, first, at, VISIT_BACKOFF, a, b | (2 << 36))
-        _clean(w, i)
+        if _is_stale_backoff(w, b):
+            drop_stream(w, index_of(b))
+        else:
+            _insert_timer(w, i, first, at, VISIT_BACKOFF, a, b | (2 << 36))
 
 
 @kernel
