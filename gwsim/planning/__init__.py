@@ -7,6 +7,6 @@
 
 from gwsim.planning.executors import Executor, executor
 from gwsim.planning.replicas import Settled, settle_replicas
-from gwsim.planning.replications import Engine, Progress, simulate
+from gwsim.planning.replications import Progress, simulate
 
-__all__ = ["Engine", "Executor", "Progress", "Settled", "executor", "settle_replicas", "simulate"]
+__all__ = ["Executor", "Progress", "Settled", "executor", "settle_replicas", "simulate"]

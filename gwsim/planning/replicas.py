@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from gwsim.engine import EngineName
 from gwsim.engine.schema import RawRun
 from gwsim.planning.executors import executor
-from gwsim.planning.replications import PILOT_FIRST, Engine, Progress, Runs
+from gwsim.planning.replications import PILOT_FIRST, Progress, Runs
 from gwsim.scenario.model import Model
 from gwsim.scenario.resolved import FleetLabel, Resolved
 from gwsim.topology import Autoscaler
@@ -27,7 +28,7 @@ ROUNDS = 12
 PILOTS = 2
 PILOT_NUMBER = 2 * PILOT_FIRST
 PILOT_S = 20.0
-PILOT_IN_FLIGHT = 50_000
+PILOT_IN_FLIGHT = 20_000
 """A pilot with too few pods is stopped early: all that is asked of it is how busy the pods are."""
 
 
@@ -60,7 +61,7 @@ def settle_replicas(
     resolved: Resolved,
     with_replicas: Callable[[Mapping[str, int]], Resolved],
     *,
-    engine: Engine = "auto",
+    engine: EngineName = "auto",
     workers: int = 1,
     progress: Callable[[Progress], None] | None = None,
 ) -> Settled:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from gwsim.engine import EngineName, run
 from gwsim.engine.schema import Options, RawRun
 from gwsim.planning.executors import Executor, executor
 from gwsim.results import LEVEL, Estimate, Results, Status, Warmup
@@ -20,8 +21,6 @@ from gwsim.results.warmup import warmup_of
 from gwsim.scenario.model import Model
 from gwsim.scenario.resolved import Resolved
 from gwsim.units import format_duration_s, format_share
-
-Engine = Literal["auto", "compiled", "reference"]
 
 PILOT_FIRST = 1_000_000
 """Number of the first pilot replication."""
@@ -43,7 +42,7 @@ class Progress:
 def simulate(
     resolved: Resolved,
     *,
-    engine: Engine = "auto",
+    engine: EngineName = "auto",
     replications: int | None = None,
     workers: int = 1,
     options: Options = Options(),  # noqa: B008 (immutable)
@@ -78,7 +77,7 @@ class Runs:
     """How replications are run: on what, by which engine, and who is told."""
 
     pool: Executor
-    engine: Engine
+    engine: EngineName
     progress: Callable[[Progress], None] | None = None
 
     def all(
@@ -97,10 +96,8 @@ class Runs:
         return self.pool.map(partial(run_one, model, self.engine, options), numbers, tell)
 
 
-def run_one(model: Model, engine: Engine, options: Options, number: int) -> RawRun:
+def run_one(model: Model, engine: EngineName, options: Options, number: int) -> RawRun:
     """One replication; a function of the module, so that processes can be sent it."""
-    from gwsim.engine import run
-
     return run(model, number, engine=engine, options=options)
 
 

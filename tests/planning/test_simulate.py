@@ -9,7 +9,6 @@ import pytest
 from queues import mm1
 from synthetic import resolved
 
-from gwsim import engine
 from gwsim.engine.schema import Options
 from gwsim.planning import Progress, simulate
 from gwsim.planning.replications import PILOT_FIRST, PILOTS
@@ -27,7 +26,6 @@ def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path) -> None:
         assert len({(one / name).read_bytes() for one in found}) == 1
 
 
-@pytest.mark.skipif(not hasattr(engine, "run"), reason="needs the choice of an engine")
 def test_engines_and_processes_give_the_same_results() -> None:
     of = resolved(mm1(0.7, duration_s=2.0))
     digests = {
