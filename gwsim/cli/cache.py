@@ -6,8 +6,6 @@ import typer
 
 from gwsim.cli.output import write
 
-PREFIX = "kernels-"
-
 
 def commands() -> typer.Typer:
     """The two commands of the group."""
@@ -19,7 +17,7 @@ def commands() -> typer.Typer:
 
 def info() -> None:
     """Print where the machine code is kept, how large it is, and whether this version's is there."""
-    from gwsim.engine.cache import cache_root, is_warm, source_hash
+    from gwsim.engine.cache import PREFIX, cache_root, is_warm, source_hash
 
     root = cache_root()
     write(f"folder    {root}\n")
@@ -33,7 +31,7 @@ def clear() -> None:
     """Remove the machine code of every version; the next run compiles again."""
     import shutil
 
-    from gwsim.engine.cache import cache_root
+    from gwsim.engine.cache import PREFIX, cache_root
 
     folders = sorted(cache_root().glob(f"{PREFIX}*"))
     for folder in folders:

@@ -1,0 +1,183 @@
+"""The topology picture: clients, gateways, routes, clusters and backends, as wide as their traffic. Plain SVG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+from gwsim.report.flow import COLUMNS, Flow, Node, Tile, flow_of
+from gwsim.report.lines import clip
+from gwsim.results.results import Results
+from gwsim.units import format_rate_rps, format_share
+
+WIDTH, NODE, TOP, GAP = 1160, 172, 34, 16
+BAND = 300.0
+"""Height of all traffic together."""
+TILE, PER_ROW = (38, 18), 4
+LEVELS = ((0.5, "low"), (0.7, "some"), (0.9, "high"))
+"""Utilisation below which a tile has a colour; above the last it is `full`."""
+LINE = 16
+BAD_SHARE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node and where it is drawn."""
+
+    node: Node
+    x: float
+    y: float
+    height: float
+
+
+def topology(results: Results) -> str:
+    """The picture as an `<svg>` element, with a title and a description in words."""
+    flow = flow_of(results)
+    total = max(sum(node.rps for node in flow.column(0)), 1e-9)
+    scale = BAND / total
+    boxes = {(box.node.column, box.node.name): box for i in range(len(COLUMNS)) for box in _column(flow, i, scale)}
+    height = max((box.y + box.height for box in boxes.values()), default=TOP) + 8
+    boxes = _centred(boxes, height)
+    body = [*_headings(), *_links(flow, boxes, scale), *(part for box in boxes.values() for part in _box(box))]
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" class="topology" role="img" aria-labelledby="topology-title topology-description">'
+        f'<title id="topology-title">Traffic from clients through gateways, routes and clusters to backends</title>'
+        f'<desc id="topology-description">{escape(in_words(flow))}</desc>' + "".join(body) + "</svg>"
+    )
+
+
+def in_words(flow: Flow) -> str:
+    """The picture for those who cannot see it."""
+    texts = []
+    for i, column in enumerate(COLUMNS):
+        named = ", ".join(f"{node.name} {format_rate_rps(node.rps)}" for node in flow.column(i))
+        texts.append(f"{column}: {named or 'none'}.")
+    return " ".join(texts)
+
+
+def level(utilisation: float | None) -> str:
+    """The colour class of a utilisation."""
+    if utilisation is None:
+        return "any"
+    return next((name for limit, name in LEVELS if utilisation < limit), "full")
+
+
+def _column(flow: Flow, index: int, scale: float) -> list[Box]:
+    x = index * (WIDTH - NODE) / (len(COLUMNS) - 1)
+    boxes, y = [], float(TOP)
+    for node in flow.column(index):
+        height = max(node.rps * scale, _content(node))
+        boxes.append(Box(node, x, y, height))
+        y += height + GAP
+    return boxes
+
+
+def _content(node: Node) -> float:
+    rows = -(-len(_tiles(node)) // PER_ROW)
+    return 8 + LINE * (2 + bool(node.note)) + rows * (TILE[1] + 4) + (4 if rows else 0)
+
+
+def _tiles(node: Node) -> list[Tile | str]:
+    """At most three rows of tiles; the last says how many are left out."""
+    most = 3 * PER_ROW
+    if len(node.tiles) <= most:
+        return list(node.tiles)
+    return [*node.tiles[: most - 1], f"+{len(node.tiles) - most + 1}"]
+
+
+def _centred(boxes: dict[tuple[int, str], Box], height: float) -> dict[tuple[int, str], Box]:
+    """Every column in the middle of the picture."""
+    moved: dict[tuple[int, str], Box] = {}
+    for i in range(len(COLUMNS)):
+        own = {key: box for key, box in boxes.items() if key[0] == i}
+        bottom = max((box.y + box.height for box in own.values()), default=height)
+        shift = max((height - 8 - bottom) / 2, 0.0)
+        moved |= {key: Box(box.node, box.x, box.y + shift, box.height) for key, box in own.items()}
+    return moved
+
+
+def _headings() -> list[str]:
+    return [
+        f'<text x="{i * (WIDTH - NODE) / (len(COLUMNS) - 1) + NODE / 2:.1f}" y="16" class="head">{name}</text>'
+        for i, name in enumerate(COLUMNS)
+    ]
+
+
+def _links(flow: Flow, boxes: dict[tuple[int, str], Box], scale: float) -> list[str]:
+    """Bands between nodes, each at its place on both sides, in the order of the nodes beyond."""
+    ends = [(start, end, rps) for (start, end), rps in flow.links.items() if start in boxes and end in boxes]
+    ordered = sorted(ends, key=lambda e: (boxes[e[0]].x, boxes[e[0]].y, boxes[e[1]].y))
+    left = _places(ordered, boxes, scale, side=0, other=1)
+    right = _places(ordered, boxes, scale, side=1, other=0)
+    drawn = []
+    for start, end, rps in ordered:
+        half = max(rps * scale, 1.0) / 2
+        x1, x2 = boxes[start].x + NODE, boxes[end].x
+        y1, y2, x = left[start, end], right[start, end], (x1 + x2) / 2
+        bad = " bad" if max(boxes[end].node.errors, boxes[end].node.refused) >= BAD_SHARE else ""
+        drawn.append(
+            f'<path class="flow{bad}" d="M{x1:.1f} {y1 - half:.1f}C{x:.1f} {y1 - half:.1f} {x:.1f} {y2 - half:.1f} {x2:.1f} {y2 - half:.1f}'
+            f'V{y2 + half:.1f}C{x:.1f} {y2 + half:.1f} {x:.1f} {y1 + half:.1f} {x1:.1f} {y1 + half:.1f}Z">'
+            f'<title>{escape(start[1])} to {escape(end[1])}: {format_rate_rps(rps)}</title></path>'
+        )
+    return drawn
+
+
+def _places(
+    ends: list[tuple[tuple[int, str], tuple[int, str], float]], boxes: dict[tuple[int, str], Box], scale: float,
+    *, side: int, other: int,
+) -> dict[tuple[tuple[int, str], tuple[int, str]], float]:
+    """The middle of each band on one side, stacked in the order of the nodes on the other."""
+    by_node: dict[tuple[int, str], list[tuple[tuple[int, str], tuple[int, str], float]]] = {}
+    for one in ends:
+        by_node.setdefault(one[:2][side], []).append(one)
+    places = {}
+    for key, own in by_node.items():
+        box = boxes[key]
+        used = sum(max(rps * scale, 1.0) for _, _, rps in own)
+        y = box.y + (box.height - used) / 2
+        for start, end, rps in sorted(own, key=lambda e: boxes[e[:2][other]].y):
+            width = max(rps * scale, 1.0)
+            places[start, end] = y + width / 2
+            y += width
+    return places
+
+
+def _box(box: Box) -> list[str]:
+    node = box.node
+    bad = " bad" if max(node.errors, node.refused) >= BAD_SHARE else ""
+    rate = format_rate_rps(node.rps)
+    if node.errors >= BAD_SHARE:
+        rate += f", {format_share(node.errors, 2)} errors"
+    if node.refused >= BAD_SHARE:
+        rate += f", {format_share(node.refused, 2)} refused"
+    parts = [
+        f'<g class="node{bad}"><title>{escape(node.name)}: {rate}</title>',
+        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{NODE}" height="{box.height:.1f}" rx="5"/>',
+    ]
+    y = box.y + (box.height - _content(node)) / 2 + 4 + 12
+    for style, text in (("name", clip(node.name, 21)), ("rate", rate), ("note", node.note)):
+        if text:
+            parts.append(f'<text x="{box.x + 9:.1f}" y="{y:.1f}" class="{style}">{escape(text)}</text>')
+            y += LINE
+    return [*parts, *_tile_parts(node, box.x + 9, y - 8), "</g>"]
+
+
+def _tile_parts(node: Node, x: float, y: float) -> list[str]:
+    parts = []
+    for i, tile in enumerate(_tiles(node)):
+        left, top = x + i % PER_ROW * TILE[0], y + i // PER_ROW * (TILE[1] + 4)
+        if isinstance(tile, str):
+            parts.append(f'<text x="{left + 4:.1f}" y="{top + 13:.1f}" class="note">{tile}</text>')
+            continue
+        text = "–" if tile.utilisation is None else f"{tile.utilisation * 100:.0f}%"
+        busy = "no limit known" if tile.utilisation is None else f"{format_share(tile.utilisation)} busy"
+        parts.append(
+            f'<g class="tile {level(tile.utilisation)}"><title>{escape(tile.name)}: {busy}</title>'
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{TILE[0] - 4}" height="{TILE[1]}" rx="3"/>'
+            f'<text x="{left + (TILE[0] - 4) / 2:.1f}" y="{top + 13:.1f}">{text}</text></g>'
+        )
+    return parts
+
+
+__all__ = ["in_words", "level", "topology"]
