@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gwsim.engine.codes import Component
+from gwsim.report.lines import clip
 from gwsim.report.names import COMPONENTS, Names
-from gwsim.report.style import BAD, COMPONENT_COLORS, GRID, INK, MUTED, SERIES, SHADE, applied, axes_for
+from gwsim.report.style import (
+    BAD,
+    COMPONENT_COLORS,
+    GRID,
+    INK,
+    MUTED,
+    SERIES,
+    SHADE,
+    applied,
+    axes_for,
+    framed,
+)
 from gwsim.results.evaluation import Answer, Budgets, Checked
 from gwsim.results.histograms import Floats
 from gwsim.results.parts import Latency, Series, Split, Traffic
@@ -132,7 +144,9 @@ def where_time_went(results: Results, *, ax: Axes | None = None) -> Figure:
     """Shares of the time of a request by component: of the median, the mean and the slowest, all routes and each."""
     with applied():
         rows = _bars(results)
-        figure, axes = axes_for(ax, 2 * WIDTH, 1.15 + 0.3 * max(len(rows), 1))
+        figure, axes = axes_for(ax, 2 * WIDTH, 0.95 + 0.3 * max(len(rows), 1))
+        if ax is None:
+            framed(figure, left=0.3 + 0.078 * max((len(name) for name, _ in rows), default=0), bottom=0.3, top=0.6)
         used = [c for c in COMPONENTS if any(split.shares[c] >= 0.005 for _, split in rows)]
         for at, (_, split) in enumerate(rows):
             left = 0.0
@@ -172,7 +186,7 @@ def _bars(results: Results) -> list[tuple[str, Split]]:
     if len(routes) > 1:
         for route in routes:
             rows += of(route.label, route, ("median", "tail"))
-    return rows
+    return [(clip(name, 40), split) for name, split in rows]
 
 
 def timeline(results: Results) -> Figure:
@@ -181,7 +195,8 @@ def timeline(results: Results) -> Figure:
 
     with applied():
         panels: tuple[Callable[..., Figure], ...] = (rates, latency_over_time, errors, in_system, cpu)
-        figure = Figure(figsize=(2 * WIDTH, 9.6), layout="constrained")
+        figure = Figure(figsize=(2 * WIDTH, 9.6))
+        framed(figure, left=0.5, bottom=0.5, between=0.42)
         grid = figure.subplots(len(panels), 1, sharex=True, height_ratios=(1.2, 1.4, 0.8, 0.8, 1.0))
         for draw, axes in zip(panels, grid, strict=True):
             draw(results, ax=axes)
