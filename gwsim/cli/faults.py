@@ -56,6 +56,7 @@ def _usage_text(error: BaseException) -> str | None:
     if "No such command" in message and context is not None and "'" in message:
         hint = did_you_mean(message.split("'")[1], context.command.list_commands(context))
     help_ = f"; {hint}" if hint and "ean" not in message else ""
+    message = message.replace("Value error, ", "")
     return f"gwsim: {message.rstrip('.')}{help_}\nTry '{path} --help'."
 
 

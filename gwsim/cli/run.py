@@ -85,6 +85,8 @@ def run(
     faults.remember(seed=prepared.resolved.model.run.seed)
     folder = _writable(out or Path("out") / prepared.name)
     _tell_findings(prepared.resolved, quiet=quiet, verbose=verbose)
+    if not no_html:
+        _preload()
     results, resolved = _simulate(prepared, engine, jobs, replications, digest, quiet)
     simulated = time.monotonic()
     report = _report(prepared, results, resolved)
@@ -119,6 +121,16 @@ def _simulate(
             options=Options(digest=digest), progress=bar, notes=settled.assumptions,
         )
     return results, settled.resolved
+
+
+def _preload() -> None:
+    """Import what draws while the kernels simulate: they hold no lock of the interpreter."""
+    import threading
+
+    def load() -> None:
+        pass
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def _cores() -> int:

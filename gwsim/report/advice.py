@@ -172,11 +172,11 @@ def _larger_pool(limit: Limit, results: Results, resolved: Resolved, project: Pr
     known = {path: bound for path, bound in bounds.items() if bound < UNLIMITED}
     if rule is None or not known:
         return None
-    base = "spec.trafficPolicy"
+    base = "trafficPolicy"
     for i, subset in enumerate(rule.subsets):
         pool = subset.traffic_policy.connection_pool if subset.traffic_policy is not None else None
         if subset.name == cluster.subset and pool is not None:
-            base = f"spec.subsets[{i}].trafficPolicy"
+            base = f"subsets[{i}].trafficPolicy"
     prefix = f"DestinationRule/{rule.namespace}/{rule.name}:{base}.connectionPool"
     return Advice(
         reason=f"twice the limits on cluster {Names.of(results.labels).clusters.get(limit.name, limit.name)}",

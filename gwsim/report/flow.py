@@ -120,10 +120,11 @@ def _clusters(flow: Flow, results: Results, names: Names) -> None:
         rates = [b.requests_per_s.value or 0.0 for b in backends]
         errors = sum((b.errors.value or 0.0) * rate for b, rate in zip(backends, rates, strict=True)) / max(sum(rates), 1e-9)
         before = flow.nodes.get((4, name))
-        rps = into[key] + (before.rps if before else 0.0)
+        sent = into[key] * (1.0 - refused)
+        rps = sent + (before.rps if before else 0.0)
         note = f"{len(tiles)} pod{'' if len(tiles) == 1 else 's'}"
         flow.nodes[4, name] = Node(column=4, name=name, rps=rps, note=note, errors=errors, tiles=tiles)
-        flow.link(key, (4, name), into[key])
+        flow.link(key, (4, name), sent)
 
 
 def _limits(limits: Mapping[str, int | None], in_use: float | None) -> str:

@@ -18,6 +18,7 @@ from gwsim.report.headline import Word
 from gwsim.report.report import Report
 from gwsim.report.style import VARIABLES
 from gwsim.report.text import cores_text, milliseconds, observed
+from gwsim.report.text import margin as margin_text
 from gwsim.results.evaluation import Answer, Checked
 from gwsim.units import format_duration_s, format_rate_rps, format_share
 
@@ -111,7 +112,9 @@ def bar(one: Checked) -> Bar:
 
     name = budget.text.rpartition(budget.operator)[0].strip()
     ends = sorted((part(figure.low), part(figure.high)))
-    margin = "" if one.margin is None else f"{abs(one.margin) * 100:.0f} % {'to spare' if one.margin >= 0 else 'over' if upper else 'short'}"
+    left = one.margin
+    beyond = "over" if upper else "short"
+    margin = "" if left is None else margin_text(one) if left < -9.995 else f"{abs(left) * 100:.0f} % {'to spare' if left >= 0 else beyond}"
     return Bar(
         mark=MARKS[one.answer], answer=one.answer.value, text=name + (" (warn)" if budget.level == "warn" else ""),
         observed=observed(one), limit=f"{budget.operator} {budget.show(budget.limit)}", margin=margin,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gwsim.report.flags import meaning_of
 from gwsim.report.report import Report
 from gwsim.report.text import milliseconds
+from gwsim.results.bottleneck import NOTICEABLE
 from gwsim.results.intervals import Estimate
 from gwsim.results.parts import Latency
 from gwsim.units import format_bytes, format_share
@@ -58,12 +59,12 @@ def limits(report: Report) -> Table:
             Cell({"worker": "gateway worker", "cpu": "CPU limit", "backend": "backend pod", "pool": "connection pool"}[one.kind]),
             Cell(report.names.shorten(one.name)), _share_cell(one.utilisation, busy=True),
             Cell(format_share(one.exhausted, 2) if one.exhausted else NONE, one.exhausted),
-            Cell(f"{one.headroom:.3g} ×" if one.utilisation > 0 else NONE, one.headroom),
+            Cell("now", 0.0) if one.exhausted >= NOTICEABLE else Cell(f"{one.headroom:.3g} ×", one.headroom),
         )
         for one in report.results.bottleneck.limits[:12]
     ]
     headings = _headings("Resource|Name", "used|refused|load it takes")
-    return Table("limits", "What runs out first", headings, tuple(rows), "Load is taken to grow in proportion; a value below 1 × is the limit now.")
+    return Table("limits", "What runs out first", headings, tuple(rows), "Load is taken to grow in proportion; below 1 × it is the limit now.")
 
 
 def _headings(texts: str, numbers: str) -> tuple[Heading, ...]:
@@ -114,18 +115,19 @@ def _count(number: float) -> Cell:
 
 def _routes(report: Report) -> Table:
     total = (report.results.total,) if len(report.results.routes) > 1 else ()
+    single = len(report.results.fleets) == 1
     rows = [
         (
             Cell(one.label if one in report.results.routes else "all", style="" if one in report.results.routes else "total"),
-            Cell(report.names.gateways.get(one.gateway, one.gateway)), _rate(one.offered_rps), _rate(one.good_rps),
-            *_latencies(one.client_latency), _ms(one.gateway_latency.p99), _ms(one.gateway_overhead.p99),
+            *(() if single else (Cell(report.names.gateways.get(one.gateway, one.gateway) or "all"),)),
+            _rate(one.offered_rps), _rate(one.good_rps), *_latencies(one.client_latency), _ms(one.gateway_latency.p99), _ms(one.gateway_overhead.p99),
             _share(one.errors, bad=True), _share(one.local_replies), _share(one.gateway_retries), _share(one.client_retries),
             _estimate(one.response_bytes_per_s, f"{format_bytes(one.response_bytes_per_s.value or 0.0)}/s"),
         )
         for one in (*report.results.routes, *total)
     ]
     headings = _headings(
-        "Route|Gateway",
+        "Route" if single else "Route|Gateway",
         "offered rps|good rps|p50 ms|p95 ms|p99 ms|p99.9 ms|gateway p99 ms|overhead p99 ms|errors|local replies|gateway retries|client retries|sent",
     )
     note = "p50 to p99.9 are at the client; a question mark: too few requests for a trustworthy interval. Percentiles leave out local replies."

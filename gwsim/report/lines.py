@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 WIDTH = 100
 ELLIPSIS = "…"
+CONTINUED = "    "
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,20 @@ def paragraph(label: str, text: str, *, indent: int, most: int = 3, width: int =
 def command_lines(label: str, command: str, *, indent: int, width: int = WIDTH) -> list[Line]:
     """A command beside its label, broken between words with a backslash, so that it can be copied as it is."""
     rows: list[str] = []
-    row = ""
+    row = " " * indent
     for word in _words(command):
-        if row and indent + len(row) + 1 + len(word) + 2 > width:
+        fits = len(row) + 1 + len(word) + 2 <= width
+        if row.strip() and not fits:
             rows.append(row + " \\")
-            row = "    " + word
+            row = CONTINUED + word
+            if len(row) + 2 > width and " " in word:
+                option, _, value = word.partition(" ")
+                rows.append(f"{CONTINUED}{option} \\")
+                row = CONTINUED * 2 + value
         else:
-            row = f"{row} {word}" if row else word
+            row = f"{row} {word}" if row.strip() else row + word
     rows.append(row)
-    return [line(Part(label.ljust(indent), "bold") if i == 0 else " " * indent, one) for i, one in enumerate(rows)]
+    return [line(Part(label.ljust(indent), "bold"), rows[0][indent:]), *(line(one) for one in rows[1:])]
 
 
 def _words(command: str) -> list[str]:

@@ -100,7 +100,7 @@ def _budget(one: Checked) -> list[str | Part]:
     name = budget.text.rpartition(budget.operator)[0].strip() + (" (warn)" if budget.level == "warn" else "")
     limit = f"{budget.operator} {budget.show(budget.limit)}"
     style = "red" if one.margin is not None and one.margin < 0 else ""
-    return ["  " + name, observed(one), limit, Part(NONE if figure.value is None else _percent(one.margin), style)]
+    return ["  " + name, observed(one), limit, Part(NONE if figure.value is None else margin(one), style)]
 
 
 def observed(one: Checked) -> str:
@@ -112,6 +112,13 @@ def observed(one: Checked) -> str:
         return f"none seen (< {format_share(figure.high or 0.0, 2)})"
     value = budget.show(figure.value)
     return f"{value} ± {budget.show(figure.half_width)}" if figure.half_width is not None else value
+
+
+def margin(one: Checked) -> str:
+    """The distance to the limit in percent of it; far beyond it, how many times the limit."""
+    if one.margin is None:
+        return NONE
+    return f"{1 - one.margin:,.0f} × limit" if one.margin < -9.995 else _percent(one.margin)
 
 
 def _percent(share: float | None) -> str:
@@ -260,4 +267,4 @@ def _left_out(count: int, what: str) -> list[Line]:
     return [line(f"  … and {count} more {what} (--summary full)")] if count > 0 else []
 
 
-__all__ = ["WIDTH", "bar", "compact", "cores_text", "full", "milliseconds", "observed", "plain"]
+__all__ = ["WIDTH", "bar", "compact", "cores_text", "full", "margin", "milliseconds", "observed", "plain"]
