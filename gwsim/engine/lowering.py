@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gwsim.engine.codes import Flag, Visit
+from gwsim.engine.codes import Flag, Purpose, Visit
 from gwsim.engine.compiled import layout
 from gwsim.engine.compiled.connections import FRONT_HASH
 from gwsim.engine.compiled.heaps import MAX_SOURCES, MAX_STATIONS
@@ -16,7 +16,6 @@ from gwsim.engine.compiled.retries import ON_4XX, ON_5XX, ON_CODES, ON_GATEWAY_E
 from gwsim.engine.compiled.sources import BURSTS, CLOSED, JITTERED, PACED, POISSON, REPLAY
 from gwsim.engine.compiled.tls import PLAINTEXT, TLS12, TLS13
 from gwsim.engine.draws import KINDS, below, draw64, fold, name64, ns, run_key
-from gwsim.engine.codes import Purpose
 from gwsim.errors import InputError
 from gwsim.scenario import model as m
 from gwsim.topology import LbPolicy

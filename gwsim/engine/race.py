@@ -90,8 +90,8 @@ def _simulate() -> None:
 
 def _compile() -> None:
     """Child: load the compiled engine once, so that its machine code is in the cache."""
-    from gwsim.engine.compiled.selftest import smallest
     from gwsim.engine.compiled import driver
+    from gwsim.engine.compiled.selftest import smallest
 
     driver.run(smallest(), 0)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-
 from gwsim.engine.codes import Flag, Part, Purpose, Visit
-from gwsim.engine.compiled.accounting import RETURNING, SENT, SETUP, serve, settle
-from gwsim.engine.compiled.accounting import CLIENT_BACKOFF
+from gwsim.engine.compiled.accounting import CLIENT_BACKOFF, RETURNING, SENT, SETUP, serve, settle
 from gwsim.engine.compiled.draws import below, draw64, fold, ns, uniform
 from gwsim.engine.compiled.filters import begin
 from gwsim.engine.compiled.heaps import index_of, key_a, key_b, part_of, push

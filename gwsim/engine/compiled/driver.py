@@ -10,13 +10,14 @@ import numpy as np
 from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
 from gwsim.engine.compiled import layout
-from gwsim.engine.draws import ns
 from gwsim.engine.compiled.loop import DONE, GROW, UNCHECKED, advance
 from gwsim.engine.compiled.world import World
+from gwsim.engine.draws import ns
 from gwsim.engine.lowering import Lowering, table
 from gwsim.engine.schema import Options, RawRun
 from gwsim.scenario.model import Model
 
+DEFAULT = Options()
 SLICE = 1_000_000
 """Events per call of the kernel: between calls there is progress, and an interrupt is heard."""
 LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free"}
@@ -25,7 +26,7 @@ PER_WORKER = ("ready", "accept", "backoff", "armed", "tasks", "batch")
 
 
 def run(
-    model: Model, replication: int, options: Options = schema.Options(), *,
+    model: Model, replication: int, options: Options = DEFAULT, *,
     progress: Callable[[int], None] | None = None, capacity: int = 1024,
 ) -> RawRun:
     """One replication of `model`.

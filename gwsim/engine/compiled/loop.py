@@ -8,6 +8,7 @@ doubles it and calls again) or until its budget of events is used up (so that th
 
 from __future__ import annotations
 
+from gwsim.engine.codes import Counter
 from gwsim.engine.compiled.backends import arrive as arrive_at_station
 from gwsim.engine.compiled.clients import act, deliver_to_client, next_act
 from gwsim.engine.compiled.connections import new_slot, open_warm, queue_slot
@@ -17,7 +18,6 @@ from gwsim.engine.compiled.recording import advance_area
 from gwsim.engine.compiled.sources import CLOSED, schedule_open, start_loop
 from gwsim.engine.compiled.worker import turn
 from gwsim.engine.compiled.world import as_world
-from gwsim.engine.codes import Counter
 
 DONE, MORE, GROW = 0, 1, 2
 UNCHECKED = 8

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from gwsim.scenario.model import (
-    Client, Connection, DownstreamCosts, Fleet, Model, Network, Outcome, Paced, Pod, Run, Shape, constant,
+    Client,
+    Connection,
+    DownstreamCosts,
+    Fleet,
+    Model,
+    Network,
+    Outcome,
+    Paced,
+    Pod,
+    Run,
+    Shape,
+    constant,
 )
 
 _FREE = DownstreamCosts(

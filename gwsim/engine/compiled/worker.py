@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from gwsim.engine.codes import Part, Visit
 from gwsim.engine.compiled.accounting import ARMED, BACKOFF, UPSTREAM, serve
-from gwsim.engine.compiled.connections import clear_output, drop_item, has_output, visit_connection, write_down
+from gwsim.engine.compiled.connections import (
+    clear_output,
+    drop_item,
+    has_output,
+    visit_connection,
+    write_down,
+)
 from gwsim.engine.compiled.filters import read_answer
 from gwsim.engine.compiled.heaps import attempt_of, earlier, index_of, key_a, key_b, part_of, pop, push
 from gwsim.engine.compiled.kernel import kernel

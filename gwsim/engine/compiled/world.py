@@ -16,8 +16,7 @@ from numba import from_dtype, types
 from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.core.extending import intrinsic, lower_getattr_generic, register_model
-from numba.core.typing.templates import AttributeTemplate
-from numba.core.typing.templates import infer_getattr
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.np import arrayobj
 
 from gwsim.engine.compiled.layout import ARRAYS

@@ -12,7 +12,6 @@ from heapq import heappop, heappush
 from typing import Any
 
 import simpy
-from simpy.events import EventPriority
 
 from gwsim.errors import InternalError
 
@@ -53,11 +52,12 @@ def place_of(rank: int, entity: int) -> int:
 class Happening(simpy.Event):
     """An event that is on the agenda from the start, about `subject`."""
 
+    _ok = True
+    _value = None
+
     def __init__(self, agenda: Agenda, callbacks: list[Callable[[Any], None]], subject: Any) -> None:
         self.env = agenda
         self.callbacks = callbacks
-        self._value = subject
-        self._ok = True
         self.subject = subject
 
     def cancel(self) -> None:
@@ -70,22 +70,23 @@ class Agenda(simpy.Environment):
     """SimPy's environment, ordered by the specification's key."""
 
     _now: int
+    _queue: list[tuple[int, int, int, Any]]  # type: ignore[assignment]  # times and keys are plain integers here
 
     def at(self, time: int, key: int, action: Callable[[Any], None], subject: Any) -> Happening:
         """Have `action(happening)` called at `time`, in the order of `key`."""
         happening = Happening(self, [action], subject)
-        heappush(self._queue, (time, EventPriority(key), next(self._eid), happening))
+        heappush(self._queue, (time, key, next(self._eid), happening))
         return happening
 
     def wait(self, time: int, key: int) -> Happening:
         """An event for a process to yield: it goes on at `time`, in the order of `key`."""
         happening = Happening(self, [], None)
-        heappush(self._queue, (time, EventPriority(key), next(self._eid), happening))
+        heappush(self._queue, (time, key, next(self._eid), happening))
         return happening
 
     def put(self, happening: Happening, time: int, key: int) -> None:
         """Put an event on the agenda, or put it there again at an earlier time: it happens once, at the earliest."""
-        heappush(self._queue, (time, EventPriority(key), next(self._eid), happening))
+        heappush(self._queue, (time, key, next(self._eid), happening))
 
     def step(self) -> None:
         """Take the next event that is not void. Raises `simpy.core.EmptySchedule` when nothing is pending."""
@@ -96,10 +97,10 @@ class Agenda(simpy.Environment):
                 raise simpy.core.EmptySchedule
             now, key, _, event = heappop(queue)
             callbacks = event.callbacks
-        self._now = int(now)
+        self._now = now
         if queue and queue[0][1] == key and queue[0][0] == now and queue[0][3].callbacks is not None:
             raise InternalError(f"two events at {now} ns have the same key {key:#x}")
-        event.callbacks = None  # type: ignore[assignment]
+        event.callbacks = None
         for callback in callbacks:
             callback(event)
         if not event._ok and not hasattr(event, "_defused"):

@@ -7,14 +7,11 @@ from gwsim.engine.draws import KINDS, draw64, interpolate, ns, quantile, uniform
 from gwsim.scenario.model import Distribution
 
 
-def draw(distribution: Distribution, u: float) -> float:
-    """The value of `distribution` at the uniform `u`; never negative."""
-    if distribution.kind != "quantiles":
-        return max(0.0, quantile(KINDS.index(distribution.kind), distribution.a, distribution.b, u))
-    points = distribution.points
+def from_table(points: tuple[tuple[float, float], ...], u: float) -> float:
+    """The value at the uniform `u` of a distribution given by its quantiles."""
     i = next((i for i in range(1, len(points)) if u <= points[i][0]), len(points) - 1)
     (p0, x0), (p1, x1) = points[i - 1], points[i]
-    return max(0.0, interpolate(p0, x0, p1, x1, u))
+    return interpolate(p0, x0, p1, x1, u)
 
 
 def u01(key: int, purpose: Purpose, i: int = 0) -> float:
@@ -25,10 +22,13 @@ def u01(key: int, purpose: Purpose, i: int = 0) -> float:
 class Quantity:
     """A distribution and what its draws are for. A constant needs no draw, as draws leave no trace."""
 
-    __slots__ = ("distribution", "fixed", "purpose")
+    __slots__ = ("a", "b", "fixed", "kind", "points", "purpose")
 
     def __init__(self, distribution: Distribution, purpose: Purpose) -> None:
-        self.distribution = distribution
+        self.kind = KINDS.index(distribution.kind)
+        self.a = distribution.a
+        self.b = distribution.b
+        self.points = distribution.points
         self.purpose = purpose
         self.fixed = max(0.0, distribution.a) if distribution.kind == "constant" else None
 
@@ -41,10 +41,11 @@ class Quantity:
         return int(self.value(key) + 0.5)
 
     def value(self, key: int) -> float:
-        """The value drawn for `key`."""
+        """The value drawn for `key`; never negative."""
         if self.fixed is not None:
             return self.fixed
-        return draw(self.distribution, uniform(draw64(key, self.purpose)))
+        u = uniform(draw64(key, self.purpose))
+        return max(0.0, from_table(self.points, u) if self.points else quantile(self.kind, self.a, self.b, u))
 
 
 def byte_cost(size: int, per_byte_s: float) -> int:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 MS = 1_000_000
 NEVER = 1 << 62
+WRITE_DOWN, ATTACH, BACKOFF = Visit.WRITE_DOWN, Visit.ATTACH, Visit.BACKOFF
 TIMER_ORDER = {Visit.ROUTE_TIMEOUT: 0, Visit.TRY_TIMEOUT: 1, Visit.BACKOFF: 2}
-UPSTREAM_VISIT = {
+UPSTREAM_VISIT: dict[int, Visit] = {
     Part.UP_RESPONSE: Visit.READ_UP,
     Part.UP_CONNECTED: Visit.UP_CONNECTED,
     Part.UP_TLS: Visit.UP_TLS,
@@ -98,7 +99,7 @@ class Worker:
                 if not lost(visit, thing):
                     yield agenda.wait(now, place)
                     now = self.visits[visit](thing, now)
-                elif visit is Visit.WRITE_DOWN:
+                elif visit is WRITE_DOWN:
                     thing.armed = False
             yield agenda.wait(now, place)
 
@@ -119,11 +120,10 @@ class Worker:
             heappop(items)
         while timers and lost(timers[0][2], timers[0][3]):
             heappop(timers)
-        if self.armed and any(lost(visit, thing) for visit, thing in self.armed):
-            for visit, thing in self.armed:
-                if visit is Visit.WRITE_DOWN and lost(visit, thing):
-                    thing.armed = False
-            self.armed = [(visit, thing) for visit, thing in self.armed if not lost(visit, thing)]
+        for entry in [entry for entry in self.armed if lost(*entry)]:
+            self.armed.remove(entry)
+            if entry[0] is WRITE_DOWN:
+                entry[1].armed = False
 
     def _sleep(self, now: int) -> Happening:
         """Fall asleep: the event of the poll after the wake-up, which new items may bring forward."""
@@ -160,7 +160,7 @@ class Worker:
                 accept = None
             part = tie & 15
             if part in UPSTREAM_VISIT:
-                entries.append((UPSTREAM_VISIT[Part(part)], socket))
+                entries.append((UPSTREAM_VISIT[part], socket))
             else:
                 if not socket.due:
                     entries.append((Visit.READ, socket))
@@ -215,9 +215,9 @@ class Worker:
 
 def lost(visit: Visit, thing: Any) -> bool:
     """Whether an entry has lost its object."""
-    if visit is Visit.WRITE_DOWN:
+    if visit is WRITE_DOWN:
         return thing.over or not thing.answers
-    if visit is Visit.BACKOFF:
+    if visit is BACKOFF:
         return bool(thing.stream.over)
-    return visit is not Visit.ATTACH and bool(thing.over)
+    return visit is not ATTACH and bool(thing.over)
 
