@@ -168,6 +168,42 @@ def worked_example() -> Model:
     )
 
 
+def busy_gateway(duration_s: float = 0.4, rate: float = 40_000.0) -> Model:
+    """The scenario on which engines are timed: 2 pods x 4 workers at 60 %, most of what a request can meet."""
+    policy = retry(2, ("gateway-error",))
+
+    def route(name: str, weight: float, *clusters: int | tuple[int, int]) -> Shape:
+        outcome = to(*clusters, timeout_s=15.0, policy=policy)
+        return Shape(
+            name=name, weight=weight, outcome=outcome, request_bytes=exponential(600.0), response_bytes=exponential(4000.0)
+        )
+
+    web = client(
+        poisson(rate), route("a", 50.0, (0, 90), (1, 10)), route("b", 30.0, 2), route("c", 20.0, 3),
+        connection=Connection(count=400, requests=100, tls="1.3", offers_ticket=0.4),
+        costs=downstream(
+            accept_s=20 * US, client_hello_full_s=300 * US, client_hello_resumed_s=260 * US, finished_full_s=45 * US,
+            finished_resumed_s=45 * US, read_s=30 * US, read_byte_s=1e-10, write_down_s=12 * US, write_down_byte_s=1e-10,
+            timer_s=2 * US, close_s=5 * US,
+        ),
+        timeout_s=10.0,
+    )
+    web = replace(web, rtt_s=Distribution(kind="lognormal", a=-6.5, b=0.5))
+    costs = upstream(
+        write_up_s=12 * US, write_up_byte_s=1e-10, read_up_s=18 * US, read_up_byte_s=1e-10, up_connected_s=10 * US
+    )
+    service = Distribution(kind="lognormal", a=-5.5, b=0.5)
+    return model(
+        web,
+        clusters=tuple(
+            cluster(*range(5 * i, 5 * i + 5), name=f"c{i}", costs=costs, lb=LbPolicy.LEAST_REQUEST) for i in range(4)
+        ),
+        stations=tuple(station(service, name=f"b{i}", errors=((0.005, 503),)) for i in range(20)),
+        fleets=(fleet(2, 4, wakeup_s=20 * US, iteration_s=6 * US),),
+        rtt_s=0.3 * MS, duration_s=duration_s, warmup_s=0.1 * duration_s,
+    )
+
+
 def records(raw: RawRun) -> list[SimpleNamespace]:
     """Records with their columns by name, in the order of (source, number)."""
     rows = [SimpleNamespace(**dict(zip(RECORD_FIELDS, map(int, row), strict=True))) for row in raw.records]
