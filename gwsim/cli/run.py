@@ -54,7 +54,7 @@ class Summary(StrEnum):
 
 
 def run(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario.yaml, a folder with one, plain Istio YAML (files or folders: a default workload is assumed and printed), or - for YAML on standard input.")],
+    scenario: Annotated[str | None, typer.Argument(metavar="SCENARIO", help="A scenario.yaml, a folder with one (default: this folder), plain Istio YAML (files or folders: a default workload is assumed and printed), or - for YAML on standard input.", show_default=False)] = None,
     istio: Annotated[list[str] | None, typer.Argument(metavar="[ISTIO]...", help="Istio YAML instead of the scenario's own; or more plain YAML.", show_default=False)] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the scenario (clients.web.arrivals.poisson=3000rps) or of an object (VirtualService/shop/cart:spec.http[0].timeout=2s). Repeatable.", show_default=False)] = None,
     engine: Annotated[Engine, typer.Option(help="Both engines give the same result, bit by bit.")] = Engine.AUTO,
@@ -77,7 +77,7 @@ def run(
 ) -> None:
     """Simulate a scenario: verdict, budgets, routes, where the time goes, what saturates first, what to try next."""
     given = Given(
-        paths=(scenario, *(istio or ())), settings=tuple(set_ or ()), seed=seed, replications=replications,
+        paths=(scenario or _here(), *(istio or ())), settings=tuple(set_ or ()), seed=seed, replications=replications,
         duration=duration, costs=costs, unknown_fields=unknown_fields.value, fix_replicas=fix_replicas,
     )
     began = time.monotonic()
@@ -99,6 +99,13 @@ def run(
     if digest:
         _tell_digest(results, output)
     raise typer.Exit(exit_code(report, undecided, quiet=quiet))
+
+
+def _here() -> str:
+    """This folder, where it holds a scenario."""
+    if not Path("scenario.yaml").is_file():
+        raise UsageError("nothing to run: give a scenario or Istio YAML, or write an example with gwsim init")
+    return "."
 
 
 def _simulate(
@@ -140,11 +147,14 @@ def _cores() -> int:
 
 
 def _tell_compile(engine: Engine, quiet: bool) -> None:
-    if engine is Engine.COMPILED:
-        from gwsim.engine.cache import is_warm
+    """Why a first run takes longer, told once: the next one finds the machine code."""
+    if engine is Engine.REFERENCE:
+        return
+    from gwsim.engine.cache import is_warm
 
-        if not is_warm():
-            notice("gwsim: compiling the engine (first run only, cached afterwards) ...", quiet=quiet)
+    if not is_warm():
+        meanwhile = "" if engine is Engine.COMPILED else " while the reference engine begins"
+        notice(f"gwsim: compiling the engine{meanwhile} (first run only, cached afterwards) ...", quiet=quiet)
 
 
 def _report(prepared: Prepared, results: Results, resolved: Resolved) -> Report:

@@ -65,12 +65,17 @@ def full(report: Report, wrote: Sequence[str] = ()) -> list[Line]:
 
 def _head(report: Report) -> list[Line]:
     labels, results = report.results.labels, report.results
-    warm = f", first {format_duration_s(labels.warmup_s)} left out" if labels.warmup_s else ""
+    warm = f" (warm-up {format_duration_s(labels.warmup_s)})" if labels.warmup_s else ""
     runs = f"{results.replications} × {format_duration_s(labels.duration_s)}{warm}"
-    facts = f"Istio {labels.istio_version}   seed {labels.seed}   {runs}   {results.requests:,} requests"
+    facts = f"Istio {labels.istio_version}   seed {labels.seed}   {runs}   {count_text(results.requests)} requests"
     title = clip(report.title, WIDTH - INDENT - len(facts) - 3)
     rows = [line(Part("SCENARIO".ljust(INDENT), "bold"), f"{title}   {facts}")]
     return rows + (paragraph("QUESTION", labels.question, indent=INDENT, most=2) if labels.question else [])
+
+
+def count_text(number: int) -> str:
+    """A large number in a few characters: 704,434, 12.04 M."""
+    return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:,.4g} M" if number < 10**9 else f"{number / 1e9:,.4g} G"
 
 
 def _verdict(report: Report) -> list[Line]:

@@ -35,7 +35,7 @@ def _rate(figure: Estimate) -> str:
 
 
 def _clusters(report: Report) -> list[Line]:
-    columns = [Column("CLUSTER (Envoy counters)", right=False), Column("rps"), Column("p99 ms"), *(Column(_SHORT[c]) for c in COUNTERS)]
+    columns = [Column("CLUSTER", right=False), Column("rps"), Column("p99 ms"), *(Column(_SHORT[c]) for c in COUNTERS)]
     return table(columns, [
         [report.names.clusters[one.name], _rate(one.attempts_per_s), _ms(one.latency.p99), *(f"{one.counters[c]:,}" for c in COUNTERS)]
         for one in report.results.clusters
