@@ -26,7 +26,7 @@ def arrive(w):
     r = w.streams[x]
     a = attempt_of(b)
     current = r.live == 1 and r.a == a and r.state == UPSTREAM
-    key = fold(r.key, a)
+    key = r.attempt_key if r.a == a else fold(r.key, a)
     out = w.station_out[place]
     out.jobs += 1
     status = 200
@@ -35,7 +35,7 @@ def arrive(w):
         out.rejected += 1
         status = 503
     else:
-        service = ns(sample(w, w.stations[place].service, draw64(key, SERVICE, 0)))
+        service = ns(sample(w, w.stations[place].service, key, SERVICE))
         start = _start(w, place, t, service)
         depart = start + service
         status = _status(w, place, key)

@@ -40,18 +40,18 @@ def _shape(w, c, number, key):
 
 
 @kernel
-def arrive(w, c, number, bound_slot, t):
-    """Request `number` of client `c` arrives at `t`."""
+def arrive(w, c, number, key, bound_slot, t):
+    """Request `number` (of this key) of client `c` arrives at `t`."""
     client = w.clients[c]
     x = new_stream(w)
     r = w.streams[x]
     r.client = c
     r.number = number
-    r.request_key = request_key(w, c, number)
+    r.request_key = key
     r.class_id = _shape(w, c, number, r.request_key)
     k = w.classes[r.class_id]
-    r.request_bytes = int(sample(w, k.request_dist, draw64(r.request_key, REQUEST_BYTES, 0)) + 0.5)
-    r.response_bytes = int(sample(w, k.response_dist, draw64(r.request_key, RESPONSE_BYTES, 0)) + 0.5)
+    r.request_bytes = int(sample(w, k.request_dist, r.request_key, REQUEST_BYTES) + 0.5)
+    r.response_bytes = int(sample(w, k.response_dist, r.request_key, RESPONSE_BYTES) + 0.5)
     r.start_ns = t
     r.failed_before_ns = 0
     for j in range(r.component.shape[0]):
@@ -231,12 +231,12 @@ def act(w, kind, c):
     """Carry out the act that `next_act` found."""
     if kind == 0:
         client = w.clients[c]
-        t, number = client.next_at_ns, client.next_number
+        t, number, key = client.next_at_ns, client.next_number, client.next_key
         client.next_number += 1
         schedule_open(w, c)
         if t < w.g[0].horizon_ns <= client.next_at_ns:
             w.g[0].open_sources -= 1
-        arrive(w, c, number, -1, t)
+        arrive(w, c, number, key, -1, t)
     elif kind == 1:
         x = w.clients[c].timeout_head
         time_out(w, c, x, w.streams[x].client_at_ns)
@@ -258,4 +258,4 @@ def _act_from_heap(w):
         settle(w.streams[x], t)
         _start_try(w, c, x, bound, t)
     else:
-        arrive(w, c, number_of(a), bound, t)
+        arrive(w, c, number_of(a), request_key(w, c, number_of(a)), bound, t)

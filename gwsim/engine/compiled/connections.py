@@ -168,7 +168,7 @@ def place(w, c, j):
     pod += fleet.pod_first
     conn.pod = pod
     conn.worker = w.pods[pod].worker_first + below(draw64(key, KERNEL, 0), w.pods[pod].workers)
-    rtt_ns = max(2, ns(sample(w, client.rtt, draw64(key, RTT, 0))))
+    rtt_ns = max(2, ns(sample(w, client.rtt, key, RTT)))
     conn.up_ns = rtt_ns // 2
     conn.down_ns = rtt_ns - conn.up_ns
     conn.client = c
@@ -284,7 +284,7 @@ def give_up(w, c, x, t):
     s.not_before_ns = t
     if client.reconnect >= 0:
         key = fold(fold(client.connection_key, s.index), s.generation)
-        s.not_before_ns = t + ns(sample(w, client.reconnect, draw64(key, RECONNECT, 0)))
+        s.not_before_ns = t + ns(sample(w, client.reconnect, key, RECONNECT))
     queue_slot(w, c, j)
 
 

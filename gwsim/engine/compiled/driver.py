@@ -64,7 +64,7 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> Wo
     timers = np.zeros((w, max(1, len(low.timers))), layout.TIMERS)
     timers["head"] = timers["tail"] = -1
     durations = list(low.timers) or [(1, 0)]
-    slack = UNCHECKED * (2 * int(clients["streams"].max()) + 16)
+    slack = UNCHECKED * (2 * int(clients["streams"].max(initial=1)) + 16)
     world = World(
         g=_globals(model, options, slack), clients=clients, classes=classes,
         targets=table(low.targets, layout.TARGET), clusters=clusters,

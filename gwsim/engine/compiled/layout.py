@@ -54,7 +54,7 @@ CLIENT = record(
     "pacing catch_up has_rate uniform replay_first replays",
     ticket_share=F8, read_byte_s=F8, write_down_byte_s=F8, base_s=F8, max_s=F8, rate=F8, weight_sum=F8, unit_sum=F8,
     seg_begin_s=F8, seg_area=F8, seg_duration_s=F8, mean_base_s=F8, mean_peak_s=F8, peak=F8,
-    source_key=U8, connection_key=U8,
+    source_key=U8, connection_key=U8, next_key=U8,
 )
 CLASS = record(
     "client local_status flags targets target_first weight_sum route_class has_retry num_retries conditions "

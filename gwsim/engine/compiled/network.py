@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from gwsim.engine.compiled.draws import interpolate, quantile, uniform
+from gwsim.engine.compiled.draws import draw64, interpolate, quantile, uniform
 from gwsim.engine.compiled.kernel import kernel
-from gwsim.engine.draws import QUANTILES
+from gwsim.engine.draws import CONSTANT, QUANTILES
 
 
 @kernel
-def sample(w, d, z):
-    """Draw distribution `d` (index) at the 64 bits `z`: seconds or bytes, not negative."""
+def sample(w, d, key, purpose):
+    """Draw distribution `d` (index) for `purpose` of `key`: seconds or bytes, not negative."""
     dist = w.dists[d]
-    u = uniform(z)
+    if dist.kind == CONSTANT:
+        return max(0.0, dist.a)
+    u = uniform(draw64(key, purpose, 0))
     if dist.kind != QUANTILES:
         return max(0.0, quantile(dist.kind, dist.a, dist.b, u))
     i = dist.point_first + 1

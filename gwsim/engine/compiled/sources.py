@@ -44,8 +44,7 @@ def _segment(w, c):
 def _rate_arrival(w, c):
     """Instant at which the integrated rate reaches the next unit-rate arrival."""
     client = w.clients[c]
-    key = request_key(w, c, client.next_number)
-    client.unit_sum += -math.log(1.0 - uniform(draw64(key, ARRIVAL, 0)))
+    client.unit_sum += -math.log(1.0 - uniform(draw64(client.next_key, ARRIVAL, 0)))
     while True:
         r0, r1, duration = _segment(w, c)
         area = 0.5 * (r0 + r1) * duration
@@ -62,17 +61,18 @@ def _rate_arrival(w, c):
 
 @kernel
 def schedule_open(w, c):
-    """Find the instant of the next arrival of open-loop client `c`."""
+    """Find the instant (and the key) of the next arrival of open-loop client `c`."""
     client = w.clients[c]
-    if client.arrivals == PACED:
+    client.next_key = fold(client.source_key, client.next_number)
+    if client.arrivals != REPLAY and client.rate <= 0.0 and client.peak <= 0.0:
+        client.next_at_ns = FREE_FOREVER
+    elif client.arrivals == PACED:
         client.next_at_ns = int(client.next_number / client.rate * 1e9 + 0.5)
     elif client.arrivals == REPLAY:
         n = client.next_number
         client.next_at_ns = w.replay[client.replay_first + n].at_ns if n < client.replays else FREE_FOREVER
-    elif client.rate > 0.0 or client.peak > 0.0:
-        client.next_at_ns = _rate_arrival(w, c)
     else:
-        client.next_at_ns = FREE_FOREVER
+        client.next_at_ns = _rate_arrival(w, c)
 
 
 @kernel
@@ -98,13 +98,15 @@ def _think(w, c, number):
     client = w.clients[c]
     if client.think < 0:
         return 0
-    return ns(sample(w, client.think, draw64(request_key(w, c, number), THINK, 0)))
+    return ns(sample(w, client.think, request_key(w, c, number), THINK))
 
 
 @kernel
 def start_loop(w, c, j):
     """First request of closed loop `j` of client `c`."""
     client = w.clients[c]
+    if client.has_rate == 1 and client.rate <= 0.0:
+        return
     loop = w.loops[client.loop_first + j]
     loop.made = 1
     loop.schedule = 0
