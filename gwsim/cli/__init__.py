@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 DEBUG = "--debug"
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -28,6 +29,9 @@ def execute(arguments: Sequence[str]) -> int:
         from gwsim.cli.app import application
 
         code = application()(args=given, prog_name="gwsim", standalone_mode=False)
+        if code == INTERRUPTED:
+            # Newer versions of typer turn an interrupt into this code.
+            raise KeyboardInterrupt
         return int(code or 0)
     except BaseException as error:
         return faults.tell(error, debug=debug)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from gwsim._version import __version__
+from gwsim.cli.interrupts import MESSAGE
 from gwsim.errors import ExitCode, GwsimError, InputError, exit_code_of
 
 _facts: dict[str, str] = {}
@@ -17,15 +18,15 @@ def remember(**facts: object) -> None:
 
 def tell(error: BaseException, *, debug: bool = False) -> int:
     """Say what is wrong, on standard error; gives the exit code."""
+    if _interrupted(error):
+        _say(MESSAGE)
+        return int(ExitCode.INTERRUPTED)
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(ExitCode.INPUT if error.code else ExitCode.OK)
     usage = _usage_text(error)
     if usage is not None:
         _say(usage)
         return int(ExitCode.INPUT)
-    if _interrupted(error):
-        _say("gwsim: interrupted")
-        return int(ExitCode.INTERRUPTED)
     code = exit_code_of(error)
     if isinstance(error, InputError) and error.findings:
         from gwsim.diagnostics import Level, render_all

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gwsim.cli import faults
+from gwsim.cli.interrupts import heard
 from gwsim.cli.output import Color, Format, notice, replace_file, write, write_lines
 from gwsim.cli.preparation import Given, Prepared, prepare
 from gwsim.errors import ExitCode, UsageError
@@ -118,7 +119,7 @@ def _simulate(
 
     workers = jobs or (1 if engine is Engine.REFERENCE else _cores())
     _tell_compile(engine, quiet)
-    with Bar(enabled=not quiet) as bar:
+    with heard(), Bar(enabled=not quiet) as bar:
         settled = settle_replicas(
             prepared.resolved, lambda replicas: prepared.with_replicas(dict(replicas)), engine=engine.value,
             workers=workers, progress=bar,

@@ -68,7 +68,7 @@ def render(report: Report) -> str:
         bottleneck=report.names.shorten(results.bottleneck.sentence), limits=html_tables.limits(report),
         tables=html_tables.tables(report), findings=[one for one in report.ranked_findings if one.code not in NOT_MODELLED],
         not_modelled=[one for one in report.ranked_findings if one.code in NOT_MODELLED], place=_place,
-        scenario=_yaml(report.scenario), run_text=_run_text(report), command=_portable_command(report, next_=False),
+        scenario=report.scenario_text, run_text=_run_text(report), command=_portable_command(report, next_=False),
         next_command=_portable_command(report, next_=True), style=_text("report.css"), script=_text("report.js"),
         light=_variables(), duration=format_duration_s,
     )
@@ -147,12 +147,12 @@ def _pictures(report: Report) -> dict[str, Any]:
     if results.verdict.meaningful:
         for name, metric in (("client", "client.latency"), ("gateway", "gateway.latency")):
             figure = figures.percentiles(results, metric, budgets=report.budgets)  # type: ignore[arg-type]
-            made[name] = svg.inline(figure, name=name, title=figures.WORDS[metric] + " by percentile", description=_latency_words(report, metric))
+            made[name] = svg.inline(figure, name=f"figure-{name}", title=figures.WORDS[metric] + " by percentile", description=_latency_words(report, metric))
         if results.total.splits:
             text = "; ".join(f"{split.band}: {format_duration_s(split.total_s)}" for split in results.total.splits)
-            made["time"] = svg.inline(figures.where_time_went(results), name="time", title="Where the time went", description=f"Shares by component. {text}. The same numbers are in the JSON output.")
+            made["time"] = svg.inline(figures.where_time_went(results), name="figure-time", title="Where the time went", description=f"Shares by component. {text}. The same numbers are in the JSON output.")
     made["timeline"] = svg.inline(
-        figures.timeline(results), name="timeline", title="The run over time",
+        figures.timeline(results), name="figure-timeline", title="The run over time",
         description="Requests per second, latency at the client, errors, requests in the system and gateway CPU, means over the replications with their intervals; the warm-up is shaded.",
     )
     made["topology"] = picture.topology(results)
@@ -171,12 +171,6 @@ def _latency_words(report: Report, metric: str) -> str:
 def _place(finding: Finding) -> str:
     parts = [str(finding.span) if finding.span else "", f"({finding.object_ref})" if finding.object_ref else ""]
     return " ".join(part for part in parts if part)
-
-
-def _yaml(scenario: Any) -> str:
-    import yaml
-
-    return yaml.safe_dump(dict(scenario), sort_keys=False, allow_unicode=True, width=110) if scenario else ""
 
 
 def _run_text(report: Report) -> str:

@@ -87,6 +87,13 @@ class Report:
         return self.results.labels.name or "scenario"
 
     @property
+    def scenario_text(self) -> str:
+        """The scenario as resolved, as YAML in the order of the file: provenance.json sorts keys, a text stays as it is."""
+        import yaml
+
+        return yaml.safe_dump(dict(self.scenario), sort_keys=False, allow_unicode=True, width=110) if self.scenario else ""
+
+    @property
     def command(self) -> str:
         """The command that gives this run again."""
         return advising.command(self.target or self.title, self.given)
@@ -115,7 +122,7 @@ def as_plain(report: Report) -> dict[str, Any]:
     return {
         "target": report.target,
         "given": list(report.given),
-        "scenario": dict(report.scenario),
+        "scenario": report.scenario_text,
         "advice": asdict(report.advice) if report.advice else None,
         "findings": [asdict(one) | {"level": one.level.value} for one in report.findings],
     }
@@ -127,12 +134,19 @@ def from_plain(results: Results, plain: Mapping[str, Any]) -> Report:
     return Report(
         results=results, budgets=check(results),
         findings=tuple(_finding(row) for row in plain.get("findings", ())),
-        scenario=plain.get("scenario", {}),
+        scenario=_scenario(plain.get("scenario", "")),
         advice=None if not advice else Advice(
             reason=advice["reason"], settings=tuple(advice["settings"]), options=tuple(advice["options"])
         ),
         target=plain.get("target", ""), given=tuple(plain.get("given", ())),
     )
+
+
+def _scenario(text: str) -> Mapping[str, Any]:
+    import yaml
+
+    loaded: Mapping[str, Any] = yaml.safe_load(text) or {}
+    return loaded
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:
