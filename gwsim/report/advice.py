@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gwsim.diagnostics import Span
 from gwsim.report.headline import Word, headline_of
 from gwsim.report.names import Names
+from gwsim.resources.models import DestinationRule
 from gwsim.results.evaluation import Answer, Budgets
 from gwsim.results.parts import Limit, Status
 from gwsim.results.results import Results
@@ -90,7 +92,7 @@ def _more_data(results: Results, budgets: Budgets) -> Advice:
     open_ = [one for one in budgets.checked if one.answer is Answer.UNDECIDED]
     wanted = max((one.more_requests or 0 for one in open_), default=0)
     factor = 1.0 + wanted / max(results.requests, 1)
-    if results.verdict.status is Status.TOO_SHORT or any(not one.observed.trusted for one in open_):
+    if not open_ or any(not one.observed.trusted for one in open_):
         longer = _nice(max(2.0, factor) * results.labels.duration_s)
         return Advice(reason="longer replications, so that percentiles can be trusted", options=("--duration", f"{longer:g}s"))
     count = min(max(math.ceil(results.replications * max(factor, 2.0) * 1.1), 4), MOST_REPLICATIONS)
@@ -161,8 +163,7 @@ def _larger_pool(limit: Limit, results: Results, resolved: Resolved, project: Pr
     if limit.name not in resolved.clusters or project is None:
         return None
     cluster = resolved.model.clusters[resolved.clusters.index(limit.name)].cluster
-    rules = [rule for one in project.resources.values() for rule in one.destination_rules]
-    rule = next((one for one in rules if cluster.origin is not None and one.span == cluster.origin), None)
+    rule = _rule_of(cluster.origin, project)
     breakers = cluster.circuit_breakers
     bounds = {
         "tcp.maxConnections": breakers.max_connections,
@@ -182,6 +183,13 @@ def _larger_pool(limit: Limit, results: Results, resolved: Resolved, project: Pr
         reason=f"twice the limits on cluster {Names.of(results.labels).clusters.get(limit.name, limit.name)}",
         settings=tuple(f"{prefix}.{path}={2 * bound}" for path, bound in known.items()),
     )
+
+
+def _rule_of(origin: Span | None, project: Project) -> DestinationRule | None:
+    """The DestinationRule that a policy stands in: the last one of the file that begins before it."""
+    rules = [rule for one in project.resources.values() for rule in one.destination_rules]
+    before = [rule for rule in rules if origin and rule.span.file == origin.file and rule.span.line <= origin.line]
+    return max(before, key=lambda rule: rule.span.line, default=None)
 
 
 def _load(resolved: Resolved, factor: float, reason: str) -> Advice | None:

@@ -81,7 +81,7 @@ def _observed(one: Checked) -> str:
 def _undecided(results: Results, checked: tuple[Checked, ...]) -> str:
     open_ = [one for one in checked if one.answer in (Answer.UNDECIDED, Answer.NO_DATA)]
     count = f"{len(open_)} of {len(checked)} budgets {'is' if len(open_) == 1 else 'are'} undecided"
-    if results.verdict.status is Status.TOO_SHORT:
+    if results.verdict.status is Status.TOO_SHORT and not all(one.observed.trusted for one in open_):
         return f"{count}. {results.verdict.sentence}"
     return f"{count}; {open_[0].budget.text}: {_observed(open_[0])}."
 
