@@ -10,7 +10,7 @@ import numpy as np
 
 from gwsim.engine.codes import Component
 from gwsim.report.lines import clip
-from gwsim.report.names import COMPONENTS, Names
+from gwsim.report.names import COMPONENTS, Names, route_name
 from gwsim.report.style import (
     BAD,
     COMPONENT_COLORS,
@@ -43,6 +43,9 @@ BEYOND = 10
 """A percentile is drawn as long as this many requests are slower."""
 TICKS = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 WIDTH, HEIGHT = 6.2, 3.7
+ENOUGH = 50
+"""Requests behind a point of a line over time."""
+STEPS = (1, 2, 4, 5, 10, 20)
 
 
 def tail_position(percent: float) -> float:
@@ -70,7 +73,7 @@ def percentiles(
         end, low, high = 1.0, math.inf, 0.0
         for route in routes:
             x, y = _curve(latency_of(route, metric))
-            axes.plot(x, y * 1e3, color=colors.get(route.label, MUTED), label=route.label)
+            axes.plot(x, y * 1e3, color=colors.get(route.label, MUTED), label=route_name(route))
             end, low, high = max(end, float(x[-1])), min(low, float(y[0])), max(high, float(y[-1]))
         limits = _limits(results, metric, budgets)
         high = max([high, *(one.budget.limit for one in limits)])
@@ -185,7 +188,7 @@ def _bars(results: Results) -> list[tuple[str, Split]]:
     routes = sorted((one for one in results.routes if one.splits), key=lambda one: -one.requests)[:5]
     if len(routes) > 1:
         for route in routes:
-            rows += of(route.label, route, ("median", "tail"))
+            rows += of(route_name(route), route, ("median", "tail"))
     return [(clip(name, 40), split) for name, split in rows]
 
 
@@ -238,7 +241,8 @@ def _over_time(
     results: Results, title: str, named: Sequence[tuple[str, Series]], *, factor: float = 1.0, ax: Axes | None = None,
     colors: Sequence[str] = SERIES, step: int = 1, least: float = 0.0,
 ) -> Figure:
-    """Lines with bands of their intervals; the warm-up is shaded. `step` bins are drawn as one."""
+    """Lines with bands of their intervals; the warm-up is shaded. `step` bins, or more of a short run, are drawn as one."""
+    step = max(step, _step(results))
     with applied():
         figure, axes = axes_for(ax, 2 * WIDTH, 2.2)
         edges, warm = results.timeline.edges_s, results.timeline.warmup_s
@@ -261,6 +265,12 @@ def _over_time(
         if len(named) > 1:
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(named), borderaxespad=0.2)
         return figure
+
+
+def _step(results: Results) -> int:
+    """Bins that are drawn as one, so that each point has some tens of requests behind it."""
+    bins = len(results.timeline.edges_s) - 1
+    return next((n for n in STEPS if n * results.requests >= ENOUGH * bins), STEPS[-1])
 
 
 def _few() -> Locator:

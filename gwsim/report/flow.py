@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gwsim.report.names import Names
+from gwsim.report.names import Names, route_name
 from gwsim.results.results import Results
 
 COLUMNS = ("clients", "gateways", "routes", "clusters", "backends")
@@ -86,20 +86,23 @@ def _gateways(flow: Flow, results: Results, names: Names) -> None:
 def _routes(flow: Flow, results: Results, names: Names) -> None:
     for route in results.routes:
         rps = route.offered_rps.value or 0.0
-        key = (2, route.label)
-        flow.nodes[key] = Node(column=2, name=route.label, rps=rps, errors=route.errors.value or 0.0)
+        name = route_name(route)
+        key = (2, name)
+        flow.nodes[key] = Node(column=2, name=name, rps=rps, errors=route.errors.value or 0.0)
         chosen = sum(share.count for share in route.clusters)
         # A client's own retries make more streams than requests.
         forwarded = min(chosen / max(route.requests, 1), 1.0)
         for share in route.clusters:
             flow.link(key, (3, names.clusters[share.name]), rps * forwarded * (share.count / chosen if chosen else 0.0))
-        if rps * (1.0 - forwarded) > 1e-6 * rps:
+        # What never got to a cluster was answered here, or had not got that far when a saturated run was stopped.
+        answered = rps * min(1.0 - forwarded, route.local_replies.value or 0.0)
+        if answered > 1e-6 * rps:
             local = (3, LOCAL)
             before = flow.nodes.get(local, Node(column=3, name=LOCAL, rps=0.0))
-            flow.nodes[local] = replace(before, rps=before.rps + rps * (1.0 - forwarded))
-            flow.link(key, local, rps * (1.0 - forwarded))
+            flow.nodes[local] = replace(before, rps=before.rps + answered)
+            flow.link(key, local, answered)
     for one in results.classes:
-        flow.link((1, names.gateways[one.gateway]), (2, one.label if not one.route else one.route), one.offered_rps.value or 0.0)
+        flow.link((1, names.gateways[one.gateway]), (2, route_name(one)), one.offered_rps.value or 0.0)
 
 
 def _clusters(flow: Flow, results: Results, names: Names) -> None:

@@ -36,7 +36,7 @@ def headline_of(results: Results, budgets: Budgets) -> Headline:
     """The headline of a run. A saturated run is a "no", whatever its budgets are."""
     status, checked = results.verdict.status, budgets.checked
     if status is Status.SATURATED:
-        return Headline(Word.SATURATED, results.verdict.sentence, ExitCode.ANSWER_IS_NO)
+        return Headline(Word.SATURATED, results.verdict.sentence.removeprefix("Saturated: "), ExitCode.ANSWER_IS_NO)
     if status is Status.NO_DATA:
         return Headline(Word.UNDECIDED, results.verdict.sentence, ExitCode.UNDECIDED)
     if not checked:

@@ -15,9 +15,10 @@ from gwsim._version import __version__
 from gwsim.diagnostics import Finding
 from gwsim.report import figures, html_tables, picture, svg
 from gwsim.report.headline import Word
+from gwsim.report.names import route_name
 from gwsim.report.report import Report
 from gwsim.report.style import VARIABLES
-from gwsim.report.text import cores_text, milliseconds, observed
+from gwsim.report.text import cores_text, finite, milliseconds, observed
 from gwsim.report.text import margin as margin_text
 from gwsim.results.evaluation import Answer, Checked
 from gwsim.units import format_duration_s, format_rate_rps, format_share
@@ -64,7 +65,7 @@ def render(report: Report) -> str:
     return template.render(
         report=report, results=results, labels=results.labels, version=__version__, headline=report.headline,
         word_style=_word_style(report.headline.word), sentence=report.names.shorten(report.headline.sentence),
-        bars=[bar(one) for one in report.budgets.checked], facts=_facts(report), pictures=_pictures(report),
+        bars=[bar(one, report) for one in report.budgets.checked], facts=_facts(report), pictures=_pictures(report),
         bottleneck=report.names.shorten(results.bottleneck.sentence), limits=html_tables.limits(report),
         tables=html_tables.tables(report), findings=[one for one in report.ranked_findings if one.code not in NOT_MODELLED],
         not_modelled=[one for one in report.ranked_findings if one.code in NOT_MODELLED], place=_place,
@@ -96,12 +97,16 @@ def _word_style(word: Word) -> str:
     return {Word.PASS: "good", Word.FAIL: "bad", Word.SATURATED: "bad", Word.UNDECIDED: "unsure", Word.DONE: "plain"}[word]
 
 
-def bar(one: Checked) -> Bar:
+def bar(one: Checked, report: Report) -> Bar:
     """A budget as a bar: how much of the limit is used, whichever side of it is good."""
     budget, figure = one.budget, one.observed
     upper = budget.operator in ("<", "<=")
 
+    known = finite(one, report)
+
     def part(value: float | None) -> float:
+        if not known:
+            return 100.0
         if value is None:
             return 0.0
         if budget.limit == 0.0:
@@ -112,12 +117,12 @@ def bar(one: Checked) -> Bar:
 
     name = budget.text.rpartition(budget.operator)[0].strip()
     ends = sorted((part(figure.low), part(figure.high)))
-    left = one.margin
+    left = one.margin if known else None
     beyond = "over" if upper else "short"
     margin = "" if left is None else margin_text(one) if left < -9.995 else f"{abs(left) * 100:.0f} % {'to spare' if left >= 0 else beyond}"
     return Bar(
         mark=MARKS[one.answer], answer=one.answer.value, text=name + (" (warn)" if budget.level == "warn" else ""),
-        observed=observed(one), limit=f"{budget.operator} {budget.show(budget.limit)}", margin=margin,
+        observed=observed(one, report), limit=f"{budget.operator} {budget.show(budget.limit)}", margin=margin,
         fill=part(figure.value), low=ends[0], high=ends[1], at_limit=round(100.0 / MOST_BUDGET, 2), sentence=one.sentence,
     )
 
@@ -164,7 +169,7 @@ def _latency_words(report: Report, metric: str) -> str:
     for route in report.results.routes:
         latency = figures.latency_of(route, metric)  # type: ignore[arg-type]
         if latency.p99.value is not None:
-            rows.append(f"{route.label}: p50 {milliseconds(latency.p50.value)} ms, p99 {milliseconds(latency.p99.value)} ms")
+            rows.append(f"{route_name(route)}: p50 {milliseconds(latency.p50.value)} ms, p99 {milliseconds(latency.p99.value)} ms")
     return "; ".join(rows) + "."
 
 

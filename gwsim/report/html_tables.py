@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gwsim.report.flags import meaning_of
+from gwsim.report.names import route_name
 from gwsim.report.report import Report
 from gwsim.report.text import milliseconds
 from gwsim.results.bottleneck import NOTICEABLE
 from gwsim.results.intervals import Estimate
-from gwsim.results.parts import Latency
+from gwsim.results.parts import Latency, Traffic
 from gwsim.units import format_bytes, format_share
 
 NONE = "–"
@@ -59,12 +60,16 @@ def limits(report: Report) -> Table:
             Cell({"worker": "gateway worker", "cpu": "CPU limit", "backend": "backend pod", "pool": "connection pool"}[one.kind]),
             Cell(report.names.shorten(one.name)), _share_cell(one.utilisation, busy=True),
             Cell(format_share(one.exhausted, 2) if one.exhausted else NONE, one.exhausted),
-            Cell("now", 0.0) if one.exhausted >= NOTICEABLE else Cell(f"{one.headroom:.3g} ×", one.headroom),
+            Cell("now", 0.0) if one.exhausted >= NOTICEABLE else Cell(_factor(one.headroom), one.headroom),
         )
         for one in report.results.bottleneck.limits[:12]
     ]
     headings = _headings("Resource|Name", "used|refused|load it takes")
     return Table("limits", "What runs out first", headings, tuple(rows), "Load is taken to grow in proportion; below 1 × it is the limit now.")
+
+
+def _factor(headroom: float) -> str:
+    return f"{headroom:,.0f} ×" if headroom >= 100 else f"{headroom:.3g} ×"
 
 
 def _headings(texts: str, numbers: str) -> tuple[Heading, ...]:
@@ -115,12 +120,12 @@ def _count(number: float) -> Cell:
 
 def _routes(report: Report) -> Table:
     total = (report.results.total,) if len(report.results.routes) > 1 else ()
-    single = len(report.results.fleets) == 1
+    single, steady = len(report.results.fleets) == 1, report.results.verdict.meaningful
     rows = [
         (
-            Cell(one.label if one in report.results.routes else "all", style="" if one in report.results.routes else "total"),
+            Cell("all" if one in total else route_name(one), style="total" if one in total else ""),
             *(() if single else (Cell(report.names.gateways.get(one.gateway, one.gateway) or "all"),)),
-            _rate(one.offered_rps), _rate(one.good_rps), *_latencies(one.client_latency), _ms(one.gateway_latency.p99), _ms(one.gateway_overhead.p99),
+            _rate(one.offered_rps), _rate(one.good_rps), *(_route_latencies(one) if steady else [Cell(NONE, -1.0)] * 6),
             _share(one.errors, bad=True), _share(one.local_replies), _share(one.gateway_retries), _share(one.client_retries),
             _estimate(one.response_bytes_per_s, f"{format_bytes(one.response_bytes_per_s.value or 0.0)}/s"),
         )
@@ -134,9 +139,13 @@ def _routes(report: Report) -> Table:
     return Table("routes", "Routes", headings, tuple(rows), note)
 
 
+def _route_latencies(one: Traffic) -> tuple[Cell, ...]:
+    return (*_latencies(one.client_latency), _ms(one.gateway_latency.p99), _ms(one.gateway_overhead.p99))
+
+
 def _failures(report: Report) -> Table:
     rows = [
-        (Cell(route.label), Cell("client time-out" if share.name == "0" else share.name), Cell(meaning_of(share.name)), _count(share.count), _share(share.share))
+        (Cell(route_name(route)), Cell("client time-out" if share.name == "0" else share.name), Cell(meaning_of(share.name)), _count(share.count), _share(share.share))
         for route in report.results.routes
         for share in (*route.statuses, *route.flags)
         if not share.name.isdigit() or int(share.name) >= 400 or share.name == "0"

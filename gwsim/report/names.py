@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from gwsim.engine.codes import Component
 from gwsim.results.labels import ClusterLabel, Labels
+from gwsim.results.parts import Traffic
 
 COMPONENTS: Mapping[Component, str] = {
     Component.CLIENT_NETWORK: "client network",
@@ -53,6 +55,19 @@ class Names:
         return text
 
 
+def route_name(traffic: Traffic) -> str:
+    """What a route is called: requests that match none have no name of their own."""
+    return traffic.label if traffic.label not in ("", "-") else "no route"
+
+
+def title_of(name: str) -> str:
+    """The name of a scenario: of its folder, or of its file where it is not `scenario.yaml`; never a whole path."""
+    path = PurePath(name)
+    if path.name == "scenario.yaml" and path.parent.name:
+        return path.parent.name
+    return path.stem if path.suffix in (".yaml", ".yml", ".json") else path.name
+
+
 def shortest(names: Sequence[str]) -> dict[str, str]:
     """The fewest last parts of `a/b/c` that tell every name from all others."""
     def last(parts: int) -> Callable[[str], str]:
@@ -89,4 +104,4 @@ def _distinct(names: Sequence[str], ways: Sequence[Callable[[str], str]]) -> dic
     return {name: name for name in names}
 
 
-__all__ = ["COMPONENTS", "Names", "shortest"]
+__all__ = ["COMPONENTS", "Names", "route_name", "shortest", "title_of"]

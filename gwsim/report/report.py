@@ -17,7 +17,7 @@ from gwsim.diagnostics import Finding, Level, Span
 from gwsim.report import advice as advising
 from gwsim.report.advice import Advice, advise
 from gwsim.report.headline import Headline, headline_of
-from gwsim.report.names import Names
+from gwsim.report.names import Names, title_of
 from gwsim.results.evaluation import Budgets, check
 from gwsim.results.results import Results
 from gwsim.scenario.project import Project
@@ -84,7 +84,7 @@ class Report:
     @property
     def title(self) -> str:
         """Name of the scenario."""
-        return self.results.labels.name or "scenario"
+        return title_of(self.results.labels.name) or "scenario"
 
     @property
     def scenario_text(self) -> str:

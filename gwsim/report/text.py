@@ -24,7 +24,7 @@ from gwsim.report.lines import (
     plain,
     table,
 )
-from gwsim.report.names import COMPONENTS
+from gwsim.report.names import COMPONENTS, route_name
 from gwsim.report.report import Report
 from gwsim.results.evaluation import Answer, Checked
 from gwsim.results.intervals import Estimate, Quality
@@ -91,7 +91,7 @@ def _budgets(report: Report, most: int) -> list[Line]:
     ranked = {Answer.FAIL: 0, Answer.UNDECIDED: 1, Answer.NO_DATA: 1, Answer.PASS: 2}
     shown = checked if len(checked) <= most else sorted(checked, key=lambda one: ranked[one.answer])[:most]
     columns = [Column("  BUDGET", right=False), *(Column(name) for name in ("observed", "limit", "margin"))]
-    rows = table(columns, [_budget(one) for one in shown], width=WIDTH - 2)
+    rows = table(columns, [_budget(one, report) for one in shown], width=WIDTH - 2)
     marked = [rows[0], *(line(MARKS[one.answer], " ", *_unindented(row)) for one, row in zip(shown, rows[1:], strict=True))]
     return [*marked, *_left_out(len(checked) - len(shown), "budgets"), EMPTY]
 
@@ -100,23 +100,32 @@ def _unindented(row: Line) -> Line:
     return (Part(row[0].text[2:], row[0].style), *row[1:])
 
 
-def _budget(one: Checked) -> list[str | Part]:
+def _budget(one: Checked, report: Report) -> list[str | Part]:
     budget, figure = one.budget, one.observed
     name = budget.text.rpartition(budget.operator)[0].strip() + (" (warn)" if budget.level == "warn" else "")
     limit = f"{budget.operator} {budget.show(budget.limit)}"
     style = "red" if one.margin is not None and one.margin < 0 else ""
-    return ["  " + name, observed(one), limit, Part(NONE if figure.value is None else margin(one), style)]
+    if figure.value is None or not finite(one, report):
+        return ["  " + name, observed(one, report), limit, NONE]
+    return ["  " + name, observed(one, report), limit, Part(margin(one), style)]
 
 
-def observed(one: Checked) -> str:
+def finite(one: Checked, report: Report) -> bool:
+    """Whether there is a figure to hold against the limit: not for latencies of a saturated run."""
+    return report.results.verdict.meaningful or not one.budget.is_latency
+
+
+def observed(one: Checked, report: Report) -> str:
     """The figure of a budget with its interval."""
     figure, budget = one.observed, one.budget
+    if not finite(one, report):
+        return "grows without end"
     if figure.value is None:
         return "no data"
     if figure.quality is Quality.NONE_SEEN:
         return f"none seen (< {format_share(figure.high or 0.0, 2)})"
     value = budget.show(figure.value)
-    return f"{value} ± {budget.show(figure.half_width)}" if figure.half_width is not None else value
+    return f"{value} ± {budget.show(figure.half_width)}" if figure.half_width else value
 
 
 def margin(one: Checked) -> str:
@@ -136,16 +145,18 @@ def _routes(report: Report, most: int) -> list[Line]:
         routes = sorted(routes, key=lambda one: (-(one.errors.value or 0.0), -(one.offered_rps.value or 0.0)))[:most]
     columns = [Column("ROUTE (client latency, ms)", right=False), *(Column(name) for name in ("rps", "p50", "p95", "p99", "errors", "retries"))]
     columns.append(Column("top failure", right=False))
-    rows = [_route(one, one.label) for one in routes]
+    steady = report.results.verdict.meaningful
+    rows = [_route(one, route_name(one), steady) for one in routes]
     if len(report.results.routes) > 1:
-        rows.append(_route(report.results.total, "all"))
+        rows.append(_route(report.results.total, "all", steady))
     return [*table(columns, rows), *_left_out(len(report.results.routes) - len(routes), "routes"), EMPTY]
 
 
-def _route(one: Traffic, name: str) -> list[str | Part]:
+def _route(one: Traffic, name: str, steady: bool) -> list[str | Part]:
     latency = one.client_latency
     return [
-        name, _number(one.offered_rps), *(milliseconds(figure.value) for figure in (latency.p50, latency.p95, latency.p99)),
+        name, _number(one.offered_rps),
+        *(milliseconds(figure.value if steady else None) for figure in (latency.p50, latency.p95, latency.p99)),
         _share(one.errors), _share(one.gateway_retries), _failure(one),
     ]
 
@@ -272,4 +283,4 @@ def _left_out(count: int, what: str) -> list[Line]:
     return [line(f"  … and {count} more {what} (--summary full)")] if count > 0 else []
 
 
-__all__ = ["WIDTH", "bar", "compact", "cores_text", "full", "margin", "milliseconds", "observed", "plain"]
+__all__ = ["WIDTH", "bar", "compact", "cores_text", "finite", "full", "margin", "milliseconds", "observed", "plain"]
