@@ -370,7 +370,7 @@ def _balancing() -> list[Row]:
     product = 0.5 * one / (1 - one) * S + two / (1 - two) * S
     rows = [Row("tandem of two stations: wait", tandem(60.0), component(Component.UPSTREAM_QUEUE), product, 8.0)]
     for rho in (0.7, 0.9):
-        rows.append(Row(f"two choices of 300, rho {rho}: response", two_choices(rho, 300), latency, mean_field(rho) * S, 5.0, slack=0.01))
+        rows.append(Row(f"two choices of 300, rho {rho}: response", two_choices(rho, 300), latency, mean_field(rho) * S, 5.0, width(rho), 0.01))
     for p, num in ((0.3, 2), (0.5, 5)):
         series = (1 - p ** (num + 1)) / (1 - p)
         rows.append(Row(f"attempts at p {p}, {num} retries", retries(p, num), attempts, series, 0.2))
