@@ -129,7 +129,14 @@ def as_plain(report: Report) -> dict[str, Any]:
 
 
 def from_plain(results: Results, plain: Mapping[str, Any]) -> Report:
-    """The report of a saved run from its results and what `as_plain` gave; missing parts are left out."""
+    """The report of a saved run from its results and what `as_plain` gave; without it where that is missing or damaged."""
+    try:
+        return _from_plain(results, plain)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return Report.of(results)
+
+
+def _from_plain(results: Results, plain: Mapping[str, Any]) -> Report:
     advice = plain.get("advice")
     return Report(
         results=results, budgets=check(results),

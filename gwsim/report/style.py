@@ -45,7 +45,7 @@ COMPONENT_COLORS: Mapping[Component, str] = {
 
 SETTINGS: Any = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9.5,
-    "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 10,
+    "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 10, "axes.titley": 1.0,
     "axes.labelsize": 9.5, "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "axes.titlecolor": INK, "axes.grid": True,
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "axes.facecolor": "none",
     "figure.facecolor": "none", "grid.color": GRID, "grid.linewidth": 0.8, "text.color": INK,
