@@ -15,6 +15,7 @@ from gwsim._version import __version__
 from gwsim.diagnostics import Finding
 from gwsim.report import figures, html_tables, picture, svg
 from gwsim.report.headline import Word
+from gwsim.report.lines import clip
 from gwsim.report.names import route_name
 from gwsim.report.report import Report
 from gwsim.report.style import VARIABLES
@@ -174,7 +175,7 @@ def _latency_words(report: Report, metric: str) -> str:
 
 
 def _place(finding: Finding) -> str:
-    parts = [str(finding.span) if finding.span else "", f"({finding.object_ref})" if finding.object_ref else ""]
+    parts = [clip(str(finding.span), 120) if finding.span else "", f"({finding.object_ref})" if finding.object_ref else ""]
     return " ".join(part for part in parts if part)
 
 
