@@ -8,7 +8,7 @@ import pytest
 from gwsim.diagnostics import CODES, Collector
 from gwsim.resources import read
 
-CORPUS = Path(os.environ.get("GWSIM_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus" / "istio")
+CORPUS = Path(os.environ.get("GWSIM_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus") / "istio"
 FILES = sorted(CORPUS.rglob("*.y*ml"))
 
 # Errors that the API server would answer with too, and why.
