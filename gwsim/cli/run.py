@@ -91,12 +91,11 @@ def run(
     results, resolved = _simulate(prepared, engine, jobs, replications, digest, quiet)
     simulated = time.monotonic()
     report = _report(prepared, results, resolved)
-    files = save(report, folder, prepared.folder, html=not no_html)
-    notice(
-        f"gwsim: {results.requests:,} requests in {simulated - began:.1f} s, report in {time.monotonic() - simulated:.1f} s",
-        quiet=quiet,
-    )
-    show(report, folder, files, output, summary, color)
+    files = save(report, folder, prepared.folder, html=False)
+    notice(f"gwsim: {results.requests:,} requests in {simulated - began:.1f} s", quiet=quiet)
+    show(report, folder, files if no_html else [HTML, *files], output, summary, color)
+    if not no_html:  # the answer first: drawing takes a while
+        replace_file(folder / HTML, _html(report.relative_to(prepared.folder)))
     if digest:
         _tell_digest(results, output)
     raise typer.Exit(exit_code(report, undecided, quiet=quiet))
@@ -133,10 +132,12 @@ def _simulate(
 
 def _preload() -> None:
     """Import what draws while the kernels simulate: they hold no lock of the interpreter."""
+    import importlib
     import threading
 
     def load() -> None:
-        pass
+        for name in ("gwsim.report.html", "gwsim.report.figures"):
+            importlib.import_module(name)
 
     threading.Thread(target=load, daemon=True).start()
 

@@ -14,13 +14,15 @@ from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parent
 PREFIX = "kernels-"
+SHARED = ("codes.py", "draws.py", "schema.py")
+"""Files beside the compiled engine's own that its machine code is made of."""
 
 
 @cache
 def source_hash() -> str:
     """Hash of every source file that goes into the machine code (names and contents) and of numba's version."""
     h = hashlib.sha256(version("numba").encode())
-    for path in sorted([*ENGINE.glob("*.py"), *ENGINE.glob("compiled/*.py")]):
+    for path in sorted([*(ENGINE / name for name in SHARED), *ENGINE.glob("compiled/*.py")]):
         h.update(str(path.relative_to(ENGINE)).encode())
         h.update(path.read_bytes())
     return h.hexdigest()[:16]

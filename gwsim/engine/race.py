@@ -6,12 +6,13 @@ Both are child processes that talk in pickles over their pipes, so either can be
 
 from __future__ import annotations
 
+import atexit
 import pickle
 import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gwsim.engine.cache import is_warm
 from gwsim.errors import InternalError
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 _LOOK_S = 0.05
 _compiler: subprocess.Popen[bytes] | None = None
 _lock = threading.Lock()
+_idle: list[subprocess.Popen[bytes]] = []
 
 
 def race(model: Model, replication: int, options: Options) -> RawRun | None:
     """The reference engine's answer, or None if the compiled engine was ready first."""
     compiler = _start_compiler()
-    child = _child("reference")
-    answer: list[bytes] = []
-    reader = threading.Thread(target=lambda: answer.append(_exchange(child, model, replication, options)), daemon=True)
+    child = _simulator()
+    answer: list[object] = []
+    reader = threading.Thread(target=lambda: answer.append(_exchange(child, (model, replication, options))), daemon=True)
     reader.start()
     try:
         while reader.is_alive() and not (compiler.poll() is not None and is_warm()):
@@ -38,19 +40,34 @@ def race(model: Model, replication: int, options: Options) -> RawRun | None:
         if reader.is_alive():
             return None
     finally:
-        child.kill()
-        child.wait()
-    return _result(answer[0] if answer else b"")
+        if answer and answer[0] is not None:
+            with _lock:
+                _idle.append(child)
+        else:
+            child.kill()
+            child.wait()
+    return _result(answer[0])
 
 
-def _result(data: bytes) -> RawRun:
-    if not data:
+def _result(answer: object) -> RawRun:
+    if answer is None:
         raise InternalError("the reference engine ended without an answer")
-    answer = pickle.loads(data)
     if isinstance(answer, BaseException):
         raise answer
-    run: RawRun = answer
-    return run
+    return cast("RawRun", answer)
+
+
+def _simulator() -> subprocess.Popen[bytes]:
+    """A child that simulates: one that has answered before, if there is one, since starting Python takes a while."""
+    with _lock:
+        return _idle.pop() if _idle else _child("reference")
+
+
+@atexit.register
+def _end_children() -> None:
+    for child in _idle:
+        child.kill()
+        child.wait()
 
 
 def _start_compiler() -> subprocess.Popen[bytes]:
@@ -69,23 +86,32 @@ def _child(task: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _exchange(child: subprocess.Popen[bytes], model: Model, replication: int, options: Options) -> bytes:
+def _exchange(child: subprocess.Popen[bytes], task: object) -> object:
+    """Send a task to a child and wait for its answer; None if the child has ended."""
+    assert child.stdin is not None and child.stdout is not None
     try:
-        return child.communicate(pickle.dumps((model, replication, options)))[0]
-    except (OSError, ValueError):
-        return b""
+        pickle.dump(task, child.stdin)
+        child.stdin.flush()
+        return cast("object", pickle.load(child.stdout))
+    except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+        return None
 
 
 def _simulate() -> None:
-    """Child: a model on standard input, its run (or the exception) on standard output."""
+    """Child: models on standard input, their runs (or the exception) on standard output."""
     from gwsim.engine import reference
 
-    model, replication, options = pickle.load(sys.stdin.buffer)
-    try:
-        answer: object = reference.run(model, replication, options)
-    except Exception as error:  # whatever it is, the parent raises it
-        answer = error
-    sys.stdout.buffer.write(pickle.dumps(answer))
+    while True:
+        try:
+            model, replication, options = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            answer: object = reference.run(model, replication, options)
+        except Exception as error:  # whatever it is, the parent raises it
+            answer = error
+        pickle.dump(answer, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 def _compile() -> None:
