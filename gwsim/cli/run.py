@@ -113,10 +113,12 @@ def _simulate(
 ) -> tuple[Results, Resolved]:
     """Settle the replicas, then run; gives the results and the scenario at the replicas it was run with."""
     from gwsim.cli.progress import Bar
+    from gwsim.engine.cache import is_warm
     from gwsim.engine.schema import Options
     from gwsim.planning import settle_replicas, simulate
 
-    workers = jobs or (1 if engine is Engine.REFERENCE else _cores())
+    compiling = engine is Engine.AUTO and not is_warm()  # takes a core of its own meanwhile
+    workers = jobs or (1 if engine is Engine.REFERENCE or compiling else _cores())
     _tell_compile(engine, quiet)
     with heard(), Bar(enabled=not quiet) as bar:
         settled = settle_replicas(
