@@ -11,7 +11,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, cast
 
 from gwsim.engine.cache import is_warm
@@ -120,14 +119,6 @@ def _compile() -> None:
     from gwsim.engine.compiled.selftest import smallest
 
     driver.run(smallest(), 0)
-
-
-def wait_for_compiler(timeout_s: float) -> bool:
-    """Wait for a compiling child started by this process; whether the machine code is there."""
-    end = time.monotonic() + timeout_s
-    while _compiler is not None and _compiler.poll() is None and time.monotonic() < end:
-        time.sleep(_LOOK_S)
-    return is_warm()
 
 
 if __name__ == "__main__":
