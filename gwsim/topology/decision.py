@@ -35,9 +35,17 @@ class Outcome(StrEnum):
     """Refused by authorization or JWT rules."""
     ERROR = "error"
     """A route matched and cannot be served: no such cluster (NC) or no endpoint (UH)."""
+    TIMEOUT = "timeout"
+    """The backend takes longer than the route allows. Route choice alone never says so: see `exchange.in_time`."""
+    MISDIRECTED = "misdirected"
+    """Answered with 421: the connection's server name belongs to another listener than the host."""
     CONNECTION_REJECTED = "connection_rejected"
     """No filter chain, no handshake, or closed by policy."""
     NO_LISTENER = "no_listener"
+    BLACKHOLE = "blackhole"
+    """A destination the mesh does not know, with outbound policy REGISTRY_ONLY (sidecars)."""
+    PASSTHROUGH = "passthrough"
+    """A destination the mesh does not know, sent on as it is (sidecars)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +54,8 @@ class Request:
 
     `scheme`: `grpc` is gRPC without TLS; `tls` an opaque TLS connection of which only the SNI counts; `tcp` bytes.
     `sni` None is what a usual client sends: the host, unless that is an address; empty is no SNI at all.
-    `client_certificate` None: presented when asked for.
+    `client_certificate` None: presented when asked for. `destination` is the service or address that a client behind
+    a sidecar connects to; empty: that of `host`. `remote_ip` is the client's address as the proxy sees it.
     """
 
     scheme: Literal["http", "https", "grpc", "tls", "tcp"] = "http"
@@ -58,7 +67,12 @@ class Request:
     alpn: tuple[str, ...] = ()
     client_certificate: bool | None = None
     claims: Mapping[str, Any] | None = None
-    """Claims of a token that verifies; None: no token."""
+    """Claims of a token that verifies; None: no such token."""
+    token_rejected: bool = False
+    """A token is sent that does not verify."""
+    destination: str = ""
+    remote_ip: str = ""
+    http_version: Literal["", "1.0", "1.1", "2", "3"] = ""
 
     @property
     def encrypted(self) -> bool:
