@@ -21,11 +21,15 @@ from gwsim.topology import (
     TcpProxy,
 )
 
-ISTIO_FILTERS = frozenset({"istio.metadata_exchange", "envoy.filters.http.grpc_stats", "istio.alpn", "istio.stats"})
-"""Filters every Istio gateway pays for; `visit_costs` charges them by itself."""
+ISTIO_FILTERS = frozenset(
+    {
+        "istio.metadata_exchange", "envoy.filters.http.grpc_stats", "istio.alpn", "istio.stats",
+        "envoy.filters.http.fault", "envoy.filters.http.cors",
+    }
+)  # fmt: skip
+"""Filters every Istio gateway has; `visit_costs` charges them by itself. Fault and CORS act where a route says so."""
 PRICED = {
     "envoy.filters.http.ext_authz": "ext_authz",
-    "envoy.filters.http.fault": "fault",
     "envoy.filters.http.local_ratelimit": "rate_limit_local",
     "envoy.filters.http.lua": "lua",
     "envoy.filters.http.ratelimit": "rate_limit_global",

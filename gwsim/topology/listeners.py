@@ -5,10 +5,10 @@ Sources: envoyproxy/envoy api/envoy/config/listener/v3, extensions/filters/netwo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from gwsim.topology.filters import HttpConfig, NetworkConfig, Unmodelled
 from gwsim.topology.routes import HashPolicy, RouteConfiguration, WeightedCluster
 
 if TYPE_CHECKING:
@@ -57,11 +57,12 @@ class HttpFilter:
     """An HTTP filter in the chain of a connection manager, in order; the router is implied at the end."""
 
     name: str
-    config: Mapping[str, object] = field(default_factory=dict)
+    config: HttpConfig = field(default_factory=Unmodelled)
     origin: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# A weak reference lets the choice keep what it has compiled of the filters.
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class HttpConnectionManager:
     """HTTP/1.1 and HTTP/2 with route choice. Defaults are those of an Istio gateway; 0 means no limit.
 
@@ -104,7 +105,7 @@ class NetworkFilter:
     """A network filter before the connection manager or TCP proxy (authorization on TCP, mongo, ...)."""
 
     name: str
-    config: Mapping[str, object] = field(default_factory=dict)
+    config: NetworkConfig = field(default_factory=Unmodelled)
     origin: Span | None = None
 
 

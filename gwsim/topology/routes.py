@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from gwsim.diagnostics import Span
+    from gwsim.topology.filters import HttpConfig, RateLimitRule
 
 StringMatchKind = Literal["exact", "prefix", "suffix", "contains", "regex", "present"]
 PathMatchKind = Literal["any", "exact", "prefix", "path_separated_prefix", "regex"]
@@ -253,8 +254,11 @@ class Route:
     cors: Cors | None = None
     request_headers: HeaderChanges | None = None
     response_headers: HeaderChanges | None = None
-    filter_config: Mapping[str, object] = field(default_factory=dict)
-    """Per-route configuration of HTTP filters, by filter name."""
+    filter_config: Mapping[str, HttpConfig] = field(default_factory=dict)
+    """Configuration of HTTP filters for this route, by filter name; it stands before the virtual host's."""
+    rate_limits: tuple[RateLimitRule, ...] = ()
+    include_vh_rate_limits: bool = False
+    """Rate limit rules of the virtual host count beside the route's own; without own ones they always count."""
     origin: Span | None = None
 
 
@@ -268,7 +272,8 @@ class VirtualHost:
     require_tls: bool = False
     """Plaintext requests are redirected to https (301) whatever the routes say."""
     request_headers: HeaderChanges | None = None
-    filter_config: Mapping[str, object] = field(default_factory=dict)
+    filter_config: Mapping[str, HttpConfig] = field(default_factory=dict)
+    rate_limits: tuple[RateLimitRule, ...] = ()
     origin: Span | None = None
 
 

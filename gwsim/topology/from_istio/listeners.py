@@ -11,6 +11,7 @@ from typing import Any
 from gwsim.diagnostics import Level
 from gwsim.resources.models import KeyKind, ServerTls
 from gwsim.topology.from_istio.context import Context, place
+from gwsim.topology.from_istio.filter_order import filter_chain
 from gwsim.topology.from_istio.fleet import Workload
 from gwsim.topology.from_istio.l4_routes import L4Configurator
 from gwsim.topology.from_istio.servers import BoundServer, PortGroup
@@ -20,7 +21,6 @@ from gwsim.topology.listeners import (
     FilterChain,
     FilterChainMatch,
     HttpConnectionManager,
-    HttpFilter,
     Listener,
 )
 
@@ -35,11 +35,6 @@ KEY_KINDS: dict[KeyKind, str] = {
 WORKLOAD_KEY = "rsa2048"
 """Kind of key of Istio's own workload certificates."""
 _TLS_VERSIONS = {"TLSV1_0": "1.0", "TLSV1_1": "1.1", "TLSV1_2": "1.2", "TLSV1_3": "1.3"}
-GATEWAY_FILTERS = tuple(
-    HttpFilter(name=name)
-    for name in ("istio.metadata_exchange", "envoy.filters.http.grpc_stats", "istio.alpn", "istio.stats")
-)
-"""HTTP filters that cost time on every Istio gateway (listener_builder.go); fault and cors act per route."""
 
 
 @dataclass(slots=True)
@@ -79,7 +74,7 @@ class ListenerBuilder:
     def _manager(self, name: str, servers: list[BoundServer]) -> HttpConnectionManager:
         configuration = self.http.route_configuration(name, servers)
         return HttpConnectionManager(
-            route_config=configuration, stat_prefix=f"outbound_{name}", http_filters=GATEWAY_FILTERS
+            route_config=configuration, stat_prefix=f"outbound_{name}", http_filters=filter_chain()
         )
 
     def _plain_http(self, servers: list[BoundServer], group: PortGroup) -> FilterChain:
