@@ -12,6 +12,7 @@ from gwsim.resources.models.base import Meta, Resource
 from gwsim.resources.origin import Origin
 
 ISTIO_GROUP = "networking.istio.io"
+SECURITY_GROUP = "security.istio.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Kind:
     @property
     def is_istio(self) -> bool:
         """Whether it is one of Istio's kinds, which accept proto field names too."""
-        return self.group == ISTIO_GROUP
+        return self.group.endswith("istio.io")
 
     def make(self, meta: Meta, origin: Origin, values: dict[str, Any]) -> Resource:
         """The object from its decoded fields."""
@@ -48,6 +49,25 @@ _KINDS = (
     _istio("VirtualService", models.VirtualService),
     _istio("DestinationRule", models.DestinationRule),
     _istio("ServiceEntry", models.ServiceEntry),
+    _istio("Sidecar", models.Sidecar),
+    Kind(
+        ISTIO_GROUP,
+        "WorkloadEntry",
+        ("v1", "v1beta1", "v1alpha3"),
+        models.RegisteredWorkload,
+        models.WorkloadEntry,
+        build=lambda meta, origin, values: models.RegisteredWorkload(
+            meta=meta, origin=origin, entry=models.WorkloadEntry(**values)
+        ),
+    ),
+    _istio("WorkloadGroup", models.WorkloadGroup),
+    Kind(
+        SECURITY_GROUP,
+        "PeerAuthentication",
+        ("v1", "v1beta1"),
+        models.PeerAuthentication,
+        models.PeerAuthentication,
+    ),
     Kind("", "Service", ("v1",), models.Service, models.Service),
     Kind("", "Secret", ("v1",), models.Secret, models.Secret, root_fields=("type", "data", "stringData", "immutable")),
     Kind("", "Namespace", ("v1",), models.Namespace, models.Namespace, namespaced=False),
@@ -66,7 +86,7 @@ _KINDS = (
 KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in _KINDS}
 """The kinds that are read, by API group and name."""
 
-ISTIO_KINDS_NOT_READ = frozenset({"EnvoyFilter", "ProxyConfig", "Sidecar", "WorkloadEntry", "WorkloadGroup"})
+ISTIO_KINDS_NOT_READ = frozenset({"EnvoyFilter", "ProxyConfig"})
 """Kinds of networking.istio.io that exist, but are not read."""
 
 CLUSTER_SCOPED = frozenset(kind.name for kind in _KINDS if not kind.namespaced)

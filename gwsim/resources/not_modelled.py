@@ -61,6 +61,15 @@ NOT_MODELLED: dict[str, str] = {
     "ServiceEntry.workloadSelector": "selected endpoints are " + _POLICY,
     "WorkloadEntry.network": "networks are " + _POLICY,
     "WorkloadEntry.locality": "locality load balancing is " + _POLICY,
+    # Sidecar, WorkloadGroup
+    "IngressListener.bind": "sidecars accept on all addresses of their pod here",
+    "IngressListener.captureMode": "inbound traffic always goes through the sidecar here",
+    "IngressListener.tls": "TLS of a sidecar's own ingress listener is " + _POLICY,
+    "IngressListener.connectionPool": "limits of a sidecar's inbound side are " + _POLICY,
+    "Sidecar.inboundConnectionPool": "limits of a sidecar's inbound side are " + _POLICY,
+    "WorkloadGroup.template": "a template; the machines that registered with it are WorkloadEntries",
+    "WorkloadGroup.metadata": "a template; the machines that registered with it are WorkloadEntries",
+    "WorkloadGroup.probe": "machines are taken to be ready",
     # Kubernetes
     "Service.externalTrafficPolicy": "traffic policies of Services are " + _POLICY,
     "Service.internalTrafficPolicy": "traffic policies of Services are " + _POLICY,

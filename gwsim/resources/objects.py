@@ -159,7 +159,7 @@ def _spec_values(ctx: ObjectContext, node: Node, kind: Kind) -> dict[str, Any] |
         return {}
     spec = value_at(node, "spec")
     if spec is None or (isinstance(spec, Scalar) and spec.is_null):
-        if schema.required or kind.is_istio:
+        if schema.required or kind.group == ISTIO_GROUP:
             ctx.report("MISSING_FIELD", "spec is missing", node)
             return None
         return {}

@@ -13,7 +13,7 @@ FILES = sorted(CORPUS.rglob("*.y*ml"))
 
 # Errors that the API server would answer with too, and why.
 TRULY_BAD = {
-    "egress/istio-docs-egress-http-proxy.yaml": ["WRONG_TYPE"],  # a shell variable for a port number
+    "egress/istio-docs-egress-http-proxy.yaml": ["BAD_VALUE", "WRONG_TYPE"],  # shell variables for address and port
     "egress/istio-docs-egress-tls-origination-sidecar.yaml": ["DUPLICATE_OBJECT"],  # two steps of a task in one file
     "ingress/istio-docs-telemetry-addons-http-1.yaml": ["BAD_VALUE", "BAD_VALUE"],  # a shell variable in hosts
     "ingress/istio-docs-telemetry-addons-http-2.yaml": ["BAD_VALUE", "BAD_VALUE"],

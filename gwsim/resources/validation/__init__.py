@@ -11,6 +11,12 @@ from gwsim.resources.validation.check import Check
 from gwsim.resources.validation.destination_rule import check_destination_rule
 from gwsim.resources.validation.gateway import check_gateway
 from gwsim.resources.validation.kubernetes import check_deployment, check_hpa, check_service
+from gwsim.resources.validation.mesh import (
+    check_peer_authentication,
+    check_registered_workload,
+    check_sidecar,
+    check_workload_group,
+)
 from gwsim.resources.validation.service_entry import check_service_entry
 from gwsim.resources.validation.virtual_service import check_virtual_service
 from gwsim.resources.yaml_nodes import Node
@@ -20,6 +26,10 @@ _CHECKS = {
     "VirtualService": check_virtual_service,
     "DestinationRule": check_destination_rule,
     "ServiceEntry": check_service_entry,
+    "Sidecar": check_sidecar,
+    "WorkloadEntry": check_registered_workload,
+    "WorkloadGroup": check_workload_group,
+    "PeerAuthentication": check_peer_authentication,
     "Service": check_service,
     "Deployment": check_deployment,
     "HorizontalPodAutoscaler": check_hpa,

@@ -105,7 +105,7 @@ def host_problem(host: str, wildcard: bool = True) -> str | None:
     if host == "*":
         return None if wildcard else "a wildcard is not allowed here"
     if ":" in host:
-        return None if _is_address(host) else "a port does not belong here"
+        return None if is_address(host) else "a port does not belong here"
     if "$" in host or "{" in host:
         return "it holds a template variable that has not been filled in"
     if len(host) > 255:
@@ -124,7 +124,8 @@ def host_problem(host: str, wildcard: bool = True) -> str | None:
     return None
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether it is an IP address."""
     import ipaddress
 
     try:

@@ -6,6 +6,7 @@ import ipaddress
 
 from gwsim.resources.models.service_entry import ServiceEntry
 from gwsim.resources.validation.check import Check
+from gwsim.resources.validation.mesh import workload_entry
 
 
 def check_service_entry(entry: ServiceEntry, check: Check) -> None:
@@ -21,6 +22,34 @@ def check_service_entry(entry: ServiceEntry, check: Check) -> None:
     if entry.endpoints and entry.workload_selector:
         check.conflict("workloadSelector", "endpoints and workloadSelector exclude each other")
     _resolution(entry, check)
+    _addresses(entry, check)
+    for index, endpoint in enumerate(entry.endpoints):
+        workload_entry(endpoint, f"endpoints[{index}]", check)
+
+
+def _addresses(entry: ServiceEntry, check: Check) -> None:
+    for index, address in enumerate(entry.addresses):
+        if not _is_network(address):
+            check.bad(f"addresses[{index}]", f"{address!r} is neither an IP address nor a CIDR range")
+        elif "/" in address and entry.resolution not in ("NONE", "STATIC"):
+            check.bad(f"addresses[{index}]", f"a CIDR range is not allowed with resolution {entry.resolution}")
+    plain = [port for port in entry.ports if _plain_tcp(port.protocol)]
+    if len(entry.hosts) > 1 and plain and entry.resolution not in ("NONE", "DYNAMIC_DNS"):
+        message = f"several hosts cannot share TCP port {plain[0].number}: only their addresses could tell them apart"
+        check.bad("hosts", message, "write one ServiceEntry per host")
+
+
+def _plain_tcp(protocol: str | None) -> bool:
+    """Plain TCP, where a connection does not tell its host."""
+    return (protocol or "").upper() in ("TCP", "MONGO", "REDIS", "MYSQL")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _ports(entry: ServiceEntry, check: Check) -> None:
