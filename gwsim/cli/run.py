@@ -113,10 +113,16 @@ def _simulate(
 ) -> tuple[Results, Resolved]:
     """Settle the replicas, then run; gives the results and the scenario at the replicas it was run with."""
     from gwsim.cli.progress import Bar
+    from gwsim.engine import suited
     from gwsim.engine.cache import is_warm
+    from gwsim.engine.features import missing
     from gwsim.engine.schema import Options
     from gwsim.planning import settle_replicas, simulate
 
+    asked, engine = engine, Engine(suited(prepared.resolved.model, engine.value))
+    if engine is not asked:
+        lacking = "; ".join(missing(prepared.resolved.model))
+        notice(f"gwsim: the reference engine simulates, about a hundred times slower: the compiled one lacks {lacking}", quiet=quiet)
     compiling = engine is Engine.AUTO and not is_warm()  # takes a core of its own meanwhile
     workers = jobs or (1 if engine is Engine.REFERENCE or compiling else _cores())
     _tell_compile(engine, quiet)

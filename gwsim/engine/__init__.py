@@ -16,15 +16,31 @@ if TYPE_CHECKING:
 EngineName = Literal["auto", "compiled", "reference"]
 
 
+def suited(model: Model, engine: EngineName) -> EngineName:
+    """The engine that runs `model` when `engine` is asked for: `auto` takes the reference for what only that one has.
+
+    Raises UsageError if `compiled` is asked for and lacks something.
+    """
+    from gwsim.engine.features import missing
+
+    lacking = missing(model) if engine != "reference" else ()
+    if lacking and engine == "compiled":
+        from gwsim.errors import UsageError
+
+        raise UsageError(f"the compiled engine does not have {'; '.join(lacking)} yet; take --engine reference")
+    return "reference" if lacking else engine
+
+
 def run(model: Model, replication: int, *, engine: EngineName = "auto", options: Options | None = None) -> RawRun:
     """One replication of `model`.
 
-    Raises InputError if the model is larger than the engines allow, InternalError for a fault inside an engine.
+    Raises UsageError if the compiled engine is asked for and lacks what the model uses, InputError if the model is larger than the engines allow, InternalError for a fault inside an engine.
     """
     from gwsim.engine.cache import cache_directory, is_warm
     from gwsim.engine.schema import Options
 
     options = options or Options()
+    engine = suited(model, engine)
     if engine == "reference":
         from gwsim.engine import reference
 
@@ -40,4 +56,4 @@ def run(model: Model, replication: int, *, engine: EngineName = "auto", options:
     return driver.run(model, replication, options)
 
 
-__all__ = ["EngineName", "run"]
+__all__ = ["EngineName", "run", "suited"]

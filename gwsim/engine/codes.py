@@ -105,6 +105,7 @@ class Counter(IntEnum):
     UPSTREAM_CX_OVERFLOW = 16
     UPSTREAM_CX_DESTROY = 17
     UPSTREAM_CX_NONE_HEALTHY = 18
+    LB_HEALTHY_PANIC = 19
 
 
 class Purpose(IntEnum):
@@ -131,6 +132,9 @@ class Purpose(IntEnum):
     PACING = 19
     ROUND_ROBIN = 20
     SAMPLE = 21
+    PRIORITY = 22
+    LOCALITY = 23
+    HASH = 24
 
 
 N_COMPONENTS = len(Component)

@@ -16,7 +16,8 @@ from gwsim.engine.compiled.retries import ON_4XX, ON_5XX, ON_CODES, ON_GATEWAY_E
 from gwsim.engine.compiled.sources import BURSTS, CLOSED, JITTERED, PACED, POISSON, REPLAY
 from gwsim.engine.compiled.tls import PLAINTEXT, TLS12, TLS13
 from gwsim.engine.draws import KINDS, below, draw64, fold, name64, ns, run_key
-from gwsim.errors import InputError
+from gwsim.engine.features import missing
+from gwsim.errors import InputError, InternalError
 from gwsim.scenario import model as m
 from gwsim.topology import LbPolicy
 
@@ -38,6 +39,8 @@ class Lowering:
     def __init__(self, model: m.Model, replication: int) -> None:
         if len(model.clients) > MAX_SOURCES or len(model.stations) > MAX_STATIONS:
             raise InputError(f"at most {MAX_SOURCES} clients and {MAX_STATIONS} backend pods can be simulated at once")
+        if missing(model):
+            raise InternalError(f"the compiled engine was given a model with {'; '.join(missing(model))}")
         self.model = model
         self.run = run_key(model.run.seed, replication)
         self.dists: list[tuple[Any, ...]] = []

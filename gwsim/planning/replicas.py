@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from gwsim.engine import EngineName
+from gwsim.engine import EngineName, suited
 from gwsim.engine.schema import RawRun
 from gwsim.planning.executors import executor
 from gwsim.planning.replications import PILOT_FIRST, Progress, Runs
@@ -83,6 +83,7 @@ def settle_replicas(
     here = with_replicas(now)
     steps: list[Step] = []
     seen: dict[str, set[int]] = {name: set() for name in now}
+    engine = suited(here.model, engine)
     with executor("processes" if engine == "reference" else "threads", workers) as pool:
         runs = Runs(pool, engine, progress)
         for _ in range(ROUNDS):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from gwsim.engine import EngineName, run
+from gwsim.engine import EngineName, run, suited
 from gwsim.engine.schema import Options, RawRun
 from gwsim.planning.executors import Executor, executor
 from gwsim.results import LEVEL, Estimate, Results, Status, Warmup
@@ -59,6 +59,7 @@ def simulate(
     """
     if replications is not None and replications < 1:
         raise ValueError(f"there must be at least one replication, not {replications}")
+    engine = suited(resolved.model, engine)
     with executor("processes" if engine == "reference" else "threads", workers) as pool:
         runs = Runs(pool, engine, progress)
         warmup: Warmup | None = None

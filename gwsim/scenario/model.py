@@ -188,6 +188,19 @@ class WeightedTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HashRule:
+    """One value that goes into a request's hash for RING_HASH and MAGLEV.
+
+    `fixed`: the `text` that all requests of the shape carry; `user`: each request comes from one of `users` equal users;
+    `connection`: every connection slot of the client is a user of its own (its address, or a cookie it was given).
+    """
+
+    kind: Literal["fixed", "user", "connection"]
+    text: str = ""
+    users: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the topology does with one request shape, decided once by `gwsim.topology.routing`.
 
@@ -200,6 +213,8 @@ class Outcome:
     flags: tuple[str, ...] = ()
     timeout_s: float = 0.0
     retry: RetryPolicy | None = None
+    hash: tuple[HashRule, ...] = ()
+    """What RING_HASH and MAGLEV hash; empty: nothing, so every attempt goes anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +255,8 @@ class Pod:
     name: str
     zone: str
     workers: int
+    view: str = ""
+    """Which placement of a cluster's hosts it sees: a key of `SimCluster.placements`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +287,31 @@ class Station:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """An endpoint as load balancing sees it."""
+
+    key: str
+    """What hashing policies hash: Envoy's `address:port`."""
+    weight: int = 1
+    health: Literal["healthy", "degraded", "unhealthy"] = "healthy"
+    joined_s: float | None = None
+    """When it joined the cluster, seconds; None: long before the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """How some pods see the hosts of a cluster: one entry a host, in their order.
+
+    A locality group lies within one priority; a host of priority -1 is none of theirs. `group_weights` None:
+    localities are not weighted.
+    """
+
+    priorities: tuple[int, ...]
+    groups: tuple[int, ...]
+    group_weights: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimCluster:
     """A cluster of the topology as the engines run it: its endpoints are stations, by index."""
 
@@ -278,6 +320,10 @@ class SimCluster:
     costs: UpstreamCosts
     tls_round_trips: int = 0
     """Round trips of the TLS handshake towards an endpoint (0: plaintext)."""
+    hosts: tuple[Host, ...] = ()
+    """One a station; empty: all equal and healthy, with the names of the stations as keys."""
+    placements: Mapping[str, Placement] = field(default_factory=dict)
+    """By `Pod.view`; the pods of any other view see all hosts at priority 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +374,6 @@ class Model:
 
 __all__ = [
     "UNLIMITED", "Arrivals", "Bursts", "Client", "ClientRetry", "ClosedLoop", "Connection", "Distribution",
-    "DownstreamCosts", "Fleet", "Model", "Network", "Outcome", "Paced", "Pod", "Poisson", "RateSegment",
+    "DownstreamCosts", "Fleet", "HashRule", "Host", "Model", "Network", "Outcome", "Paced", "Placement", "Pod", "Poisson", "RateSegment",
     "Replay", "Run", "Shape", "SimCluster", "Station", "UpstreamCosts", "WeightedTarget", "constant",
 ]

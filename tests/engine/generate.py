@@ -266,7 +266,7 @@ class _Generator:
 
     def cluster(self, index: int, stations: int) -> SimCluster:
         n = 0 if self.maybe(0.06) else self.random.randint(1, min(4, stations))
-        policy = self.random.choice((LbPolicy.ROUND_ROBIN, LbPolicy.LEAST_REQUEST, LbPolicy.RANDOM, LbPolicy.MAGLEV))
+        policy = self.random.choice((LbPolicy.ROUND_ROBIN, LbPolicy.LEAST_REQUEST, LbPolicy.RANDOM, LbPolicy.LEAST_REQUEST))
         return SimCluster(
             cluster=Cluster(
                 name=f"outbound|80||cluster{index}", host=f"cluster{index}", port=80, lb_policy=policy,

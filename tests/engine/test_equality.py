@@ -29,6 +29,7 @@ BATCHES = [range(first, first + BATCH) for first in range(0, SEEDS, BATCH)]
 
 UNMODELLED_COMPONENTS = {Component.FILTER_CALLS, Component.INJECTED_DELAY, Component.THROTTLING}
 UNMODELLED_FLAGS = {Flag.UF, Flag.UC, Flag.UR, Flag.DI}
+UNMODELLED_COUNTERS = {Counter.LB_HEALTHY_PANIC}
 """What no model reaches yet. Who models one of these takes it out of here, and the generator has to reach it."""
 
 
@@ -64,7 +65,7 @@ def test_generated_models_reach_everything() -> None:
     assert arrivals == {Poisson, Paced, Bursts, Replay, ClosedLoop}
     assert connections == {(http, tls) for http in (1, 2) for tls in (None, "1.2", "1.3")}
     assert {v for v in Visit if not visits[v]} == set()
-    assert {c for c in Counter if not counters[c]} == set()
+    assert {c for c in Counter if not counters[c]} == UNMODELLED_COUNTERS
     assert {c for c in Component if not components[c]} == UNMODELLED_COMPONENTS
     assert {f for f in Flag if f and not flags[f.bit_length() - 1]} == UNMODELLED_FLAGS
     assert handshakes[HANDSHAKE_FULL] > 0
