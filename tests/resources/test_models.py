@@ -6,8 +6,6 @@ import pytest
 
 from gwsim.diagnostics import CODES
 from gwsim.resources import models, read_text
-from gwsim.resources.decode import schema_of
-from gwsim.resources.not_modelled import NOT_MODELLED
 
 SHOP = """\
 apiVersion: networking.istio.io/v1
@@ -239,13 +237,6 @@ def test_objects_cannot_be_changed():
     (service,) = read_text(SHOP).virtual_services
     with pytest.raises(AttributeError):
         service.hosts = ()
-
-
-def test_every_row_of_the_not_modelled_table_names_a_field():
-    values = [getattr(models, name) for name in models.__all__]
-    classes = [value for value in values if hasattr(value, "__dataclass_fields__")]
-    fields = {f"{cls.__name__}.{spec.name}" for cls in classes for spec in schema_of(cls, True).fields}
-    assert set(NOT_MODELLED) <= fields
 
 
 def test_valid_fields_without_effect_are_told_with_their_line(load):
