@@ -44,6 +44,10 @@ def _istio(name: str, model: type[Resource]) -> Kind:
     return Kind(ISTIO_GROUP, name, ("v1", "v1beta1", "v1alpha3"), model, model)
 
 
+def _policy(group: str, model: type[Resource], *versions: str) -> Kind:
+    return Kind(group, model.__name__, versions or ("v1", "v1beta1"), model, model)
+
+
 _KINDS = (
     _istio("Gateway", models.Gateway),
     _istio("VirtualService", models.VirtualService),
@@ -68,6 +72,13 @@ _KINDS = (
         models.PeerAuthentication,
         models.PeerAuthentication,
     ),
+    _policy(SECURITY_GROUP, models.AuthorizationPolicy),
+    _policy(SECURITY_GROUP, models.RequestAuthentication),
+    _policy("telemetry.istio.io", models.Telemetry, "v1", "v1alpha1"),
+    _policy("extensions.istio.io", models.WasmPlugin, "v1alpha1"),
+    _policy("extensions.istio.io", models.TrafficExtension, "v1alpha1"),
+    Kind(ISTIO_GROUP, "EnvoyFilter", ("v1alpha3",), models.EnvoyFilter, models.EnvoyFilter),
+    Kind(ISTIO_GROUP, "ProxyConfig", ("v1beta1",), models.ProxyConfig, models.ProxyConfig),
     Kind("", "Service", ("v1",), models.Service, models.Service),
     Kind("", "Secret", ("v1",), models.Secret, models.Secret, root_fields=("type", "data", "stringData", "immutable")),
     Kind("", "Namespace", ("v1",), models.Namespace, models.Namespace, namespaced=False),
@@ -86,8 +97,8 @@ _KINDS = (
 KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in _KINDS}
 """The kinds that are read, by API group and name."""
 
-ISTIO_KINDS_NOT_READ = frozenset({"EnvoyFilter", "ProxyConfig"})
-"""Kinds of networking.istio.io that exist, but are not read."""
+ISTIO_GROUPS = frozenset(kind.group for kind in _KINDS if kind.is_istio)
+"""API groups all of whose kinds are read."""
 
 CLUSTER_SCOPED = frozenset(kind.name for kind in _KINDS if not kind.namespaced)
 """Kinds whose objects have no namespace."""

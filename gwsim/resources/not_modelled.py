@@ -12,6 +12,8 @@ _L4 = "routes of TLS and TCP connections are not simulated yet"
 _FILES = "certificate files are not looked at; the kind of key comes from a Secret or the scenario"
 _POLICY = "not simulated yet"
 _SETTLED = "a run uses the replicas that the autoscaler settles at"
+_PLUGIN = "what a plugin decides is not followed, only its cost"
+_MODULE = "modules are taken to be loaded"
 
 NOT_MODELLED: dict[str, str] = {
     # Gateway
@@ -77,6 +79,32 @@ NOT_MODELLED: dict[str, str] = {
     "WorkloadGroup.template": "a template; the machines that registered with it are WorkloadEntries",
     "WorkloadGroup.metadata": "a template; the machines that registered with it are WorkloadEntries",
     "WorkloadGroup.probe": "machines are taken to be ready",
+    # Policies and plugins
+    "JwtRule.jwks": "keys are not looked at: a request says whether its token verifies",
+    "JwtRule.jwksUri": "istiod fetches the keys, not the proxies; they are taken to be there",
+    "JwtRule.timeout": "istiod fetches the keys, not the proxies",
+    "JwtRule.outputPayloadToHeader": "changed headers are not carried on",
+    "JwtRule.outputClaimToHeaders": "changed headers are not carried on",
+    "JwtRule.forwardOriginalToken": "changed headers are not carried on",
+    "WasmPlugin.pluginConfig": _PLUGIN,
+    "WasmPlugin.vmConfig": _PLUGIN,
+    "WasmPlugin.sha256": _MODULE,
+    "WasmPlugin.imagePullPolicy": _MODULE,
+    "WasmPlugin.imagePullSecret": _MODULE,
+    "WasmPlugin.verificationKey": _MODULE,
+    "WasmExtension.pluginConfig": _PLUGIN,
+    "WasmExtension.vmConfig": _PLUGIN,
+    "WasmExtension.sha256": _MODULE,
+    "WasmExtension.imagePullPolicy": _MODULE,
+    "WasmExtension.imagePullSecret": _MODULE,
+    "WasmExtension.verificationKey": _MODULE,
+    "TracingSettings.customTags": "the size of spans is not modelled",
+    "TracingSettings.useRequestIdForTraceSampling": "which requests are traced is not told apart",
+    "TracingSettings.enableIstioTags": "the size of spans is not modelled",
+    "MetricsSettings.reportingInterval": "the pace of pushed metrics is not modelled",
+    "AccessLogSettings.filter": "all requests are taken to be logged",
+    "ProxyConfig.environmentVariables": "environment variables of proxies are not looked at",
+    "ProxyConfig.image": "all images of the proxy are taken to behave alike",
     # Kubernetes
     "Service.externalTrafficPolicy": "traffic policies of Services are " + _POLICY,
     "Service.internalTrafficPolicy": "traffic policies of Services are " + _POLICY,

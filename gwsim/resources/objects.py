@@ -9,7 +9,7 @@ from gwsim.diagnostics import Collector, code, did_you_mean, misspelling_of
 from gwsim.resources.context import ObjectContext, SourceFile
 from gwsim.resources.decode import decode_fields, report_unknown, schema_of
 from gwsim.resources.key_kind import key_kind_of, key_kind_of_base64
-from gwsim.resources.kinds import ISTIO_GROUP, ISTIO_KINDS_NOT_READ, KINDS, Kind
+from gwsim.resources.kinds import ISTIO_GROUP, ISTIO_GROUPS, KINDS, Kind
 from gwsim.resources.models.base import Labels, Meta, Resource
 from gwsim.resources.models.kubernetes import KeyKind
 from gwsim.resources.origin import Origin
@@ -92,9 +92,9 @@ class ObjectReader:
             help = f"write one of {', '.join(f'{group}/{v}'.removeprefix('/') for v in known.versions)}"
             self.collector.add(code("UNKNOWN_KIND"), f"{kind} has no version {version!r}", span, help=help)
             return
-        if group == ISTIO_GROUP and kind not in ISTIO_KINDS_NOT_READ:
+        if group in ISTIO_GROUPS:
             kinds = [name for known_group, name in KINDS if known_group == group]
-            hint = did_you_mean(kind, [*kinds, *ISTIO_KINDS_NOT_READ])
+            hint = did_you_mean(kind, kinds)
             self.collector.add(code("UNKNOWN_KIND"), f"{group} has no kind {kind!r}", span, help=hint)
             return
         self.passed_over += 1

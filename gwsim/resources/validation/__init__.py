@@ -9,6 +9,12 @@ from gwsim.resources.context import ObjectContext
 from gwsim.resources.models.base import Resource
 from gwsim.resources.validation.check import Check
 from gwsim.resources.validation.destination_rule import check_destination_rule
+from gwsim.resources.validation.extensions import (
+    check_envoy_filter,
+    check_proxy_config,
+    check_traffic_extension,
+    check_wasm_plugin,
+)
 from gwsim.resources.validation.gateway import check_gateway
 from gwsim.resources.validation.kubernetes import check_deployment, check_hpa, check_service
 from gwsim.resources.validation.mesh import (
@@ -17,7 +23,9 @@ from gwsim.resources.validation.mesh import (
     check_sidecar,
     check_workload_group,
 )
+from gwsim.resources.validation.security import check_authorization_policy, check_request_authentication
 from gwsim.resources.validation.service_entry import check_service_entry
+from gwsim.resources.validation.telemetry import check_telemetry
 from gwsim.resources.validation.virtual_service import check_virtual_service
 from gwsim.resources.yaml_nodes import Node
 
@@ -30,6 +38,13 @@ _CHECKS = {
     "WorkloadEntry": check_registered_workload,
     "WorkloadGroup": check_workload_group,
     "PeerAuthentication": check_peer_authentication,
+    "AuthorizationPolicy": check_authorization_policy,
+    "RequestAuthentication": check_request_authentication,
+    "Telemetry": check_telemetry,
+    "WasmPlugin": check_wasm_plugin,
+    "TrafficExtension": check_traffic_extension,
+    "EnvoyFilter": check_envoy_filter,
+    "ProxyConfig": check_proxy_config,
     "Service": check_service,
     "Deployment": check_deployment,
     "HorizontalPodAutoscaler": check_hpa,
