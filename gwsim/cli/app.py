@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gwsim.cli import cache, explain, init, report, run, schema, version, warmup
+from gwsim.cli import cache, explain, init, report, route, run, schema, version, warmup
 
 HELP = """Traffic simulation and capacity modelling for Istio gateways, from real configuration.
 
@@ -25,6 +25,7 @@ def application() -> typer.Typer:
     app.command("run", short_help="Simulate a scenario and report on it.")(run.run)
     app.command("init", short_help="Write a commented example project.")(init.init)
     app.command("report", short_help="Report on a saved run again.")(report.report)
+    app.add_typer(route.commands(), name="route", short_help="Ask where a request goes, and test it.")
     app.command("explain", short_help="Explain a code or a response flag.")(explain.explain)
     app.command("schema", short_help="Print the JSON Schema of scenarios or runs.")(schema.schema)
     app.command("warmup", short_help="Compile the engine now.")(warmup.warmup)

@@ -11,6 +11,7 @@ from gwsim.topology.routes import (
     FaultAbort,
     FaultDelay,
     HashPolicy,
+    HeaderChanges,
     Mirror,
     RetryPolicy,
     Route,
@@ -139,5 +140,11 @@ class Decision:
     mirrors: tuple[Mirror, ...] = ()
     fault_delay: FaultDelay | None = None
     fault_abort: FaultAbort | None = None
+    preflight: bool = False
+    """A CORS preflight that the proxy answers."""
+    host_request_headers: HeaderChanges | None = None
+    """Changes that the virtual host makes after the route's."""
+    host_response_headers: HeaderChanges | None = None
+    route_config: str = ""
     steps: tuple[Step, ...] = ()
     """Why, in order; only when asked for."""

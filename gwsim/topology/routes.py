@@ -272,6 +272,7 @@ class VirtualHost:
     require_tls: bool = False
     """Plaintext requests are redirected to https (301) whatever the routes say."""
     request_headers: HeaderChanges | None = None
+    response_headers: HeaderChanges | None = None
     filter_config: Mapping[str, HttpConfig] = field(default_factory=dict)
     rate_limits: tuple[RateLimitRule, ...] = ()
     origin: Span | None = None

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from gwsim.topology.chains import find_chain
+from gwsim.topology.cors import answers_preflight
 from gwsim.topology.decision import Decision, Outcome, Request, Rewrite, Step
 from gwsim.topology.listeners import FilterChain, HttpConnectionManager, Listener, TcpProxy
 from gwsim.topology.location import location_of, rewritten_path
@@ -135,6 +136,7 @@ def _http(
     view = RequestView(request, scheme=scheme, normalize_path=manager.normalize_path)
     known: Known = {"listener": listener.name, "filter_chain": chain.name}
     configuration = manager.route_config
+    known["route_config"] = configuration.name
     host = host_without_port(request.host) if configuration.ignore_port_in_host else request.host.lower()
     found = domains_of(configuration).find(host)
     if found is None:
@@ -145,6 +147,8 @@ def _http(
     why = f"{host!r} is {domain!r}" if domain == host else f"{host!r} falls under {domain!r}, no more specific domain does"
     _note(steps, Step(kind="virtual_host", name=virtual_host.name, taken=True, why=why, span=virtual_host.origin))
     known["virtual_host"] = virtual_host.name
+    known["host_request_headers"] = virtual_host.request_headers
+    known["host_response_headers"] = virtual_host.response_headers
     if virtual_host.require_tls and scheme != "https":
         return _redirect(known, Redirect(scheme="https"), None, view, "the server redirects all plaintext to https")
     route = _first_match(compiled.routes, view, steps)
@@ -177,8 +181,12 @@ def _act(proxy: Proxy, known: Known, route: Route, view: RequestView, steps: Ste
     action, abort = route.action, route.fault_abort
     known |= {"route": route.name, "rule": route, "fault_delay": route.fault_delay, "fault_abort": abort}
     if abort is not None and abort.percent >= 100.0:
-        return Decision(outcome=Outcome.FAULT_ABORT, status=abort.status or 200, flags=("FI",), **known)
+        body = "fault filter abort"
+        return Decision(outcome=Outcome.FAULT_ABORT, status=abort.status or 200, flags=("FI",), body=body, **known)
     if isinstance(action, Forward):
+        if route.cors is not None and answers_preflight(route.cors, view.method, view.header):
+            reason = "a CORS preflight, which the gateway answers by itself"
+            return Decision(outcome=Outcome.DIRECT_RESPONSE, status=200, preflight=True, reason=reason, **known)
         return _forward(proxy, known, action, route, view, steps)
     if isinstance(action, Redirect):
         return _redirect(known, action, route, view, "the route redirects")

@@ -1,0 +1,146 @@
+"""A decision in the words of a case's `expect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gwsim.topology import Decision, Outcome, Proxy, Request, WeightedCluster
+from gwsim.topology.exchange import Exchange, exchange
+from gwsim.units import duration_text
+
+HTTP = ("http", "https", "grpc")
+
+
+def actual_of(decision: Decision, request: Request, proxy: Proxy, asked: Iterable[str] = ()) -> dict[str, Any]:
+    """Everything the decision says, in the vocabulary of `expect`.
+
+    `asked`: names of headers that should be absent, beside those the proxy removes.
+    """
+    seen = exchange(decision, request)
+    made: dict[str, Any] = {"outcome": decision.outcome.value}
+    if decision.status:
+        made["status"] = decision.status
+    if seen.grpc_status:
+        made["grpc_status"] = seen.grpc_status
+    made |= _destinations(decision, request, proxy)
+    made |= _headers(decision, seen, {name.lower() for name in asked})
+    if seen.body:
+        made["body"] = seen.body
+    if decision.fault_delay is not None:
+        made["fault_delay"] = duration_text(decision.fault_delay.delay_s)
+        made["fault_delay_percent"] = decision.fault_delay.percent
+    if decision.fault_abort is not None:
+        made["fault_abort"] = _abort(decision)
+    if decision.reason:
+        made["reason"] = decision.reason
+    if decision.flags:
+        made["flags"] = list(decision.flags)
+    if decision.route:
+        made["route_name"] = decision.route
+    envoy = _envoy(decision)
+    return made | ({"envoy": envoy} if envoy else {})
+
+
+def _abort(decision: Decision) -> dict[str, Any]:
+    assert decision.fault_abort is not None
+    abort = decision.fault_abort
+    made: dict[str, Any] = {"percent": abort.percent}
+    return made | ({"grpc_status": abort.grpc_status} if abort.grpc_status else {"status": abort.status})
+
+
+def _destinations(decision: Decision, request: Request, proxy: Proxy) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    backends = _backends(decision.clusters, proxy)
+    if backends:
+        made["backends"] = backends
+    if decision.redirect is not None:
+        to = decision.redirect
+        made["redirect"] = {"scheme": to.scheme, "host": to.host, "path": to.path, "location": str(to)}
+        if to.port is not None:
+            made["redirect"]["port"] = to.port
+    rewrite = _rewrite(decision)
+    if rewrite:
+        made["rewrite"] = rewrite
+    mirrors = [
+        {**_target(one.cluster, proxy), "percent": one.percent} for one in decision.mirrors if one.cluster in proxy.clusters
+    ]
+    if mirrors:
+        made["mirrors"] = mirrors
+    reached = decision.outcome in (Outcome.FORWARD, Outcome.TIMEOUT, Outcome.ERROR)
+    if reached and request.scheme in HTTP and decision.rule is not None:
+        made["timeout"] = duration_text(decision.timeout_s)
+    return made | _upstream_tls(decision, proxy)
+
+
+def _backends(clusters: tuple[WeightedCluster, ...], proxy: Proxy) -> list[dict[str, Any]]:
+    total = sum(one.weight for one in clusters) or 1
+    shares: dict[str, float] = {}
+    for one in clusters:
+        shares[one.cluster] = shares.get(one.cluster, 0.0) + 100 * one.weight / total
+    return [{**_target(name, proxy), "weight": _number(share)} for name, share in shares.items()]
+
+
+def _number(value: float) -> float | int:
+    rounded = round(value, 4)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _target(name: str, proxy: Proxy) -> dict[str, Any]:
+    """Host, port and subset of a cluster, of its name where the proxy does not have it."""
+    cluster = proxy.clusters.get(name)
+    if cluster is not None:
+        host, port, subset = cluster.host, cluster.port, cluster.subset
+    else:
+        parts = name.split("|")
+        if len(parts) != 4 or not parts[1].isdigit():
+            return {"host": name}
+        host, port, subset = parts[3], int(parts[1]), parts[2]
+    made: dict[str, Any] = {"host": host, "port": port}
+    return made | ({"subset": subset} if subset else {})
+
+
+def _rewrite(decision: Decision) -> dict[str, str]:
+    rewrite = decision.rewrite
+    host = rewrite.host if rewrite is not None else None
+    heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
+    host = (heaviest.host_rewrite if heaviest is not None else "") or host
+    made = {"path": rewrite.path if rewrite is not None else None, "host": host}
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def _upstream_tls(decision: Decision, proxy: Proxy) -> dict[str, Any]:
+    heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
+    cluster = proxy.clusters.get(heaviest.cluster) if heaviest is not None else None
+    if cluster is None or decision.outcome is not Outcome.FORWARD:
+        return {}
+    if cluster.tls is None:
+        return {"upstream_tls": False} if not any(one.mtls for one in cluster.endpoints) else {"upstream_tls": True}
+    made: dict[str, Any] = {"upstream_tls": True, "upstream_tls_mode": cluster.tls.mode.upper()}
+    return made | ({"upstream_sni": cluster.tls.sni} if cluster.tls.sni else {})
+
+
+def _headers(decision: Decision, seen: Exchange, asked: set[str]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    absent = {*seen.removed_request_headers, *asked} - seen.request_headers.keys()
+    if seen.request_headers:
+        made["request_headers"] = seen.request_headers
+        made["absent_request_headers"] = sorted(absent)
+    if seen.response_headers:
+        made["response_headers"] = seen.response_headers
+    gone = {*seen.removed_response_headers, *asked} - seen.response_headers.keys()
+    if decision.status and gone:
+        made["absent_response_headers"] = sorted(gone)
+    return made
+
+
+def _envoy(decision: Decision) -> dict[str, str]:
+    heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
+    named = {
+        "listener": decision.listener,
+        "filter_chain": decision.filter_chain,
+        "route_config": decision.route_config,
+        "virtual_host": decision.virtual_host,
+        "cluster": heaviest.cluster if heaviest is not None else "",
+    }
+    return {name: value for name, value in named.items() if value}

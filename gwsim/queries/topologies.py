@@ -1,0 +1,96 @@
+"""The topology of each case, made once for all cases with the same files and the same gateway.
+
+Every file is read once, whatever the number of cases and configurations it is part of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gwsim.diagnostics import Collector, Finding
+from gwsim.queries.case import Case, GatewayRef
+from gwsim.resources import ResourceSet, read
+from gwsim.resources.models.base import Resource
+from gwsim.topology import Proxy, TargetMissing, Topology
+from gwsim.topology.from_istio import from_istio
+
+GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A topology, the proxy that is asked, and what was noticed on the way."""
+
+    topology: Topology
+    proxy: Proxy
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class Topologies:
+    """Keeps what was read and built. `istio_version` and `assume_exists` hold for all cases."""
+
+    istio_version: str = "1.30"
+    assume_exists: tuple[str, ...] = ()
+    _files: dict[str, tuple[tuple[Resource, ...], tuple[Finding, ...]]] = field(default_factory=dict)
+    _built: dict[str, tuple[Topology, tuple[Finding, ...]]] = field(default_factory=dict)
+
+    def of(self, case: Case) -> Built:
+        """What a case is asked of. Raises TargetMissing when the configuration has no such gateway."""
+        assert case.gateway is not None
+        topology, findings = self._topology(case)
+        return Built(topology, proxy_of(topology, case.gateway), findings)
+
+    def _topology(self, case: Case) -> tuple[Topology, tuple[Finding, ...]]:
+        assert case.gateway is not None
+        gateway = case.gateway
+        declared = [gateway.kind, gateway.namespace, dict(gateway.labels)] if gateway.kind in ("selector", "mesh") else []
+        key = json.dumps([case.config, declared, case.mesh_config], sort_keys=True, default=str)
+        if key not in self._built:
+            self._built[key] = self._build(case.config, gateway, case.mesh_config)
+        return self._built[key]
+
+    def _build(
+        self, config: tuple[str, ...], gateway: GatewayRef, mesh_config: Mapping[str, Any]
+    ) -> tuple[Topology, tuple[Finding, ...]]:
+        collector = Collector()
+        resources = self._resources(config, collector)
+        topology = from_istio(
+            resources,
+            istio_version=self.istio_version,
+            assume_exists=self.assume_exists,
+            collector=collector,
+            gateways=[(gateway.namespace, gateway.labels)] if gateway.kind == "selector" else (),
+        )
+        return topology, collector.findings
+
+    def _resources(self, config: tuple[str, ...], collector: Collector) -> ResourceSet:
+        """The objects of several files; of one that is in two of them the later counts, as with `kubectl apply`."""
+        objects: dict[tuple[str, str, str], Resource] = {}
+        for path in config:
+            if path not in self._files:
+                own = Collector()
+                self._files[path] = read([path], collector=own).all, own.findings
+            found, findings = self._files[path]
+            collector.extend(findings)
+            for one in found:
+                key = (one.meta.api_version.rpartition("/")[0] + one.meta.kind, one.namespace, one.name)
+                objects.pop(key, None)
+                objects[key] = one
+        return ResourceSet(objects.values())
+
+
+def proxy_of(topology: Topology, gateway: GatewayRef) -> Proxy:
+    """The proxy a case asks. Raises TargetMissing."""
+    for proxy in topology.proxies:
+        if proxy.namespace != gateway.namespace:
+            continue
+        if gateway.kind == "selector" and all(proxy.labels.get(key) == value for key, value in gateway.labels.items()):
+            return proxy
+        if gateway.kind == "gateway_api" and proxy.labels.get(GATEWAY_NAME_LABEL) == gateway.name:
+            return proxy
+    have = ", ".join(sorted(proxy.key for proxy in topology.proxies)) or "none"
+    raise TargetMissing(f"the configuration has no proxy for {gateway}; it has {have}")
