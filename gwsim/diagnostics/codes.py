@@ -1,7 +1,7 @@
 """The one table of finding codes. Other packages add their rows here and nowhere else.
 
 Ranges: GW00xx syntax and schema, GW01xx Istio semantics and topology, GW02xx scenario, GW03xx modelling,
-GW04xx route tests.
+GW05xx route tests (GW04xx: lint).
 A code, once released, keeps its meaning; a withdrawn one is not given out again.
 """
 
@@ -85,10 +85,10 @@ _ROWS: tuple[tuple[str, str, Level, str, str], ...] = (
     ("GW0301", "NOT_MODELLED", _I, "field not modelled", "The field is valid Istio, but has no effect in gwsim's model yet."),
     ("GW0302", "HPA_CEILING_LOW", _W, "HPA reaches its ceiling at a tiny load", "The target is a share of a small CPU request, so all replicas exist long before the pods are busy."),
     ("GW0303", "CPU_LIMIT_BELOW_WORKERS", _W, "CPU limit below the number of workers", "The kernel would throttle the workers by CFS period; that is not modelled yet, so answers are optimistic."),
-    # GW04xx: route tests
-    ("GW0401", "CASE_FIELD", _E, "no such field in a case", "The name is not part of a route test, so what it was meant to ask for or to assert would be left out in silence."),
-    ("GW0402", "CASE_VALUE", _E, "value not allowed in a case", "The route test cannot be trusted; its status is an error."),
-    ("GW0403", "CASE_MISSING", _E, "field missing in a case", "The route test cannot be carried out without it."),
+    # GW05xx: route tests
+    ("GW0501", "CASE_FIELD", _E, "no such field in a case", "The name is not part of a route test, so what it was meant to ask for or to assert would be left out in silence."),
+    ("GW0502", "CASE_VALUE", _E, "value not allowed in a case", "The route test cannot be trusted; its status is an error."),
+    ("GW0503", "CASE_MISSING", _E, "field missing in a case", "The route test cannot be carried out without it."),
 )
 
 CODES: dict[str, Code] = {row[0]: Code(*row) for row in _ROWS}
