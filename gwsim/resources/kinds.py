@@ -13,6 +13,9 @@ from gwsim.resources.origin import Origin
 
 ISTIO_GROUP = "networking.istio.io"
 SECURITY_GROUP = "security.istio.io"
+GATEWAY_GROUP = "gateway.networking.k8s.io"
+EXPERIMENTAL_GROUP = "gateway.networking.x-k8s.io"
+INGRESS_GROUP = "networking.k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ def _istio(name: str, model: type[Resource]) -> Kind:
 
 def _policy(group: str, model: type[Resource], *versions: str) -> Kind:
     return Kind(group, model.__name__, versions or ("v1", "v1beta1"), model, model)
+
+
+def _gateway_api(name: str, model: type[Resource], *versions: str, group: str = GATEWAY_GROUP, namespaced: bool = True) -> Kind:
+    return Kind(group, name, versions, model, model, namespaced=namespaced)
 
 
 _KINDS = (
@@ -92,13 +99,28 @@ _KINDS = (
         WrittenHpa,
         build=build_hpa,
     ),
+    # Versions that a cluster with Gateway API 1.5 serves, standard and experimental channel together.
+    _gateway_api("GatewayClass", models.GatewayClass, "v1", "v1beta1", namespaced=False),
+    _gateway_api("Gateway", models.KubernetesGateway, "v1", "v1beta1"),
+    _gateway_api("ListenerSet", models.ListenerSet, "v1"),
+    _gateway_api("XListenerSet", models.ListenerSet, "v1alpha1", group=EXPERIMENTAL_GROUP),
+    _gateway_api("HTTPRoute", models.GatewayHTTPRoute, "v1", "v1beta1"),
+    _gateway_api("GRPCRoute", models.GatewayGRPCRoute, "v1", "v1alpha2"),
+    _gateway_api("TLSRoute", models.GatewayTLSRoute, "v1", "v1alpha3", "v1alpha2"),
+    _gateway_api("TCPRoute", models.GatewayTCPRoute, "v1", "v1alpha2"),
+    _gateway_api("UDPRoute", models.GatewayUDPRoute, "v1", "v1alpha2"),
+    _gateway_api("ReferenceGrant", models.ReferenceGrant, "v1", "v1beta1", "v1alpha2"),
+    _gateway_api("BackendTLSPolicy", models.BackendTLSPolicy, "v1", "v1alpha3"),
+    _gateway_api("XBackendTrafficPolicy", models.XBackendTrafficPolicy, "v1alpha1", group=EXPERIMENTAL_GROUP),
+    Kind(INGRESS_GROUP, "Ingress", ("v1",), models.Ingress, models.Ingress),
+    Kind(INGRESS_GROUP, "IngressClass", ("v1",), models.IngressClass, models.IngressClass, namespaced=False),
 )
 
 KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in _KINDS}
 """The kinds that are read, by API group and name."""
 
-ISTIO_GROUPS = frozenset(kind.group for kind in _KINDS if kind.is_istio)
-"""API groups all of whose kinds are read."""
+CLOSED_GROUPS = frozenset(kind.group for kind in _KINDS if kind.is_istio) | {GATEWAY_GROUP}
+"""API groups all of whose kinds are read: another kind of theirs is a mistake."""
 
 CLUSTER_SCOPED = frozenset(kind.name for kind in _KINDS if not kind.namespaced)
 """Kinds whose objects have no namespace."""

@@ -9,7 +9,7 @@ from gwsim.diagnostics import Collector, code, did_you_mean, misspelling_of
 from gwsim.resources.context import ObjectContext, SourceFile
 from gwsim.resources.decode import decode_fields, report_unknown, schema_of
 from gwsim.resources.key_kind import key_kind_of, key_kind_of_base64
-from gwsim.resources.kinds import ISTIO_GROUP, ISTIO_GROUPS, KINDS, Kind
+from gwsim.resources.kinds import CLOSED_GROUPS, ISTIO_GROUP, KINDS, Kind
 from gwsim.resources.models.base import Labels, Meta, Resource
 from gwsim.resources.models.kubernetes import KeyKind
 from gwsim.resources.origin import Origin
@@ -46,7 +46,7 @@ class ObjectReader:
         self.objects: list[Resource] = []
         self.passed_over = 0
         self._not_read: set[tuple[str, str]] = set()
-        self._seen: dict[tuple[str, str, str], Resource] = {}
+        self._seen: dict[tuple[str, str, str, str], Resource] = {}
 
     def read(self, source: SourceFile, node: Node, *, keep_text: bool = True) -> None:
         """Read one document, or one item of a List."""
@@ -92,7 +92,7 @@ class ObjectReader:
             help = f"write one of {', '.join(f'{group}/{v}'.removeprefix('/') for v in known.versions)}"
             self.collector.add(code("UNKNOWN_KIND"), f"{kind} has no version {version!r}", span, help=help)
             return
-        if group in ISTIO_GROUPS:
+        if group in CLOSED_GROUPS:
             kinds = [name for known_group, name in KINDS if known_group == group]
             hint = did_you_mean(kind, kinds)
             self.collector.add(code("UNKNOWN_KIND"), f"{group} has no kind {kind!r}", span, help=hint)
@@ -124,7 +124,7 @@ class ObjectReader:
         self._keep(ctx, node, resource)
 
     def _keep(self, ctx: ObjectContext, node: Node, resource: Resource) -> None:
-        identity = (resource.meta.kind, resource.meta.namespace, resource.meta.name)
+        identity = (resource.meta.group, resource.meta.kind, resource.meta.namespace, resource.meta.name)
         first = self._seen.setdefault(identity, resource)
         if first is resource:
             self.objects.append(resource)

@@ -8,15 +8,28 @@ from typing import TypeVar
 
 from gwsim.resources.kinds import CLUSTER_SCOPED
 from gwsim.resources.models import (
+    BackendTLSPolicy,
     Deployment,
     DestinationRule,
     Gateway,
+    GatewayClass,
+    GatewayGRPCRoute,
+    GatewayHTTPRoute,
+    GatewayTCPRoute,
+    GatewayTLSRoute,
+    GatewayUDPRoute,
     HorizontalPodAutoscaler,
+    Ingress,
+    IngressClass,
+    KubernetesGateway,
+    ListenerSet,
     Namespace,
+    ReferenceGrant,
     Secret,
     Service,
     ServiceEntry,
     VirtualService,
+    XBackendTrafficPolicy,
 )
 from gwsim.resources.models.base import Resource
 
@@ -90,15 +103,85 @@ class ResourceSet:
         return self.of(Namespace)
 
     @cached_property
-    def _index(self) -> dict[tuple[str, str, str], Resource]:
-        index: dict[tuple[str, str, str], Resource] = {}
+    def gateway_classes(self) -> tuple[GatewayClass, ...]:
+        """GatewayClasses of the Gateway API."""
+        return self.of(GatewayClass)
+
+    @cached_property
+    def kubernetes_gateways(self) -> tuple[KubernetesGateway, ...]:
+        """Gateways of the Gateway API."""
+        return self.of(KubernetesGateway)
+
+    @cached_property
+    def listener_sets(self) -> tuple[ListenerSet, ...]:
+        """ListenerSets and XListenerSets."""
+        return self.of(ListenerSet)
+
+    @cached_property
+    def http_routes(self) -> tuple[GatewayHTTPRoute, ...]:
+        """HTTPRoutes of the Gateway API."""
+        return self.of(GatewayHTTPRoute)
+
+    @cached_property
+    def grpc_routes(self) -> tuple[GatewayGRPCRoute, ...]:
+        """GRPCRoutes."""
+        return self.of(GatewayGRPCRoute)
+
+    @cached_property
+    def tls_routes(self) -> tuple[GatewayTLSRoute, ...]:
+        """TLSRoutes of the Gateway API."""
+        return self.of(GatewayTLSRoute)
+
+    @cached_property
+    def tcp_routes(self) -> tuple[GatewayTCPRoute, ...]:
+        """TCPRoutes of the Gateway API."""
+        return self.of(GatewayTCPRoute)
+
+    @cached_property
+    def udp_routes(self) -> tuple[GatewayUDPRoute, ...]:
+        """UDPRoutes."""
+        return self.of(GatewayUDPRoute)
+
+    @cached_property
+    def reference_grants(self) -> tuple[ReferenceGrant, ...]:
+        """ReferenceGrants."""
+        return self.of(ReferenceGrant)
+
+    @cached_property
+    def backend_tls_policies(self) -> tuple[BackendTLSPolicy, ...]:
+        """BackendTLSPolicies."""
+        return self.of(BackendTLSPolicy)
+
+    @cached_property
+    def backend_traffic_policies(self) -> tuple[XBackendTrafficPolicy, ...]:
+        """XBackendTrafficPolicies."""
+        return self.of(XBackendTrafficPolicy)
+
+    @cached_property
+    def ingresses(self) -> tuple[Ingress, ...]:
+        """Kubernetes Ingresses."""
+        return self.of(Ingress)
+
+    @cached_property
+    def ingress_classes(self) -> tuple[IngressClass, ...]:
+        """IngressClasses."""
+        return self.of(IngressClass)
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str, str], list[Resource]]:
+        index: dict[tuple[str, str, str], list[Resource]] = {}
         for resource in self._all:
-            index.setdefault((resource.meta.kind, resource.meta.namespace, resource.meta.name), resource)
+            index.setdefault((resource.meta.kind, resource.meta.namespace, resource.meta.name), []).append(resource)
         return index
 
-    def get(self, kind: str, namespace: str, name: str) -> Resource | None:
-        """The object of that kind and name, or None. The namespace is ignored for kinds without one."""
-        return self._index.get((kind, "" if kind in CLUSTER_SCOPED else namespace, name))
+    def get(self, kind: str, namespace: str, name: str, *, group: str | None = None) -> Resource | None:
+        """The object of that kind and name, or None. The namespace is ignored for kinds without one.
+
+        `group` tells kinds of the same name apart: Gateways of `networking.istio.io` and of
+        `gateway.networking.k8s.io`. Without it the oldest object counts.
+        """
+        found = self._index.get((kind, "" if kind in CLUSTER_SCOPED else namespace, name), ())
+        return next((one for one in found if group is None or one.meta.group == group), None)
 
     def __iter__(self) -> Iterator[Resource]:
         return iter(self._all)

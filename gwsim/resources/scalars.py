@@ -172,6 +172,19 @@ def positive_duration(ctx: ObjectContext, node: Node, path: Path) -> Any:
     return value
 
 
+_API_DURATION = re.compile(r"([0-9]{1,5}(h|m|s|ms)){1,4}")
+
+
+def api_duration(ctx: ObjectContext, node: Node, path: Path) -> Any:
+    """A duration of the Gateway API in seconds: whole numbers of h, m, s and ms (GEP-2257)."""
+    value = duration(ctx, node, path)
+    if value is MISSING or not isinstance(node, Scalar):
+        return MISSING
+    if not _API_DURATION.fullmatch(node.value):
+        return bad_value(ctx, node, path, f"{node.value!r} is no duration of the Gateway API", "write whole numbers: 1500ms, 1m30s")
+    return value
+
+
 def quantity(ctx: ObjectContext, node: Node, path: Path) -> Any:
     """A Kubernetes quantity of at least 0, in cores or bytes; numbers may be written without quotes."""
     if not isinstance(node, Scalar):
@@ -225,6 +238,7 @@ def enumeration(values: tuple[str, ...]) -> Decode:
 FORMS: dict[str, Decode] = {
     "duration": duration,
     "positive_duration": positive_duration,
+    "api_duration": api_duration,
     "cores": quantity,
     "bytes": quantity,
     "port": port,

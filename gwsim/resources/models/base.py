@@ -10,6 +10,7 @@ How a hint is read:
 * attribute names are the API's names in snake_case; the YAML name is lowerCamelCase of it, and for
   Istio's own kinds the proto's snake_case name is accepted too, as Istio does;
 * `Seconds` and `PositiveSeconds` are Go durations as float seconds; their attributes end in `_s`;
+* `ApiSeconds` is a duration as the Gateway API writes it (GEP-2257), its attribute ends in `_s` too;
 * `Cores` and `Bytes` are Kubernetes quantities; their attributes end in `_cores` and `_bytes`;
 * `Json("name")` gives the YAML name where it cannot be derived;
 * `Port` is 1..65535, `Natural` an integer of at least 0;
@@ -37,7 +38,7 @@ class Json:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Marker: how a scalar is written: `duration`, `positive_duration`, `cores`, `bytes`, `port`, `natural`."""
+    """Marker: how a scalar is written: `duration`, `positive_duration`, `api_duration`, `cores`, `bytes`, `port`, `natural`."""
 
     name: str
     suffix: str = ""
@@ -45,6 +46,7 @@ class Form:
 
 Seconds = Annotated[float, Form("duration", "_s")]
 PositiveSeconds = Annotated[float, Form("positive_duration", "_s")]
+ApiSeconds = Annotated[float, Form("api_duration", "_s")]
 Cores = Annotated[float, Form("cores", "_cores")]
 Bytes = Annotated[float, Form("bytes", "_bytes")]
 Port = Annotated[int, Form("port")]
@@ -69,6 +71,11 @@ class Meta:
     labels: Labels = field(default_factory=dict)
     annotations: Labels = field(default_factory=dict)
     creation_timestamp: str | None = None
+
+    @property
+    def group(self) -> str:
+        """The API group; "" for Kubernetes' core."""
+        return self.api_version.rpartition("/")[0]
 
     @property
     def ref(self) -> str:
