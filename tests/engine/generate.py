@@ -1,5 +1,7 @@
 """Random small models for the tests that compare engines: `generate(seed)`, the same model for the same seed.
 
+Without `features`, models use what both engines have; `decorate` adds the features asked for.
+
 Every kind of everything occurs, limits are low enough to be hit, and every third model is a *lattice*: all times are
 multiples of 1 ms, so that ties are everywhere (continuous draws never tie).
 """
@@ -8,6 +10,9 @@ from __future__ import annotations
 
 from random import Random
 
+from decorate import decorate
+
+from gwsim.engine.features import COMPILED, Feature
 from gwsim.scenario.model import (
     UNLIMITED,
     Arrivals,
@@ -48,9 +53,9 @@ def is_lattice(seed: int) -> bool:
     return seed % 3 == 0
 
 
-def generate(seed: int) -> Model:
-    """The model of that seed."""
-    return _Generator(seed).model()
+def generate(seed: int, features: frozenset[Feature] = COMPILED) -> Model:
+    """The model of that seed, with any of `features`."""
+    return decorate(_Generator(seed).model(), seed, is_lattice(seed), features)
 
 
 class _Generator:

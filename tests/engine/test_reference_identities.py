@@ -31,6 +31,7 @@ from generate import generate, is_lattice
 from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, Counter, Flag
 from gwsim.engine.draws import ns
+from gwsim.engine.features import Feature
 from gwsim.engine.reference import Options, run
 from gwsim.engine.schema import RawRun, differences
 from gwsim.scenario.model import (
@@ -46,12 +47,13 @@ from gwsim.scenario.model import (
 
 ALL = Options(records=10**6, trace=10**6, digest=True)
 SEEDS = range(60)
+EVERYTHING = frozenset(Feature)
 FIRST_COMPONENT = schema.RECORD_FIELDS.index("client_network_ns")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_identities(seed: int) -> None:
-    m = generate(seed)
+    m = generate(seed, EVERYTHING)
     raw = run(m, 0, ALL)
     requests_add_up(raw)
     workers_add_up(m, raw)
@@ -160,7 +162,7 @@ def test_the_generator_covers_everything() -> None:
     counters: Any = 0
     visits: Any = 0
     for seed in SEEDS:
-        m = generate(seed)
+        m = generate(seed, EVERYTHING)
         seen |= {type(c.arrivals) for c in m.clients} | {(c.connection.http, c.connection.tls) for c in m.clients}
         raw = run(m, 0)
         counters = counters + raw.cluster_counters.sum(axis=0)
@@ -229,7 +231,7 @@ def cut(after: Any, before: Any) -> Any:
 
 @pytest.mark.parametrize("seed", [1, 3, 7, 8, 12, 20])
 def test_what_is_not_used_changes_nothing(seed: int) -> None:
-    m = generate(seed)
+    m = generate(seed, EVERYTHING)
     before = run(m, 0, ALL)
     idle = client(poisson(0.0), name="idle", connection=Connection(count=3))
     unused = cluster(0, name="unused")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from types import SimpleNamespace
 
 import pytest
 from builders import (
@@ -27,11 +26,8 @@ from builders import (
 )
 
 from gwsim.engine.codes import Counter, Flag
-from gwsim.engine.draws import below, draw64, fold
 from gwsim.engine.reference import Options, run
-from gwsim.engine.reference.load_balancing import POLICIES, policy_of
 from gwsim.scenario.model import Connection
-from gwsim.topology import LbPolicy
 
 ALL = Options(records=10_000, trace=10_000)
 MUX = Connection(http=2, count=1, streams=1000)
@@ -188,25 +184,6 @@ def test_round_robin_turns_per_worker() -> None:
     raw = run(model(web, clusters=(cluster(0, 1, 2),), stations=stations), 0, ALL)
     first = records(raw)[0].station
     assert [r.station for r in records(raw)] == [(first + i) % 3 for i in range(12)]
-
-
-def test_least_request_takes_the_less_busy_candidate() -> None:
-    policy = policy_of(LbPolicy.LEAST_REQUEST)
-    view = SimpleNamespace(size=5, active=[3, 1, 4, 1, 5], cursor=0)
-    for key in range(200):
-        a, b = (below(draw64(key, 7, i), 5) for i in range(2))
-        assert policy.pick(view, key, 0) == (b if view.active[b] < view.active[a] else a)  # type: ignore[arg-type]
-
-
-def test_random_is_uniform() -> None:
-    policy = policy_of(LbPolicy.RANDOM)
-    view = SimpleNamespace(size=4, active=[0] * 4, cursor=0)
-    picks = Tally(policy.pick(view, fold(7, key), 0) for key in range(4000))  # type: ignore[arg-type]
-    assert all(abs(n - 1000) < 110 for n in picks.values())
-
-
-def test_policies_not_modelled_run_as_least_request() -> None:
-    assert policy_of(LbPolicy.MAGLEV) is POLICIES[LbPolicy.LEAST_REQUEST]
 
 
 def test_weights_are_kept_by_the_draw() -> None:

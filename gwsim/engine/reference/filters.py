@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gwsim.engine.codes import Counter, Flag, Purpose, Visit
-from gwsim.engine.draws import below, draw64, fold, ns
+from gwsim.engine.draws import below, draw64, fold, name64, ns
+from gwsim.engine.hashing import rotl64, xxh64
 from gwsim.engine.reference.accounting import PROXY_CPU, RETRY_BACKOFF, WORKER_QUEUE
+from gwsim.engine.reference.load_balancing import NONE
 from gwsim.engine.reference.retries import Retries
 from gwsim.engine.reference.streams import UpstreamRequest
 from gwsim.engine.schema import ANSWER_LOCAL, ANSWER_TIMEOUT, ANSWER_UPSTREAM
@@ -22,16 +24,19 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.streams import Stream
     from gwsim.engine.reference.worker import Worker
 
+USER = name64("user")
+
 
 class Route:
     """What the topology does with a request shape."""
 
-    __slots__ = ("flags", "local_status", "retries", "targets", "time_out_ns", "weights")
+    __slots__ = ("flags", "hash", "local_status", "retries", "targets", "time_out_ns", "weights")
 
     def __init__(self, outcome: Outcome) -> None:
         self.targets = [target.cluster for target in outcome.targets]
         self.weights = [target.weight for target in outcome.targets]
         self.local_status = outcome.local_status
+        self.hash = outcome.hash
         self.flags = 0
         for flag in outcome.flags:
             self.flags |= Flag[flag]
@@ -48,6 +53,19 @@ class Route:
                 return target
             point -= weight
         return self.targets[-1]
+
+    def hash_of(self, stream: Stream) -> int | None:
+        """The hash of a request by the route's policies (Envoy: `HashPolicyImpl::generateHash`)."""
+        x: int | None = None
+        for rule in self.hash:
+            if rule.kind == "fixed":
+                v = xxh64(rule.text)
+            elif rule.kind == "user":
+                v = fold(USER, below(draw64(stream.request.key, Purpose.HASH), rule.users))
+            else:
+                v = stream.slot.key
+            x = v if x is None else rotl64(x, 1) ^ v
+        return x
 
 
 class Router:
@@ -82,28 +100,31 @@ class Router:
         """One more attempt: pick a host and enter its pool (Envoy: `createConnPool`, `UpstreamRequest`)."""
         cluster = stream.cluster
         assert cluster is not None
-        if not cluster.pools:
+        a = stream.attempts
+        upstream = UpstreamRequest(stream, a, fold(stream.key, a))
+        host = self._pick(cluster, upstream, start)
+        if host == NONE:
             cluster.shared.count(Counter.UPSTREAM_CX_NONE_HEALTHY)
+            self._release_retry(stream)
             self.reply(stream, 503, Flag.UH, end)
             return
-        a = stream.attempts
         stream.attempts += 1
-        upstream = UpstreamRequest(stream, a, fold(stream.key, a))
         stream.upstream = upstream
-        upstream.pool = cluster.pools[self._pick(cluster, upstream)]
+        upstream.pool = cluster.pools[host]
         upstream.pool.admit(upstream, start, end)
 
-    def _pick(self, cluster: WorkerCluster, upstream: UpstreamRequest) -> int:
+    def _pick(self, cluster: WorkerCluster, upstream: UpstreamRequest, start: int) -> int:
         """A host, avoiding those tried before if the retry policy says so (Envoy: `shouldSelectAnotherHost`)."""
         stream = upstream.stream
-        retries = stream.request.traffic.route.retries
-        if retries is None:
-            return cluster.policy.pick(cluster, upstream.key, 0)
+        route = stream.request.traffic.route
+        x = route.hash_of(stream) if cluster.hashed else None
+        if route.retries is None:
+            return cluster.balancer.pick(upstream.key, 0, start, x)
         if stream.tried is None:
             stream.tried = set()
-        more = retries.reselections if upstream.a > 0 else 0
+        more = route.retries.reselections if upstream.a > 0 else 0
         for t in range(1 + more):
-            host = cluster.policy.pick(cluster, upstream.key, t)
+            host = cluster.balancer.pick(upstream.key, t, start, x)
             if host not in stream.tried:
                 break
         stream.tried.add(host)

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gwsim.engine.codes import Counter, Part, Purpose, Visit
-from gwsim.engine.draws import below, draw64, fold, name64, ns
+from gwsim.engine.codes import Counter, Part, Visit
+from gwsim.engine.draws import ns
 from gwsim.engine.reference.accounting import POOL_WAIT, PROXY_CPU, UPSTREAM_NETWORK, WORKER_QUEUE
+from gwsim.engine.reference.hosts import HostSet
 from gwsim.engine.reference.load_balancing import policy_of
 from gwsim.engine.reference.sampling import byte_cost
 from gwsim.engine.reference.streams import same_tie_key
 from gwsim.scenario.model import SimCluster, UpstreamCosts
+from gwsim.topology import LbPolicy
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.backends import Station
@@ -43,11 +45,11 @@ class ClusterOnPod:
     """A cluster's state that the workers of a pod share: breakers and active requests."""
 
     __slots__ = (
-        "active", "breakers", "connections", "costs", "counters", "http2", "index", "model", "pending", "recorder",
+        "active", "breakers", "connections", "costs", "counters", "hosts", "http2", "index", "model", "pending", "recorder",
         "requests", "retries",
     )
 
-    def __init__(self, index: int, model: SimCluster, recorder: Recorder) -> None:
+    def __init__(self, index: int, model: SimCluster, recorder: Recorder, names: list[str], view: str) -> None:
         self.index = index
         self.model = model
         self.recorder = recorder
@@ -56,6 +58,7 @@ class ClusterOnPod:
         self.breakers = model.cluster.circuit_breakers
         self.counters = recorder.clusters[index].cluster_counters
         self.active = [0] * len(model.stations)
+        self.hosts = HostSet(model, view, names, self.active)
         self.connections = 0
         self.pending = 0
         self.requests = 0
@@ -67,19 +70,15 @@ class ClusterOnPod:
 
 
 class WorkerCluster:
-    """A cluster as one worker sees it: its own pools and load-balancing cursor."""
+    """A cluster as one worker sees it: its own pools and load balancing."""
 
-    __slots__ = ("active", "cursor", "policy", "pools", "shared", "size")
+    __slots__ = ("balancer", "hashed", "pools", "shared")
 
     def __init__(self, worker: Worker, shared: ClusterOnPod, stations: list[Station], zones: list[tuple[int, int]]) -> None:
-        cluster = shared.model.cluster
+        policy = shared.model.cluster.lb_policy
         self.shared = shared
-        self.active = shared.active
-        self.size = len(stations)
-        self.policy = policy_of(cluster.lb_policy)
-        self.cursor = 0
-        if self.size:
-            self.cursor = below(draw64(fold(worker.key, name64(cluster.name)), Purpose.ROUND_ROBIN), self.size)
+        self.balancer = policy_of(policy)(shared.hosts, worker.key, shared.count)
+        self.hashed = policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV)
         self.pools = [
             Pool(worker, shared, endpoint, station, up, down)
             for endpoint, (station, (up, down)) in enumerate(zip(stations, zones, strict=True))

@@ -99,7 +99,7 @@ class World:
             for pod in self.pods:
                 if index not in self._reached(pod.fleet.index):
                     continue
-                shared = ClusterOnPod(index, sim, self.recorder)
+                shared = ClusterOnPod(index, sim, self.recorder, [s.model.name for s in stations], pod.model.view)
                 pod.clusters[index] = shared
                 delays = [network.between(self.model.network, pod.model.zone, s.model.zone) for s in stations]
                 for worker in pod.workers:
@@ -129,9 +129,12 @@ class World:
         """What was open before the run: pools first, then the clients' connections."""
         for index in range(len(self.model.clusters)):
             for pod in self.pods:
+                if index not in pod.clusters:
+                    continue
+                pickable = pod.clusters[index].hosts.pickable()
                 for worker in pod.workers:
-                    if index in worker.router.clusters:
-                        for pool in worker.router.clusters[index].pools:
+                    for pool in worker.router.clusters[index].pools:
+                        if pool.endpoint in pickable:
                             pool.warm()
         for client in self.clients:
             for slot in client.slots.all:

@@ -1,0 +1,90 @@
+"""What `generate` adds to a model for each `Feature`: drawn from a stream of its own, so that the models of a seed stay
+what they were when a feature is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+from gwsim.engine.features import Feature
+from gwsim.scenario.model import HashRule, Host, Model, Placement, SimCluster
+from gwsim.topology import LbPolicy, SlowStart
+
+SHARE = 0.6
+"""Of the models, that use a feature."""
+VIEWS = ("", "near", "far")
+
+
+def decorate(model: Model, seed: int, lattice: bool, features: frozenset[Feature]) -> Model:
+    """`model` with some of `features`."""
+    for feature, change in CHANGES.items():
+        random = Random(f"{feature.name}/{seed}")
+        if feature in features and random.random() < SHARE:
+            model = change(model, random, lattice)
+    return model
+
+
+def _span(random: Random, low: float, high: float, lattice: bool) -> float:
+    x = random.uniform(low, high)
+    return round(x * 1e3) / 1e3 if lattice else x
+
+
+# --- load balancing ------------------------------------------------------------------------------------------
+
+
+def _load_balancing(model: Model, random: Random, lattice: bool) -> Model:
+    fleets = tuple(
+        replace(fleet, pods=tuple(replace(pod, view=random.choice(VIEWS)) for pod in fleet.pods)) for fleet in model.fleets
+    )
+    clients = tuple(
+        replace(one, mix=tuple(replace(s, outcome=replace(s.outcome, hash=_rules(random))) for s in one.mix)) for one in model.clients
+    )
+    clusters = tuple(_balanced(one, random, lattice) for one in model.clusters)
+    return replace(model, fleets=fleets, clients=clients, clusters=clusters)
+
+
+def _rules(random: Random) -> tuple[HashRule, ...]:
+    def rule() -> HashRule:
+        kind = random.choice(("fixed", "user", "connection"))
+        return HashRule(kind=kind, text=random.choice(("alice", "bob")), users=random.choice((1, 3, 100)))  # type: ignore[arg-type]
+
+    return tuple(rule() for _ in range(random.choice((0, 1, 1, 2))))
+
+
+def _balanced(sim: SimCluster, random: Random, lattice: bool) -> SimCluster:
+    n = len(sim.stations)
+    policies = [policy for policy in LbPolicy if policy is not LbPolicy.ORIGINAL_DST]
+    slow = random.random() < 0.3
+    cluster = replace(
+        sim.cluster, lb_policy=random.choice(policies), choice_count=random.choice((2, 2, 3, 5)),
+        panic_threshold_percent=random.choice((0.0, 50.0, 50.0, 100.0)), ring_size=random.choice((7, 17, 101)),
+        slow_start=SlowStart(
+            window_s=random.choice((0.05, 0.3)), min_weight_percent=random.choice((0.0, 10.0, 50.0)), aggression=random.choice((1.0, 2.0, 0.5))
+        ) if slow else None,
+    )
+    weighted, ill = random.random() < 0.5, random.random() < 0.5
+    hosts = tuple(
+        Host(
+            key=f"10.0.0.{random.randrange(1, 250)}:80",
+            weight=random.choice((1, 2, 7)) if weighted else 1,
+            health=random.choice(("healthy", "healthy", "degraded", "unhealthy")) if ill else "healthy",  # type: ignore[arg-type]
+            joined_s=_span(random, -0.1, 0.1, lattice) if slow and random.random() < 0.5 else None,
+        )
+        for _ in range(n)
+    )
+    placements = {view: _placement(n, random) for view in VIEWS[1:] if random.random() < 0.6}
+    return replace(sim, cluster=cluster, hosts=hosts, placements=placements)
+
+
+def _placement(n: int, random: Random) -> Placement:
+    priorities = tuple(random.choice((-1, 0, 0, 0, 1, 1, 2)) for _ in range(n))
+    groups = tuple(max(0, p) * 2 + random.randrange(2) for p in priorities)
+    weights = tuple(random.choice((0, 1, 1, 2, 5)) for _ in range(6)) if random.random() < 0.5 else None
+    return Placement(priorities=priorities, groups=groups, group_weights=weights)
+
+
+CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
+    Feature.LOAD_BALANCING: _load_balancing,
+}
