@@ -7,6 +7,7 @@ Priorities, health and panic are those of the pod's `HostSet`; cursors and sched
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from gwsim.engine.codes import Counter, Purpose
@@ -32,7 +33,7 @@ class Source:
         self.scheduler: Edf | None = None
 
 
-class Balancer:
+class Balancer(ABC):
     """One worker's load balancing over one cluster."""
 
     weighted = True
@@ -113,9 +114,9 @@ class Balancer:
         locality = self.localities.get((p, kind))
         return self.sources[p, kind, NO_GROUP if locality is None else locality.pick(now)]
 
+    @abstractmethod
     def choose(self, source: Source, key: int, t: int) -> int:
         """One of the hosts of a source without a scheduler."""
-        raise NotImplementedError
 
 
 class RoundRobin(Balancer):
@@ -175,6 +176,10 @@ class Hashed(Balancer):
             self.count(Counter.LB_HEALTHY_PANIC)
         table = self.hosts.tables[chosen[0]]
         return NONE if table is None else table.host(z, t)
+
+    def choose(self, source: Source, key: int, t: int) -> int:
+        """There are no sources here: the table decides."""
+        return NONE
 
 
 POLICIES: dict[LbPolicy, type[Balancer]] = {

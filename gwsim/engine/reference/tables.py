@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from functools import lru_cache
 from math import ceil
+from typing import Protocol
 
 from gwsim.engine.hashing import MASK, xxh64
 
@@ -18,15 +19,15 @@ Entries = tuple[tuple[int, str, float], ...]
 """(host, its key, its normalised weight), in the order of the specification."""
 
 
-class Table:
+class Table(Protocol):
     """A host for every hash; `attempt` > 0 asks for another one."""
 
     def host(self, x: int, attempt: int) -> int:
         """The host of hash `x`, -1 if there is none."""
-        raise NotImplementedError
+        ...
 
 
-class Ring(Table):
+class Ring:
     """Ketama: every host has points on a ring, a hash belongs to the next point."""
 
     __slots__ = ("hashes", "hosts")
@@ -57,7 +58,7 @@ class Ring(Table):
         return self.hosts[(first + attempt) % len(self.hosts)]
 
 
-class MaglevTable(Table):
+class MaglevTable:
     """Eisenbud et al. 2016, with weights: hosts take turns to fill slots, each in an order of its own."""
 
     __slots__ = ("slots",)
