@@ -137,6 +137,8 @@ class Listener:
     """Empty: all addresses."""
     protocol: Literal["tcp", "udp"] = "tcp"
     filter_chains: tuple[FilterChain, ...] = ()
+    default_chain: FilterChain | None = None
+    """Takes what no chain matches; None: such connections are closed."""
     max_connections: int = 2**31 - 1
     accepts_per_event: int = 1
     """Connections a worker accepts per turn of its loop."""

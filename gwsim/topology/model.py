@@ -123,6 +123,8 @@ class Proxy:
     network: str = ""
     listeners: tuple[Listener, ...] = ()
     clusters: Mapping[str, Cluster] = field(default_factory=dict)
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Sidecars: what host names mean to their client (DNS). A name that is not here is outside the cluster."""
     access_log: bool = False
     trace_sampling_percent: float = 0.0
     """Share of requests whose spans are exported; 0 while no tracing provider is configured."""
@@ -163,6 +165,12 @@ class KnownService:
     external: bool = False
     resolution: str = "EDS"
     exported_to: tuple[str, ...] = ("*",)
+    addresses: tuple[str, ...] = ()
+    """Cluster addresses, or those of the ServiceEntry; none for headless services."""
+    headless: bool = False
+    """Clients connect to the pods themselves (`clusterIP: None`)."""
+    alias_of: str = ""
+    """Of a Service of type ExternalName: the host it stands for."""
     origin: Span | None = None
 
 

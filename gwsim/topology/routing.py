@@ -15,12 +15,16 @@ from typing import Any
 from gwsim.topology.chains import find_chain
 from gwsim.topology.cors import answers_preflight
 from gwsim.topology.decision import Decision, Outcome, Request, Rewrite, Step
+from gwsim.topology.dialling import Dialled, dial
 from gwsim.topology.listeners import FilterChain, HttpConnectionManager, Listener, TcpProxy
 from gwsim.topology.location import location_of, rewritten_path
 from gwsim.topology.matching import CompiledRoute, RequestView, domains_of, host_without_port
 from gwsim.topology.model import Proxy
 from gwsim.topology.routes import DirectResponse, Forward, Redirect, Route, WeightedCluster
-from gwsim.topology.upstream import Cluster
+from gwsim.topology.upstream import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER, Cluster
+
+BLOCK_ALL = "block_all"
+"""Virtual host of a sidecar that refuses hosts unknown to the registry. Source: istio pilot/pkg/networking/util/util.go."""
 
 Steps = list[Step] | None
 Known = dict[str, Any]
@@ -30,18 +34,20 @@ Known = dict[str, Any]
 def choose(proxy: Proxy, listener: Listener | int, request: Request, *, explain: bool = False) -> Decision:
     """What `proxy` does with `request` arriving at `listener` (or at that listening port).
 
+    For a sidecar the port is the one its client dials at `request.destination`, whatever takes the connection there.
     With `explain`, the decision's `steps` say what was looked at, in order, and why it was taken or not.
     """
     steps: Steps = [] if explain else None
     if isinstance(listener, int):
-        found = proxy.listener(listener)
-        if found is None:
+        dialled = dial(proxy, listener, request)
+        if dialled is None:
             _note(steps, Step(kind="listener", name=str(listener), taken=False, why="nothing listens on this port"))
             decision = Decision(outcome=Outcome.NO_LISTENER, reason=f"nothing listens on port {listener}")
             return _with(decision, steps)
-        listener = found
-    _note(steps, Step(kind="listener", name=listener.name, taken=True, why=f"listens on port {listener.port}"))
-    return _with(_on_listener(proxy, listener, request, steps), steps)
+    else:
+        dialled = Dialled(listener, "", listener.port, f"listens on port {listener.port}")
+    _note(steps, Step(kind="listener", name=dialled.listener.name, taken=True, why=dialled.why))
+    return _with(_on_listener(proxy, dialled, request, steps), steps)
 
 
 def _note(steps: Steps, step: Step) -> None:
@@ -67,9 +73,9 @@ def sni_of(request: Request) -> str:
     return ""
 
 
-def _on_listener(proxy: Proxy, listener: Listener, request: Request, steps: Steps) -> Decision:
-    sni = sni_of(request)
-    chain = find_chain(listener, request, sni)
+def _on_listener(proxy: Proxy, dialled: Dialled, request: Request, steps: Steps) -> Decision:
+    sni, listener = sni_of(request), dialled.listener
+    chain = find_chain(listener, request, sni, address=dialled.address, port=dialled.port)
     if steps is not None:
         _explain_chains(listener, chain, sni if request.encrypted else None, steps)
     if chain is None:
@@ -191,6 +197,9 @@ def _act(proxy: Proxy, known: Known, route: Route, view: RequestView, steps: Ste
     if isinstance(action, Redirect):
         return _redirect(known, action, route, view, "the route redirects")
     if isinstance(action, DirectResponse):
+        if known["virtual_host"] == BLOCK_ALL:
+            reason = "the registry does not know the host, and the outbound policy is REGISTRY_ONLY"
+            return Decision(outcome=Outcome.BLACKHOLE, status=action.status, reason=reason, **known)
         return Decision(outcome=Outcome.DIRECT_RESPONSE, status=action.status, body=action.body, **known)
     return Decision(outcome=Outcome.ERROR, status=503, flags=("NC",), reason=action.reason, **known)
 
@@ -227,16 +236,29 @@ def _resolved(proxy: Proxy, clusters: tuple[WeightedCluster, ...], steps: Steps)
     return tuple(one if one.cluster in known else replace(one, missing=True) for one in clusters)
 
 
+def _outside(cluster: str) -> Outcome | None:
+    """What becomes of traffic for the two clusters of unknown destinations."""
+    return {PASSTHROUGH_CLUSTER: Outcome.PASSTHROUGH, BLACKHOLE_CLUSTER: Outcome.BLACKHOLE}.get(cluster)
+
+
+def _reachable(cluster: Cluster) -> bool:
+    """Whether there is anybody to send to. The addresses of some clusters are those the client asks for."""
+    return bool(cluster.endpoints) or cluster.discovery in ("ORIGINAL_DST", "DYNAMIC_DNS")
+
+
 def _served(
     proxy: Proxy, known: Known, clusters: tuple[WeightedCluster, ...], *, http: bool, not_found: int
 ) -> Decision:
     """The decision with its status: an error when no destination can serve anything."""
     known["clusters"] = clusters
+    if len(clusters) == 1 and (unknown := _outside(clusters[0].cluster)) is not None:
+        status = 200 if http and unknown is Outcome.PASSTHROUGH else 0
+        return Decision(outcome=unknown, status=status, reason="the registry does not know the destination", **known)
     if not clusters or all(one.missing for one in clusters):
         reason = "no such cluster: " + (", ".join(one.cluster for one in clusters) or "none")
         status = not_found if http else 0
         return Decision(outcome=Outcome.ERROR, status=status, flags=("NC",), reason=reason, **known)
-    if not any(one.missing or proxy.clusters[one.cluster].endpoints for one in clusters):
+    if not any(one.missing or _reachable(proxy.clusters[one.cluster]) for one in clusters):
         reason = "no endpoints: " + ", ".join(one.cluster for one in clusters)
         return Decision(outcome=Outcome.ERROR, status=503 if http else 0, flags=("UH",), reason=reason, **known)
     return Decision(outcome=Outcome.FORWARD, status=200 if http else 0, **known)

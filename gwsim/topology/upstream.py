@@ -29,7 +29,12 @@ class LbPolicy(StrEnum):
     ORIGINAL_DST = "ORIGINAL_DST"
 
 
-Discovery = Literal["EDS", "STRICT_DNS", "LOGICAL_DNS", "ORIGINAL_DST", "STATIC"]
+Discovery = Literal["EDS", "STRICT_DNS", "LOGICAL_DNS", "ORIGINAL_DST", "STATIC", "DYNAMIC_DNS"]
+"""DYNAMIC_DNS is Envoy's dynamic forward proxy: the name in the request is resolved when it is wanted."""
+
+PASSTHROUGH_CLUSTER = "PassthroughCluster"
+BLACKHOLE_CLUSTER = "BlackHoleCluster"
+"""Where a sidecar sends what the registry does not know. Source: istio pilot/pkg/networking/util/util.go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

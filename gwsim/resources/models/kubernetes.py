@@ -28,13 +28,14 @@ class Service(Resource):
     """A core/v1 Service. `selector` empty: its endpoints are managed by hand."""
 
     other_fields: ClassVar[frozenset[str]] = frozenset(
-        ["allocateLoadBalancerNodePorts", "clusterIPs", "externalIPs", "externalName", "healthCheckNodePort", "ipFamilies", "ipFamilyPolicy", "loadBalancerClass", "loadBalancerIP", "loadBalancerSourceRanges", "publishNotReadyAddresses", "sessionAffinity", "sessionAffinityConfig", "topologyKeys"]
+        ["allocateLoadBalancerNodePorts", "clusterIPs", "externalIPs", "healthCheckNodePort", "ipFamilies", "ipFamilyPolicy", "loadBalancerClass", "loadBalancerIP", "loadBalancerSourceRanges", "publishNotReadyAddresses", "sessionAffinity", "sessionAffinityConfig", "topologyKeys"]
     )
 
     ports: tuple[ServicePort, ...] = ()
     selector: Labels = field(default_factory=dict)
     type: Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] = "ClusterIP"
     cluster_ip: Annotated[str | None, Json("clusterIP")] = None
+    external_name: str | None = None
     external_traffic_policy: Literal["Cluster", "Local"] | None = None
     internal_traffic_policy: Literal["Cluster", "Local"] | None = None
     traffic_distribution: str | None = None

@@ -20,6 +20,7 @@ from gwsim.topology.from_istio.l4_routes import L4Configurator
 from gwsim.topology.from_istio.listeners import ListenerBuilder
 from gwsim.topology.from_istio.registry import Assumed, Registry
 from gwsim.topology.from_istio.servers import bound_servers, merge
+from gwsim.topology.from_istio.sidecars import SidecarBuilder
 from gwsim.topology.from_istio.versions import rules_for
 from gwsim.topology.from_istio.virtual_hosts import HttpConfigurator
 from gwsim.topology.from_istio.virtual_services import VirtualServiceIndex, check_gateways
@@ -35,13 +36,15 @@ def from_istio(
     zones: Sequence[str] = (),
     node_cpus: int = 0,
     gateways: Sequence[tuple[str, Mapping[str, str]]] = (),
+    sidecars: Sequence[tuple[str, Mapping[str, str]]] = (),
     collector: Collector | None = None,
 ) -> Topology:
     """The gateways of one Kubernetes cluster as istiod would configure them.
 
     `assume_exists` names objects kept elsewhere as `Kind/namespace/name`. `zones` are those of the cluster, in
     placement order; `node_cpus` the cores of a node (0: not known). `gateways` declares gateway workloads that
-    the files do not hold, as (namespace, pod labels). What Istio accepts and what will not work goes to
+    the files do not hold, as (namespace, pod labels). `sidecars` asks for the proxies of client workloads, named in
+    the same way: each becomes a proxy of kind `sidecar`, after the gateways. What Istio accepts and what will not work goes to
     `collector`; nothing is raised for it. Raises InputError for an Istio version not known.
     """
     rules = rules_for(istio_version)
@@ -61,6 +64,9 @@ def from_istio(
     check_duplicate_matches(ctx)
     clusters = ClusterBuilder(ctx, rule_index)
     proxies = tuple(_proxy(ctx, one, index, clusters) for one in workloads(ctx, gateways))
+    if sidecars:
+        clients = SidecarBuilder.of(ctx, clusters, registry_only=False)
+        proxies += tuple(clients.proxy(namespace, labels) for namespace, labels in sidecars)
     assumed = dict.fromkeys(text for proxy in proxies for text in proxy.assumed) | ctx.assumptions
     return Topology(
         istio_version=rules.version,

@@ -5,7 +5,7 @@ Source: istio/istio pilot/pkg/networking/core/{cluster,cluster_builder}.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gwsim.diagnostics import Span
@@ -16,7 +16,7 @@ from gwsim.topology.from_istio.endpoints import discovery_of, endpoints_of
 from gwsim.topology.from_istio.policy import cluster_fields
 from gwsim.topology.from_istio.registry import Host
 from gwsim.topology.model import ServicePort
-from gwsim.topology.upstream import Cluster, Endpoint, LocalityLb, cluster_name
+from gwsim.topology.upstream import Cluster, Endpoint, LbPolicy, LocalityLb, cluster_name
 
 CLOSE = ("topology.istio.io/network", "topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 """Labels that a Service's `trafficDistribution` prefers to share (loadbalancer.go)."""
@@ -32,6 +32,20 @@ def _has_locality_setting(policy: TrafficPolicy | None) -> bool:
     return balancer is not None and balancer.locality_lb_setting is not None
 
 
+def _as_sidecar(host: Host, cluster: Cluster) -> Cluster:
+    """How a sidecar's cluster differs: original destinations, and the client's protocol where it is detected.
+
+    Source: istio/istio pilot/pkg/networking/core/cluster.go `convertResolution`, cluster_builder.go `setUpstreamProtocol`.
+    """
+    if host.known.headless or host.known.resolution == "NONE":
+        cluster = replace(cluster, discovery="ORIGINAL_DST", lb_policy=LbPolicy.ORIGINAL_DST)
+    elif host.known.resolution == "DYNAMIC_DNS":
+        cluster = replace(cluster, discovery="DYNAMIC_DNS")
+    if cluster.protocol == "Unsupported" and cluster.upstream_http == 1:
+        cluster = replace(cluster, use_downstream_protocol=True)
+    return cluster
+
+
 @dataclass(slots=True)
 class ClusterBuilder:
     """Makes clusters for proxies; those that see the same rules share them."""
@@ -42,15 +56,23 @@ class ClusterBuilder:
 
     def clusters_for(self, namespace: str, labels: Mapping[str, str]) -> dict[str, Cluster]:
         """Every cluster of a proxy with these labels in this namespace, by name."""
+        return self.clusters_of(self.ctx.registry.hosts_visible_from(namespace), namespace, labels)
+
+    def clusters_of(
+        self, hosts: Iterable[Host], namespace: str, labels: Mapping[str, str], *, sidecar: bool = False
+    ) -> dict[str, Cluster]:
+        """The clusters of some services for a proxy of this namespace, by name."""
         clusters: dict[str, Cluster] = {}
-        for host in self.ctx.registry.hosts_visible_from(namespace):
+        for host in hosts:
+            if host.known.alias_of:
+                continue  # An alias has the clusters of the service it stands for.
             rule = self.rules.find(host, namespace, labels)
             for port in host.known.ports:
                 if port.protocol == "UDP":
                     continue
                 for subset in ("", *(rule.subsets if rule else ())):
                     cluster = self._cluster(host, port, subset, rule)
-                    clusters[cluster.name] = cluster
+                    clusters.setdefault(cluster.name, _as_sidecar(host, cluster) if sidecar else cluster)
         return clusters
 
     def _cluster(self, host: Host, port: ServicePort, subset: str, rule: Rule | None) -> Cluster:

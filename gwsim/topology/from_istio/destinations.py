@@ -44,6 +44,8 @@ class Destinations:
         """Name of the destination's cluster; without a port it is the service's only one, else the listener's."""
         name = fqdn(destination.host, use.source.namespace)
         host = self.host(destination, use.source.namespace)
+        if host is not None and host.known.alias_of:
+            name = host.known.alias_of
         port, ambiguous = listener_port, False
         if destination.port is not None:
             port = destination.port.number

@@ -38,7 +38,9 @@ class L4Configurator:
             for position, rule in enumerate(bound.source.tcp):
                 if not rule.match or any(_matches(one, server, bound) for one in rule.match):
                     path = f"tcp[{position}]"
-                    return self._proxy(bound, rule.route, server, path, place(bound.source, path))
+                    return tcp_proxy(
+                        self.destinations, bound, rule.route, server.declared_port, path, place(bound.source, path)
+                    )
         return None
 
     def passthrough_chains(self, server: BoundServer, taken: set[str]) -> list[FilterChain]:
@@ -53,7 +55,7 @@ class L4Configurator:
                         continue
                     taken.update(names)
                     origin = place(bound.source, f"{path}.match[{match_position}]")
-                    proxy = self._proxy(bound, rule.route, server, path, origin)
+                    proxy = tcp_proxy(self.destinations, bound, rule.route, server.declared_port, path, origin)
                     chains.append(
                         FilterChain(
                             name=f"{server.gateway_key}/{server.path}/{','.join(names)}",
@@ -64,29 +66,30 @@ class L4Configurator:
                     )
         return chains
 
-    def _proxy(
-        self, bound: Bound, route: Sequence[RouteDestination], server: BoundServer, path: str, origin: Span
-    ) -> TcpProxy:
-        names = [
-            self.destinations.cluster(one.destination, server.declared_port, Use(bound.source, f"{path}.route[{n}]"))
-            for n, one in enumerate(route)
-        ]
-        clusters = tuple(
-            WeightedCluster(cluster=names[n], weight=weight) for n, weight in shares([one.weight for one in route])
-        )
-        first = self.destinations.clusters.get(names[0]) if names else None
-        hashes = self.destinations.hash_of(route[0].destination, bound.source.namespace) if route else ()
-        idle_s = first.tcp_idle_timeout_s if first is not None else None
-        age_s = first.max_connection_duration_s if first is not None else None
-        return TcpProxy(
-            clusters=clusters,
-            stat_prefix=names[0] if names else "",
-            hash_policy=tuple(one for one in hashes if one.kind == "source_ip"),
-            route=f"{bound.source.name}/{path}",
-            origin=origin,
-            idle_timeout_s=3600.0 if idle_s is None else idle_s,
-            max_connection_duration_s=age_s or 0.0,
-        )
+
+def tcp_proxy(
+    destinations: Destinations, bound: Bound, route: Sequence[RouteDestination], port: int, path: str, origin: Span
+) -> TcpProxy:
+    """A rule of a VirtualService as a TCP proxy; `port` is that of destinations without one."""
+    names = [
+        destinations.cluster(one.destination, port, Use(bound.source, f"{path}.route[{n}]")) for n, one in enumerate(route)
+    ]
+    clusters = tuple(
+        WeightedCluster(cluster=names[n], weight=weight) for n, weight in shares([one.weight for one in route])
+    )
+    first = destinations.clusters.get(names[0]) if names else None
+    hashes = destinations.hash_of(route[0].destination, bound.source.namespace) if route else ()
+    idle_s = first.tcp_idle_timeout_s if first is not None else None
+    age_s = first.max_connection_duration_s if first is not None else None
+    return TcpProxy(
+        clusters=clusters,
+        stat_prefix=names[0] if names else "",
+        hash_policy=tuple(one for one in hashes if one.kind == "source_ip"),
+        route=f"{bound.source.name}/{path}",
+        origin=origin,
+        idle_timeout_s=3600.0 if idle_s is None else idle_s,
+        max_connection_duration_s=age_s or 0.0,
+    )
 
 
 def _matches(match: L4MatchAttributes | TLSMatchAttributes, server: BoundServer, bound: Bound) -> bool:

@@ -5,9 +5,10 @@ Source of the order: istio/istio pilot/pkg/model/config.go `sortConfigByCreation
 
 from __future__ import annotations
 
+import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from gwsim.resources import ResourceSet
 from gwsim.resources.models import (
@@ -16,10 +17,13 @@ from gwsim.resources.models import (
     Gateway,
     HorizontalPodAutoscaler,
     Namespace,
+    PeerAuthentication,
+    RegisteredWorkload,
     Resource,
     Secret,
     Service,
     ServiceEntry,
+    Sidecar,
     VirtualService,
 )
 from gwsim.topology.from_istio import protocols
@@ -82,6 +86,9 @@ class Registry:
     service_entries: list[ServiceEntry] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     autoscalers: list[HorizontalPodAutoscaler] = field(default_factory=list)
+    sidecars: list[Sidecar] = field(default_factory=list)
+    workload_entries: list[RegisteredWorkload] = field(default_factory=list)
+    peer_authentications: list[PeerAuthentication] = field(default_factory=list)
     secrets: dict[tuple[str, str], Secret] = field(default_factory=dict)
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     hosts: dict[str, list[Host]] = field(default_factory=lambda: defaultdict(list))
@@ -98,6 +105,9 @@ class Registry:
             service_entries=sorted(resources.service_entries, key=_age),
             deployments=sorted(resources.deployments, key=_age),
             autoscalers=sorted(resources.autoscalers, key=_age),
+            sidecars=sorted(resources.of(Sidecar), key=_age),
+            workload_entries=sorted(resources.of(RegisteredWorkload), key=_age),
+            peer_authentications=sorted(resources.of(PeerAuthentication), key=_age),
             secrets={(one.namespace, one.name): one for one in resources.secrets},
             namespaces={one.name: one for one in resources.namespaces},
             assumed=assumed,
@@ -106,8 +116,9 @@ class Registry:
         return self
 
     def _index_hosts(self) -> None:
+        free = cluster_addresses(one.cluster_ip for one in self.services)
         for service in self.services:
-            known = _known(service)
+            known = _known(service, free)
             self.hosts[known.host].append(Host(known, service))
         for entry in self.service_entries:
             for known in _known_of_entry(entry):
@@ -130,16 +141,47 @@ class Registry:
                     used.setdefault(destination.port.number, protocol)
         return tuple(ServicePort(number=number, protocol=protocol) for number, protocol in sorted(used.items()))
 
-    def host(self, name: str, namespace: str) -> Host | None:
-        """The host of that name as `namespace` sees it: its own definition first, else the oldest exported."""
+    def _definitions(self, name: str, namespace: str) -> list[Host]:
+        """Definitions of a host that `namespace` sees: Kubernetes' first, then its own, then by age."""
         found = [one for one in self.hosts.get(name, ()) if visible(one.known.exported_to, one.known.namespace, namespace)]
-        own = [one for one in found if one.known.namespace == namespace]
-        return next(iter(own or found), None)
+        if len(found) > 1:
+            found.sort(key=lambda one: (isinstance(one.source, ServiceEntry), one.known.namespace != namespace))
+        return found
+
+    def host(self, name: str, namespace: str) -> Host | None:
+        """The host of that name as `namespace` sees it, with the ports of all its definitions."""
+        found = self._definitions(name, namespace)
+        if len(found) < 2:
+            return next(iter(found), None)
+        ports = {port.number: port for one in reversed(found) for port in one.known.ports}
+        merged = tuple(ports[number] for number in sorted(ports))
+        return Host(replace(found[0].known, ports=merged), found[0].source)
 
     def hosts_visible_from(self, namespace: str) -> list[Host]:
-        """One definition of every host that `namespace` sees."""
-        found = (self.host(name, namespace) for name in list(self.hosts))
-        return [one for one in found if one is not None]
+        """The definitions of every host that `namespace` sees; of a port defined twice, the first counts."""
+        result: list[Host] = []
+        for name in list(self.hosts):
+            taken: set[int] = set()
+            for one in self._definitions(name, namespace):
+                ports = one.known.ports
+                if taken:
+                    ports = tuple(port for port in ports if port.number not in taken)
+                    if not ports:
+                        continue
+                    one = Host(replace(one.known, ports=ports), one.source)
+                taken.update(port.number for port in ports)
+                result.append(one)
+        return result
+
+    def workload_entries_behind(self, selector: Mapping[str, str], namespace: str) -> list[RegisteredWorkload]:
+        """The WorkloadEntries that the selector of a Service or ServiceEntry of that namespace selects."""
+        if not selector:
+            return []
+        return [
+            one
+            for one in self.workload_entries
+            if one.namespace == namespace and contains(workload_labels(one), selector)
+        ]
 
     def services_selecting(self, labels: Mapping[str, str], namespace: str) -> list[Service]:
         """The Services of the namespace that select pods with these labels."""
@@ -156,7 +198,19 @@ class Registry:
         return [one for one in self.deployments if one.namespace == namespace and contains(one.labels, selector)]
 
 
-def _known(service: Service) -> KnownService:
+def workload_labels(workload: RegisteredWorkload) -> dict[str, str]:
+    """Labels of a WorkloadEntry: those of its spec and, before them, of its metadata."""
+    return {**workload.entry.labels, **workload.meta.labels}
+
+
+def cluster_addresses(taken: Iterable[str | None]) -> Iterator[str]:
+    """Addresses for Services whose own the API server has not given yet, in the usual range of Services."""
+    used = set(taken)
+    network = ipaddress.ip_network("10.96.0.0/12")
+    return (str(one) for one in network.hosts() if str(one) not in used)
+
+
+def _known(service: Service, free: Iterator[str]) -> KnownService:
     export = service.meta.annotations.get(EXPORT_ANNOTATION, "")
     ports = tuple(
         ServicePort(
@@ -174,8 +228,17 @@ def _known(service: Service) -> KnownService:
         ports=ports,
         exported_to=tuple(part.strip() for part in export.split(",") if part.strip()) or ("*",),
         external=service.type == "ExternalName",
+        addresses=_addresses(service, free),
+        headless=service.cluster_ip == "None",
+        alias_of=(service.external_name or "").lower() if service.type == "ExternalName" else "",
         origin=service.span,
     )
+
+
+def _addresses(service: Service, free: Iterator[str]) -> tuple[str, ...]:
+    if service.type == "ExternalName" or service.cluster_ip == "None":
+        return ()
+    return (service.cluster_ip or next(free),)
 
 
 def _known_of_entry(entry: ServiceEntry) -> list[KnownService]:
@@ -196,6 +259,7 @@ def _known_of_entry(entry: ServiceEntry) -> list[KnownService]:
             ports=ports,
             external=entry.location == "MESH_EXTERNAL",
             resolution=entry.resolution,
+            addresses=tuple(one.removesuffix("/32") for one in entry.addresses),
             exported_to=entry.export_to or ("*",),
             origin=entry.span,
         )
