@@ -64,6 +64,7 @@ class Topologies:
             assume_exists=self.assume_exists,
             collector=collector,
             gateways=[(gateway.namespace, gateway.labels)] if gateway.kind == "selector" else (),
+            sidecars=[(gateway.namespace, gateway.labels)] if gateway.kind == "mesh" else (),
         )
         return topology, collector.findings
 
@@ -88,6 +89,8 @@ def proxy_of(topology: Topology, gateway: GatewayRef) -> Proxy:
     for proxy in topology.proxies:
         if proxy.namespace != gateway.namespace:
             continue
+        if gateway.kind == "mesh" and proxy.kind == "sidecar" and proxy.labels == gateway.labels:
+            return proxy
         if gateway.kind == "selector" and all(proxy.labels.get(key) == value for key, value in gateway.labels.items()):
             return proxy
         if gateway.kind == "gateway_api" and proxy.labels.get(GATEWAY_NAME_LABEL) == gateway.name:
