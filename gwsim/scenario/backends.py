@@ -10,6 +10,7 @@ from gwsim.scenario.costing import Pricing
 from gwsim.scenario.file import Backend, BackendVersion, Times
 from gwsim.scenario.fleets import zone_of
 from gwsim.scenario.model import SimCluster, Station
+from gwsim.scenario.placement import hosts_of
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import StationLabel
 from gwsim.topology import Cluster, Endpoint, Proxy, Topology
@@ -118,7 +119,9 @@ class Backends:
             if have.costs == costs and (have.cluster is cluster or have.cluster == cluster):
                 return at
         stations = tuple(self._station(proxy, cluster, one) for one in cluster.endpoints)
-        self.clusters.append(SimCluster(cluster=cluster, stations=stations, costs=costs, tls_round_trips=round_trips))
+        self.clusters.append(
+            SimCluster(cluster=cluster, stations=stations, costs=costs, tls_round_trips=round_trips, hosts=hosts_of(cluster))
+        )
         self.owners.append(proxy.cluster)
         same.append(len(self.clusters) - 1)
         return same[-1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gwsim.diagnostics import Collector, Span, code, nearest
 from gwsim.scenario.file import GatewayOverride
 from gwsim.scenario.model import Fleet, Pod
+from gwsim.scenario.placement import locality_of, view_of
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import FleetLabel, PodLabel
 from gwsim.topology import Proxy, Topology
@@ -122,11 +123,9 @@ class Fleets:
 
     def _pod(self, proxy: Proxy, ordinal: int, workers: int) -> Pod:
         """A pod of the topology, or one more that goes on with the round through the zones."""
-        if ordinal < len(proxy.pods):
-            one = proxy.pods[ordinal]
-            return Pod(name=one.name, zone=zone_of(one.locality.region, one.locality.zone), workers=workers)
-        zone = proxy.zones[ordinal % len(proxy.zones)] if proxy.zones else ""
-        return Pod(name=f"{proxy.name}-{ordinal}", zone=zone, workers=workers)
+        where = locality_of(proxy, ordinal)
+        name = proxy.pods[ordinal].name if ordinal < len(proxy.pods) else f"{proxy.name}-{ordinal}"
+        return Pod(name=name, zone=zone_of(where.region, where.zone), workers=workers, view=view_of(fleet_name(proxy), where))
 
     def _tell(self, name: str, pods: tuple[Pod, ...], workers: int, proxy: Proxy, fixed: bool) -> None:
         zones: dict[str, int] = {}

@@ -9,7 +9,7 @@ from gwsim.scenario.costing import ISTIO_FILTERS, PRICED
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.topology import Cluster, Decision, FilterChain, HttpConnectionManager, LbPolicy, Proxy, TcpProxy
 
-SIMULATED_POLICIES = frozenset({LbPolicy.ROUND_ROBIN, LbPolicy.LEAST_REQUEST, LbPolicy.RANDOM})
+SIMULATED_POLICIES = frozenset(LbPolicy) - {LbPolicy.ORIGINAL_DST}
 
 
 def report_scenario(loaded: LoadedScenario, collector: Collector) -> None:
@@ -85,16 +85,10 @@ def report_cluster(proxy: Proxy, cluster: Cluster, collector: Collector) -> None
 def _of_cluster(cluster: Cluster) -> Iterator[str]:
     if cluster.lb_policy not in SIMULATED_POLICIES:
         yield f"load balancing by {cluster.lb_policy} is simulated as LEAST_REQUEST"
-    if cluster.lb_policy is LbPolicy.LEAST_REQUEST and cluster.choice_count != 2:
-        yield f"least request among {cluster.choice_count} candidates is simulated with 2"
-    if len({one.weight for one in cluster.endpoints}) > 1:
-        yield "weights of endpoints are not simulated; all are alike"
-    if cluster.locality_lb is not None and (cluster.locality_lb.priorities or cluster.locality_lb.distribute):
-        yield "locality load balancing is not simulated; endpoints of all zones are alike"
     if cluster.outlier_detection is not None:
         yield "outlier detection is not simulated; no endpoint is ever ejected"
     if cluster.slow_start is not None:
-        yield "slow start is not simulated"
+        yield "no endpoint joins during a run, so slow start has no effect"
     if cluster.max_requests_per_connection is not None:
         yield f"the limit of {cluster.max_requests_per_connection} requests per upstream connection is not simulated"
     if cluster.circuit_breakers.retry_budget is not None:
@@ -106,8 +100,6 @@ def _of_cluster(cluster: Cluster) -> Iterator[str]:
     mixed = {one.mtls for one in cluster.endpoints}
     if cluster.tls is None and len(mixed) > 1:
         yield "some endpoints use mutual TLS and some do not; all are simulated like most of them"
-    if any(not one.healthy for one in cluster.endpoints):
-        yield "unhealthy endpoints are simulated as healthy"
 
 
 __all__ = ["report_chain", "report_cluster", "report_decision", "report_proxy", "report_scenario"]

@@ -17,11 +17,12 @@ from gwsim.scenario import file, limits, model
 from gwsim.scenario.backends import Backends
 from gwsim.scenario.costing import Pricing, profile_of
 from gwsim.scenario.fleets import Fleets, names_of, pod_labels
+from gwsim.scenario.placement import placed
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import ClassLabel, Resolved, RunPlan
 from gwsim.scenario.shapes import Routed, Router, tls_of
 from gwsim.scenario.traffic import Traffic, entry_name, retry
-from gwsim.topology import FilterChain, Listener, Proxy, TargetMissing, Topology
+from gwsim.topology import FilterChain, Listener, Locality, Proxy, TargetMissing, Topology
 from gwsim.units import format_duration_s
 
 WARMUP_SHARE = 0.1
@@ -151,7 +152,7 @@ class _Resolution:
         built = model.Model(
             clients=clients,
             fleets=fleets,
-            clusters=tuple(self.backends.clusters),
+            clusters=tuple(placed(one, self.fleets.used, fleets) for one in self.backends.clusters),
             stations=tuple(self.backends.stations),
             network=self._network(),
             run=run,
@@ -178,7 +179,7 @@ class _Resolution:
 
     def _assumed(self) -> tuple[str, ...]:
         """Everything assumed, each once: by the reader, the topology, then here in the order of the file."""
-        parts = (self.assumptions, self.fleets.assumptions, self.traffic.assumptions, self.backends.assumptions, self.pricing.assumptions)
+        parts = (self.assumptions, self.fleets.assumptions, self.router.assumptions, self.traffic.assumptions, self.backends.assumptions, self.pricing.assumptions)
         own = [text for part in parts for text in part]
         return tuple(dict.fromkeys([*self.loaded.assumptions, *self.topology.assumptions, *own]))
 
@@ -221,7 +222,7 @@ class _Resolution:
         return model.Network(same_zone_rtt_s=same, cross_zone_rtt_s=cross, rtt_s=pairs)
 
     def _check_zones(self, pairs: Mapping[tuple[str, str], float]) -> None:
-        known = {zone for one in self.loaded.scenario.clusters.values() for zone in one.zones}
+        known = {Locality.of(zone).zone for one in self.loaded.scenario.clusters.values() for zone in one.zones}
         known |= {label.zone for label in self.backends.labels}
         for at, one in enumerate(self.loaded.scenario.network.between):
             for zone in one.zones:

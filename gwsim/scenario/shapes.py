@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs
 
 from gwsim.diagnostics import Collector, code
 from gwsim.scenario import file, limits, model
@@ -14,6 +15,7 @@ from gwsim.scenario.traffic import entry_name
 from gwsim.topology import (
     Decision,
     FilterChain,
+    HashPolicy,
     HttpConnectionManager,
     Listener,
     Proxy,
@@ -55,7 +57,7 @@ class Router:
         labels: list[ClassLabel] = []
         for at, (entry, decision) in enumerate(zip(client.mix, decisions, strict=True)):
             self._report(name, at, entry_name(entry, client.sni or ""), decision)
-            outcomes.append(self._outcome(proxy, decision, chain))
+            outcomes.append(self._outcome(proxy, decision, chain, self._hash(name, client, entry, decision)))
             labels.append(_label(name, client, entry, proxy, listener, decision))
         return Routed(tuple(outcomes), tuple(labels), chain)
 
@@ -75,7 +77,18 @@ class Router:
             self.collector.add(code("CONNECTION_REJECTED"), f"{name}: {decision.reason}", span)
         limits.report_decision(decision, self.collector)
 
-    def _outcome(self, proxy: Proxy, decision: Decision, chain: FilterChain | None) -> model.Outcome:
+    def _hash(self, name: str, client: file.Client, entry: file.MixEntry, decision: Decision) -> tuple[model.HashRule, ...]:
+        """What the route hashes in an entry's requests; told where the scenario leaves it open."""
+        rules = hash_rules(client, entry, decision.hash_policy)
+        if decision.hash_policy and not rules:
+            what = " and ".join(dict.fromkeys(f"{one.kind} {one.name}".strip() for one in decision.hash_policy))
+            text = f"client {name}, {entry_name(entry, client.sni or '')}: requests carry no {what}, so session affinity spreads them at random"
+            self.assumptions[f"{text}; give the header, or `users` for how many different ones there are"] = None
+        return rules
+
+    def _outcome(
+        self, proxy: Proxy, decision: Decision, chain: FilterChain | None, hashed: tuple[model.HashRule, ...]
+    ) -> model.Outcome:
         route = decision.route or NO_ROUTE
         if decision.outcome in REJECTED:
             return model.Outcome(route=route, flags=("NR",))
@@ -89,6 +102,7 @@ class Router:
             targets=targets,
             timeout_s=decision.timeout_s,
             retry=retry if retry is not None and retry.num_retries > 0 else None,
+            hash=hashed,
         )
 
     def _targets(self, proxy: Proxy, decision: Decision, tcp: bool) -> tuple[model.WeightedTarget, ...] | None:
@@ -108,6 +122,36 @@ class Router:
             return model.WeightedTarget(cluster=-1, weight=one.weight, name=one.cluster)
         limits.report_cluster(proxy, cluster, self.collector)
         return model.WeightedTarget(cluster=self.backends.cluster(proxy, cluster, tcp=tcp), weight=one.weight, name=one.cluster)
+
+
+def hash_rules(client: file.Client, entry: file.MixEntry, policies: tuple[HashPolicy, ...]) -> tuple[model.HashRule, ...]:
+    """What hash policies find in the requests of an entry: a value it gives, one of many users', or the connection's."""
+    rules = []
+    for policy in policies:
+        value = _value_of(entry, policy)
+        if policy.kind == "source_ip":
+            rules.append(model.HashRule(kind="connection"))
+        elif value is not None:
+            rules.append(model.HashRule(kind="fixed", text=value))
+        elif client.users is not None:
+            rules.append(model.HashRule(kind="user", users=client.users))
+        elif policy.kind == "cookie" and policy.cookie_ttl_s is not None:
+            rules.append(model.HashRule(kind="connection"))  # The gateway gives a cookie, and the client keeps it.
+    return tuple(rules)
+
+
+def _value_of(entry: file.MixEntry, policy: HashPolicy) -> str | None:
+    """The text that an entry's requests all carry, if they do."""
+    headers = {name.lower(): value for name, value in entry.headers.items()}
+    if policy.kind == "header":
+        return headers.get(policy.name.lower())
+    if policy.kind == "cookie":
+        pairs = [pair.strip().partition("=") for pair in headers.get("cookie", "").split(";")]
+        return next((value for name, found, value in pairs if found and name == policy.name), None)
+    if policy.kind == "query_parameter":
+        query = parse_qs(entry.path.partition("?")[2], keep_blank_values=True)
+        return query[policy.name][0] if policy.name in query else None
+    return None
 
 
 def tls_of(client: file.Client, listener: Listener) -> tuple[str | None, bool]:
@@ -165,4 +209,4 @@ def http_chains(listener: Listener) -> list[FilterChain]:
     return [one for one in listener.filter_chains if isinstance(one.filter, HttpConnectionManager)]
 
 
-__all__ = ["NO_ROUTE", "Routed", "Router", "http_chains", "request_of", "tls_of"]
+__all__ = ["NO_ROUTE", "Routed", "Router", "hash_rules", "http_chains", "request_of", "tls_of"]

@@ -45,6 +45,18 @@ class Locality:
     zone: str = ""
     subzone: str = ""
 
+    @classmethod
+    def of(cls, text: str) -> Locality:
+        """From `zone`, `region/zone` or `region/zone/subzone`."""
+        region, slash, rest = text.partition("/")
+        if not slash:
+            return cls(zone=text)
+        zone, _, subzone = rest.partition("/")
+        return cls(region=region, zone=zone, subzone=subzone)
+
+    def __str__(self) -> str:
+        return f"{self.region}/{self.zone}/{self.subzone}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:

@@ -106,6 +106,9 @@ class Client(FileModel):
     rtt: Times | None = Field(default=None, description="round trip to the gateway, once per connection; default: internet clients")
     timeout: PositiveDuration | None = Field(default=None, description="after which they give up; none: never")
     retries: ClientRetries | None = Field(default=None, description="their own retries")
+    users: Count | None = Field(
+        default=None, description="different users behind the requests: values of the header, cookie or parameter that session affinity hashes"
+    )
     client_certificate: bool | None = Field(default=None, description="whether they have one; default: when the gateway asks")
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ replicas in the same way while nodes are alike (Kubernetes scheduler, default to
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from gwsim.resources.models import Deployment, HorizontalPodAutoscaler, PodSpec
@@ -45,15 +46,16 @@ def zones_of(ctx: Context, spec: PodSpec, who: str) -> tuple[str, ...]:
         if len(ctx.zones) > 1:
             ctx.assume("pods are placed on the zones in turn, unless their nodeSelector or node affinity says otherwise")
         return ctx.zones
-    allowed = tuple(zone for zone in ctx.zones if zone in wanted) or tuple(sorted(wanted))
+    allowed = tuple(zone for zone in ctx.zones if zone in wanted or Locality.of(zone).zone in wanted) or tuple(sorted(wanted))
     ctx.assume(f"pods of {who} are placed on zone {', '.join(allowed)}, as their node constraints say")
     return allowed
 
 
 def locality(zones: tuple[str, ...], ordinal: int, spec: PodSpec | None = None) -> Locality:
     """The locality of the pod with that ordinal."""
-    region = spec.node_selector.get(REGION_LABEL, "") if spec is not None else ""
-    return Locality(region=region, zone=zones[ordinal % len(zones)] if zones else "")
+    where = Locality.of(zones[ordinal % len(zones)]) if zones else Locality()
+    region = spec.node_selector.get(REGION_LABEL) if spec is not None else None
+    return replace(where, region=region) if region else where
 
 
 def _required_zones(spec: PodSpec) -> set[str] | None:
