@@ -30,11 +30,18 @@ class Kind:
     build: Callable[[Meta, Origin, dict[str, Any]], Resource] | None = None
     namespaced: bool = True
     root_fields: tuple[str, ...] = ()
+    root: str = "spec"
+    """Where the fields are. `data`: each of them is YAML kept as text."""
 
     @property
     def is_istio(self) -> bool:
         """Whether it is one of Istio's kinds, which accept proto field names too."""
         return self.group.endswith("istio.io")
+
+    @property
+    def proto_names(self) -> bool:
+        """Whether proto's snake_case field names are accepted."""
+        return self.is_istio or self.root == "data"
 
     def make(self, meta: Meta, origin: Origin, values: dict[str, Any]) -> Resource:
         """The object from its decoded fields."""
@@ -88,6 +95,7 @@ _KINDS = (
     Kind(ISTIO_GROUP, "ProxyConfig", ("v1beta1",), models.ProxyConfig, models.ProxyConfig),
     Kind("", "Service", ("v1",), models.Service, models.Service),
     Kind("", "Secret", ("v1",), models.Secret, models.Secret, root_fields=("type", "data", "stringData", "immutable")),
+    Kind("", "ConfigMap", ("v1",), models.MeshConfigMap, models.MeshData, root_fields=("data", "binaryData", "immutable"), root="data"),
     Kind("", "Namespace", ("v1",), models.Namespace, models.Namespace, namespaced=False),
     Kind("apps", "Deployment", ("v1", "v1beta2", "v1beta1"), models.Deployment, models.Deployment),
     Kind("extensions", "Deployment", ("v1beta1",), models.Deployment, models.Deployment),

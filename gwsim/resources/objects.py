@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from gwsim.diagnostics import Collector, code, did_you_mean, misspelling_of
 from gwsim.resources.context import ObjectContext, SourceFile
-from gwsim.resources.decode import decode_fields, report_unknown, schema_of
+from gwsim.resources.decode import Schema, decode_fields, report_unknown, schema_of
+from gwsim.resources.embedded import embedded
 from gwsim.resources.key_kind import key_kind_of, key_kind_of_base64
 from gwsim.resources.kinds import CLOSED_GROUPS, ISTIO_GROUP, KINDS, Kind
 from gwsim.resources.models.base import Labels, Meta, Resource
@@ -66,6 +67,9 @@ class ObjectReader:
         known = KINDS.get((group, kind))
         if known is None or version not in known.versions:
             self._other_kind(source, node, group, version, kind)
+            return
+        if kind == "ConfigMap" and not is_mesh_config(node):
+            self.passed_over += 1
             return
         self._read_object(source, node, known, api_version, keep_text)
 
@@ -154,9 +158,11 @@ def _meta(ctx: ObjectContext, node: Node, kind: Kind, api_version: str) -> Meta 
 
 
 def _spec_values(ctx: ObjectContext, node: Node, kind: Kind) -> dict[str, Any] | None:
-    schema = schema_of(kind.spec, kind.is_istio)
+    schema = schema_of(kind.spec, kind.proto_names)
     if not schema.fields:
         return {}
+    if kind.root == "data":
+        return decode_fields(schema, ctx, _unpacked(ctx, node, schema), ((), kind.root))
     spec = value_at(node, "spec")
     if spec is None or (isinstance(spec, Scalar) and spec.is_null):
         if schema.required or kind.group == ISTIO_GROUP:
@@ -164,6 +170,30 @@ def _spec_values(ctx: ObjectContext, node: Node, kind: Kind) -> dict[str, Any] |
             return None
         return {}
     return decode_fields(schema, ctx, spec, ())
+
+
+def is_mesh_config(node: Node) -> bool:
+    """Whether a ConfigMap is one that istiod takes its mesh configuration from."""
+    name = text_of(value_at(node, "metadata", "name")) or ""
+    data = value_at(node, "data")
+    given = value_at(data, "mesh") or value_at(data, "meshNetworks")
+    return given is not None and (name == "istio" or name.startswith("istio-"))
+
+
+def _unpacked(ctx: ObjectContext, node: Node, schema: Schema) -> Node:
+    """`data` with the YAML text of its known entries read."""
+    data = value_at(node, "data")
+    assert data is not None
+    unpacked = Mapping(data.line, data.column, data.start, data.end)
+    unpacked.pairs = []
+    for key, value in entries_of(data):
+        if key.value in schema.by_name and isinstance(value, Scalar):
+            inner = embedded(ctx, value, (((), "data"), key.value))
+            if inner is not None:
+                unpacked.pairs.append((key, inner))
+        elif key.value in schema.by_name:
+            wrong_type(ctx, value, (((), "data"), key.value), "YAML kept as text", f"write {key.value}: |- and the fields indented below")
+    return unpacked
 
 
 def _check_root(ctx: ObjectContext, node: Node, kind: Kind) -> None:

@@ -83,6 +83,8 @@ class HttpConnectionManager:
     max_concurrent_streams: int | None = None
     normalize_path: bool = True
     merge_slashes: bool = False
+    unescape_slashes: bool = False
+    """`%2F` and `%5C` become slashes before slashes are merged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ source/common/common/matchers.cc, source/common/http/path_utility.cc.
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import re2
 
 from gwsim.topology.decision import Request
+from gwsim.topology.listeners import HttpConnectionManager
 from gwsim.topology.routes import (
     ClaimMatch,
     HeaderMatch,
@@ -25,16 +27,19 @@ from gwsim.topology.routes import (
     VirtualHost,
 )
 
+_ESCAPED_SLASH = re.compile("%2[fF]|%5[cC]")
+_SLASHES = re.compile("//+")
+
 
 class RequestView:
     """A request taken apart the way the matchers need it; headers and query only when asked for."""
 
     __slots__ = ("_headers", "_params", "_query", "authority", "claims", "host", "method", "path", "raw_headers", "scheme")
 
-    def __init__(self, request: Request, *, scheme: str, normalize_path: bool) -> None:
+    def __init__(self, request: Request, *, scheme: str, manager: HttpConnectionManager) -> None:
         full = request.path.partition("#")[0]
         path, _, self._query = full.partition("?")
-        self.path = normalized(path) if normalize_path else path
+        self.path = path_handed_on(path, manager)
         self.authority = request.host
         self.method = request.method
         self.scheme = scheme
@@ -69,6 +74,15 @@ class RequestView:
     def path_and_query(self) -> str:
         """The path with its query."""
         return self.path + self.query
+
+
+def path_handed_on(path: str, manager: HttpConnectionManager) -> str:
+    """The path as the connection manager gives it to its filters: slashes unescaped, dots removed, slashes merged."""
+    if manager.unescape_slashes and "%" in path:
+        path = _ESCAPED_SLASH.sub(lambda found: "/" if found[0][2] in "fF" else "\\", path)
+    if manager.normalize_path:
+        path = normalized(path)
+    return _SLASHES.sub("/", path) if manager.merge_slashes and "//" in path else path
 
 
 def normalized(path: str) -> str:

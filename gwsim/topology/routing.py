@@ -139,7 +139,7 @@ def _http(
     steps: Steps,
 ) -> Decision:
     scheme = "https" if chain.tls is not None else "http"
-    view = RequestView(request, scheme=scheme, normalize_path=manager.normalize_path)
+    view = RequestView(request, scheme=scheme, manager=manager)
     known: Known = {"listener": listener.name, "filter_chain": chain.name}
     configuration = manager.route_config
     known["route_config"] = configuration.name

@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from coverage_fields import METADATA, steps_of
+from coverage_fields import KINDS_BY_NAME, METADATA, steps_of
 
 from gwsim.diagnostics import CODES, Collector
 from gwsim.resources import read_text
@@ -85,7 +85,9 @@ class Row:
         steps = steps_of(path)
         if self.kind == METADATA:
             return [METADATA, *steps]
-        return steps if self.kind in _ROOTED or steps[0] in (METADATA, "spec") else ["spec", *steps]
+        if self.kind in _ROOTED or steps[0] in (METADATA, "spec", "data"):
+            return steps
+        return [KINDS_BY_NAME[self.kind].root, *steps]
 
     def _target(self, documents: list[dict[str, Any]]) -> dict[str, Any]:
         kind, _, name = self.data.get("object", "").rpartition("/")
@@ -155,7 +157,7 @@ class View:
     @classmethod
     def of(cls, documents: list[dict[str, Any]], options: Mapping[str, Any]) -> View:
         """Read and build; what cannot be read fails the row."""
-        text = "\n---\n".join(json.dumps(one) for one in documents)
+        text = "\n---\n".join(json.dumps(_kept_as_text(one)) for one in documents)
         collector = Collector()
         topology = from_istio(read_text(text, "base.yaml"), collector=collector, **options)
         return cls(topology, tuple(sorted({CODES[one.code].name for one in collector.findings})))
@@ -219,6 +221,13 @@ class View:
     def endpoints(self, service: str = "shop", port: int = 80, subset: str = "") -> list[str]:
         found = self.cluster(service, port, subset)
         return [f"{one.address}:{one.port}" for one in found.endpoints] if found else []
+
+
+def _kept_as_text(document: dict[str, Any]) -> dict[str, Any]:
+    """A ConfigMap whose entries are written as mappings in a base, as Kubernetes has it: with YAML as text."""
+    if document["kind"] != "ConfigMap":
+        return document
+    return {**document, "data": {name: yaml.safe_dump(value) for name, value in document["data"].items()}}
 
 
 def short(cluster: str) -> str:

@@ -38,7 +38,9 @@ class Field:
     @property
     def name(self) -> str:
         """`Kind.spec.path`."""
-        return f"{self.kind}.{self.path}" if self.kind in (METADATA, "Secret") else f"{self.kind}.spec.{self.path}"
+        if self.kind in (METADATA, "Secret"):
+            return f"{self.kind}.{self.path}"
+        return f"{self.kind}.{KINDS_BY_NAME[self.kind].root}.{self.path}"
 
 
 def kinds() -> dict[str, Kind]:
@@ -53,6 +55,9 @@ def kinds() -> dict[str, Kind]:
     return named
 
 
+KINDS_BY_NAME = kinds()
+
+
 def all_fields() -> list[Field]:
     """Every occurrence of every field, kind by kind, in the order of the models."""
     found = [*_walk(METADATA, _WrittenMeta, False, "", (), None)]
@@ -60,7 +65,7 @@ def all_fields() -> list[Field]:
         if kind.name == "Secret":  # Decoded by hand, so that nothing secret is kept.
             found += [Field(name, one, ((name, one),), WITHOUT_EFFECT.get(f"{name}.{one}"), None) for one in kind.root_fields]
         else:
-            found += _walk(name, kind.spec, kind.is_istio, "", (), None)
+            found += _walk(name, kind.spec, kind.proto_names, "", (), None)
     return found
 
 

@@ -7,9 +7,11 @@ VirtualServices, make clusters with the DestinationRule in force.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from gwsim.diagnostics import Collector
 from gwsim.resources import ResourceSet
+from gwsim.resources.mesh import mesh_of
 from gwsim.topology.from_istio.checks import check_destination_rules, check_duplicate_matches, check_hosts
 from gwsim.topology.from_istio.clusters import ClusterBuilder
 from gwsim.topology.from_istio.context import Context
@@ -18,6 +20,7 @@ from gwsim.topology.from_istio.destinations import Destinations
 from gwsim.topology.from_istio.fleet import Workload, workloads
 from gwsim.topology.from_istio.l4_routes import L4Configurator
 from gwsim.topology.from_istio.listeners import ListenerBuilder
+from gwsim.topology.from_istio.mesh_defaults import with_mesh_defaults
 from gwsim.topology.from_istio.registry import Assumed, Registry
 from gwsim.topology.from_istio.servers import bound_servers, merge
 from gwsim.topology.from_istio.sidecars import SidecarBuilder
@@ -37,6 +40,7 @@ def from_istio(
     node_cpus: int = 0,
     gateways: Sequence[tuple[str, Mapping[str, str]]] = (),
     sidecars: Sequence[tuple[str, Mapping[str, str]]] = (),
+    mesh_config: Mapping[str, Any] | None = None,
     collector: Collector | None = None,
 ) -> Topology:
     """The gateways of one Kubernetes cluster as istiod would configure them.
@@ -44,20 +48,24 @@ def from_istio(
     `assume_exists` names objects kept elsewhere as `Kind/namespace/name`. `zones` are those of the cluster, in
     placement order; `node_cpus` the cores of a node (0: not known). `gateways` declares gateway workloads that
     the files do not hold, as (namespace, pod labels). `sidecars` asks for the proxies of client workloads, named in
-    the same way: each becomes a proxy of kind `sidecar`, after the gateways. What Istio accepts and what will not work goes to
+    the same way: each becomes a proxy of kind `sidecar`, after the gateways. `mesh_config` are
+    MeshConfig fields in their JSON form, which replace those of the files. What Istio accepts and what will not work goes to
     `collector`; nothing is raised for it. Raises InputError for an Istio version not known.
     """
     rules = rules_for(istio_version)
-    registry = Registry.of(resources, Assumed.parse(assume_exists))
+    collector = Collector() if collector is None else collector
+    mesh = mesh_of(resources, mesh_config, collector=collector)
+    registry = Registry.of(with_mesh_defaults(resources, mesh.config), Assumed.parse(assume_exists))
     ctx = Context(
         registry=registry,
         rules=rules,
-        collector=Collector() if collector is None else collector,
+        collector=collector,
         cluster=cluster,
         zones=tuple(zones),
         node_cpus=node_cpus,
+        in_force=mesh,
     )
-    index, rule_index = VirtualServiceIndex(ctx), RuleIndex(registry)
+    index, rule_index = VirtualServiceIndex(ctx), RuleIndex(registry, ctx.root_namespace)
     check_gateways(ctx, index)
     check_hosts(ctx, index)
     check_destination_rules(ctx)
@@ -65,7 +73,7 @@ def from_istio(
     clusters = ClusterBuilder(ctx, rule_index)
     proxies = tuple(_proxy(ctx, one, index, clusters) for one in workloads(ctx, gateways))
     if sidecars:
-        clients = SidecarBuilder.of(ctx, clusters, registry_only=False)
+        clients = SidecarBuilder.of(ctx, clusters, registry_only=mesh.config.outbound_traffic_policy.mode == "REGISTRY_ONLY")
         proxies += tuple(clients.proxy(namespace, labels) for namespace, labels in sidecars)
     assumed = dict.fromkeys(text for proxy in proxies for text in proxy.assumed) | ctx.assumptions
     return Topology(

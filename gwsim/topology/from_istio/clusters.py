@@ -11,7 +11,13 @@ from dataclasses import dataclass, field, replace
 from gwsim.diagnostics import Span
 from gwsim.resources.models import Service, TrafficPolicy
 from gwsim.topology.from_istio.context import Context
-from gwsim.topology.from_istio.destination_rules import Rule, RuleIndex, effective_policy, origin_of
+from gwsim.topology.from_istio.destination_rules import (
+    Rule,
+    RuleIndex,
+    effective_policy,
+    origin_of,
+    with_default,
+)
 from gwsim.topology.from_istio.endpoints import discovery_of, endpoints_of
 from gwsim.topology.from_istio.policy import cluster_fields
 from gwsim.topology.from_istio.registry import Host
@@ -78,12 +84,14 @@ class ClusterBuilder:
     def _cluster(self, host: Host, port: ServicePort, subset: str, rule: Rule | None) -> Cluster:
         labels = dict(rule.subsets[subset].labels) if rule is not None and subset else {}
         policy = effective_policy(rule, port.number, subset)
-        fields = cluster_fields(policy, port.protocol)
+        if self.ctx.rules.default_traffic_policy:
+            policy = with_default(policy, self.ctx.mesh.default_traffic_policy)
+        fields = cluster_fields(policy, port.protocol, self.ctx.mesh)
         endpoints = self._endpoints_of(host, port.number, labels)
         if policy is not None and policy.tls is not None:
             mesh = policy.tls.mode == "ISTIO_MUTUAL"
             endpoints = tuple(replace(one, mtls=mesh) for one in endpoints)
-        elif host.known.external:
+        elif host.known.external or not self.ctx.mesh.enable_auto_mtls:
             endpoints = tuple(replace(one, mtls=False) for one in endpoints)
         if _prefers_close(host) and not _has_locality_setting(policy):
             fields["locality_lb"] = LocalityLb(priorities=True, failover_priority=CLOSE)

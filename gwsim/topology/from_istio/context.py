@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gwsim.diagnostics import Collector, Level, Span, code
-from gwsim.resources.models import Resource
+from gwsim.resources.mesh import Mesh
+from gwsim.resources.models import MeshConfig, MeshNetworks, Resource
 from gwsim.topology.from_istio.registry import Registry
 from gwsim.topology.from_istio.versions import VersionRules
 
 ROOT_NAMESPACE = "istio-system"
+"""The root namespace of a mesh that names no other; see `Context.root_namespace`."""
 
 
 @dataclass(slots=True)
@@ -24,6 +26,23 @@ class Context:
     node_cpus: int = 0
     """Cores of a node, for gateways without a CPU limit; 0: not known."""
     assumptions: dict[str, None] = field(default_factory=dict)
+    in_force: Mesh = field(default_factory=Mesh)
+    """Mesh configuration and networks: what the files give, and istiod's defaults for the rest."""
+
+    @property
+    def mesh(self) -> MeshConfig:
+        """The mesh configuration."""
+        return self.in_force.config
+
+    @property
+    def networks(self) -> MeshNetworks:
+        """The networks of the mesh."""
+        return self.in_force.networks
+
+    @property
+    def root_namespace(self) -> str:
+        """The namespace whose objects hold for the whole mesh."""
+        return self.in_force.config.root_namespace
 
     def find(
         self,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from gwsim.diagnostics import Span
 from gwsim.resources.models import DestinationRule, Subset, TrafficPolicy
+from gwsim.resources.models.mesh_config import DefaultTrafficPolicy
 from gwsim.topology.from_istio.context import ROOT_NAMESPACE, place
 from gwsim.topology.from_istio.hosts import fqdn, most_specific, private, visible
 from gwsim.topology.from_istio.registry import Host, Registry, contains
@@ -59,7 +60,8 @@ def _merge_into(rules: list[Rule], rule: DestinationRule, host: str) -> None:
 class RuleIndex:
     """All rules by namespace and host."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, root_namespace: str = ROOT_NAMESPACE) -> None:
+        self._root = root_namespace
         self._own: dict[str, Table] = defaultdict(lambda: defaultdict(list))
         self._exported: dict[str, Table] = defaultdict(lambda: defaultdict(list))
         self._root_private: Table = defaultdict(list)
@@ -72,17 +74,17 @@ class RuleIndex:
             _merge_into(self._own[namespace][host], rule, host)
         if not private(rule.export_to, namespace):
             _merge_into(self._exported[namespace][host], rule, host)
-        elif namespace == ROOT_NAMESPACE:
+        elif namespace == self._root:
             _merge_into(self._root_private[host], rule, host)
 
     def find(self, host: Host, namespace: str, labels: Mapping[str, str]) -> Rule | None:
         """The rule for a host as proxies with `labels` in `namespace` see it. The first step with a hit decides."""
         name = host.known.host
-        own = self._root_private if namespace == ROOT_NAMESPACE else self._own.get(namespace, {})
+        own = self._root_private if namespace == self._root else self._own.get(namespace, {})
         best = most_specific(name, own)
         if best is not None and (rule := _for_workload(own[best], labels)) is not None:
             return rule
-        for other in (host.known.namespace, ROOT_NAMESPACE):
+        for other in (host.known.namespace, self._root):
             exported = self._exported.get(other, {})
             best = most_specific(name, exported)
             if best is not None:
@@ -143,6 +145,18 @@ def effective_policy(rule: Rule | None, port: int, subset: str = "") -> TrafficP
                 tls=one.tls,
             )
     return merged
+
+
+def with_default(policy: TrafficPolicy | None, default: DefaultTrafficPolicy | None) -> TrafficPolicy | None:
+    """A policy with the blocks it leaves out taken from the mesh's `defaultTrafficPolicy`."""
+    if default is None:
+        return policy
+    policy = policy or TrafficPolicy()
+    return replace(
+        policy,
+        connection_pool=policy.connection_pool or default.connection_pool,
+        outlier_detection=policy.outlier_detection or default.outlier_detection,
+    )
 
 
 def origin_of(rule: Rule, subset: str) -> Span:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import yaml
-
 from gwsim.resources.models import (
     Deployment,
     Service,
@@ -146,15 +144,6 @@ def has_sidecar(ctx: Context, deployment: Deployment) -> bool:
     return given.get("istio-injection") == "enabled" or (
         "istio.io/rev" in given and given.get("istio-injection") != "disabled"
     )
-
-
-def proxy_config(annotations: Mapping[str, str]) -> dict[str, object]:
-    """The `proxy.istio.io/config` annotation as data; empty when absent or not readable."""
-    try:
-        data = yaml.safe_load(annotations.get("proxy.istio.io/config", ""))
-    except yaml.YAMLError:
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _of_entry(ctx: Context, host: Host, entry: ServiceEntry, port: int) -> tuple[Endpoint, ...]:

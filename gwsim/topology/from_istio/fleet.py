@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gwsim.resources.models import Container, Deployment, Service
+from gwsim.resources.models import Container, Deployment, ProxySettings, Service
 from gwsim.topology.from_istio.autoscaling import autoscaler_from, chart_autoscaler
 from gwsim.topology.from_istio.context import Context
-from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, looks_like_gateway, proxy_config
+from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, looks_like_gateway
+from gwsim.topology.from_istio.mesh_defaults import CONFIG_ANNOTATION, settings_of, telemetry_fields
 from gwsim.topology.from_istio.placement import autoscaler_of, locality, replicas_at_start, zones_of
 from gwsim.topology.from_istio.registry import contains
 from gwsim.topology.model import ProxyPod, ProxyService, ProxyServicePort
-from gwsim.units import parse_duration_s
 
 NO_TRANSLATION_LABEL = "experimental.istio.io/disable-gateway-port-translation"
 STATUS_PORT = 15021
@@ -42,9 +42,17 @@ class Workload:
     deployment: Deployment | None = None
     services: tuple[ProxyService, ...] = ()
     unprivileged: bool = False
+    settings: ProxySettings = field(default_factory=ProxySettings)
+    """What its proxies are started with."""
     fields: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of the proxy."""
     assumed: list[str] = field(default_factory=list)
+
+    @property
+    def proxy_protocol(self) -> bool:
+        """Whether its listeners expect a PROXY protocol header."""
+        topology = self.settings.gateway_topology
+        return topology is not None and topology.proxy_protocol is not None
 
     @property
     def services_known(self) -> bool:
@@ -119,7 +127,7 @@ def _assumed(ctx: Context, selector: Mapping[str, str], namespace: str) -> Workl
     ]  # fmt: skip
     for service in matching:
         labels |= service.selector
-    workload = Workload(name=name, namespace=namespace, labels=labels)
+    workload = Workload(name=name, namespace=namespace, labels=labels, settings=ctx.mesh.default_config)
     workload.assumed.append(
         f"gateway {namespace}/{name} has no Deployment in the files: the fleet of Istio's gateway chart is taken "
         "(1 to 5 replicas at 80 % CPU, requests 100m CPU and 128Mi, limits 2 CPU and 1Gi, so 2 workers)"
@@ -132,10 +140,11 @@ def _assumed(ctx: Context, selector: Mapping[str, str], namespace: str) -> Workl
     workload.fields = {
         **CHART,
         "replicas": replicas,
-        "workers": 2,
+        "workers": ctx.mesh.default_config.concurrency or 2,
         "autoscaler": chart_autoscaler(name),
         "zones": ctx.zones,
         "pods": _pods(name, replicas, ctx.zones),
+        **telemetry_fields(ctx, workload.settings),
     }
     return workload
 
@@ -181,32 +190,27 @@ def _from_deployment(ctx: Context, deployment: Deployment) -> Workload:
     spec, replicas = deployment.template.spec, replicas_at_start(ctx, deployment)
     zones = zones_of(ctx, spec, key)
     scaler = autoscaler_of(ctx, deployment)
-    config = proxy_config(deployment.annotations)
+    settings = settings_of(ctx, dict(deployment.annotations), f"{deployment.ref} {CONFIG_ANNOTATION}")
+    workload.settings = settings
     resources = _resources(workload, proxy)
     workload.fields = {
         **resources,
         "replicas": replicas,
-        "workers": _workers(ctx, workload, proxy, config, resources["cpu_limit_cores"]),
+        "workers": _workers(ctx, workload, proxy, settings, resources["cpu_limit_cores"]),
         "autoscaler": autoscaler_from(ctx, scaler) if scaler is not None else None,
         "zones": zones,
         "pods": _pods(deployment.name, replicas, zones),
         "network": deployment.labels.get(NETWORK_LABEL, ""),
         "termination_grace_s": float(spec.termination_grace_period_seconds),
-        "termination_drain_s": _duration(config.get("terminationDrainDuration"), 5.0),
+        "termination_drain_s": 5.0 if settings.termination_drain_duration_s is None else settings.termination_drain_duration_s,
         "origin": deployment.span,
+        **telemetry_fields(ctx, settings),
     }
     return workload
 
 
 def _pods(name: str, replicas: int, zones: tuple[str, ...]) -> tuple[ProxyPod, ...]:
     return tuple(ProxyPod(name=f"{name}-{n}", locality=locality(zones, n)) for n in range(replicas))
-
-
-def _duration(value: object, default: float) -> float:
-    try:
-        return parse_duration_s(value) if isinstance(value, str) else default
-    except ValueError:
-        return default
 
 
 def _resources(workload: Workload, proxy: Container | None) -> dict[str, float | None]:
@@ -233,11 +237,11 @@ def _resources(workload: Workload, proxy: Container | None) -> dict[str, float |
 
 
 def _workers(
-    ctx: Context, workload: Workload, proxy: Container | None, config: Mapping[str, object], limit_cores: float | None
+    ctx: Context, workload: Workload, proxy: Container | None, settings: ProxySettings, limit_cores: float | None
 ) -> int:
     """Worker threads: `concurrency` if given (0: all cores), else the CPU limit rounded up, else the node's cores."""
-    concurrency = config.get("concurrency", _argument(proxy, "--concurrency"))
-    if isinstance(concurrency, int) and concurrency > 0:
+    concurrency = _argument(proxy, "--concurrency") if settings.concurrency is None else settings.concurrency
+    if concurrency is not None and concurrency > 0:
         return concurrency
     if concurrency is None and limit_cores:
         return max(1, math.ceil(limit_cores))

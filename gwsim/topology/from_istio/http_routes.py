@@ -154,7 +154,7 @@ class RouteBuilder:
             )
             hashes += [found for found in self.destinations.hash_of(one.destination, namespace) if found not in hashes]
         timeout_s = http.timeout_s or 0.0
-        policy = retry_policy(http.retries, single_hashed=len(clusters) == 1 and bool(hashes))
+        policy = retry_policy(http.retries, default=self.ctx.mesh.default_http_retry_policy, single_hashed=len(clusters) == 1 and bool(hashes))
         if not timeout_s and (policy is None or policy.per_try_timeout_s is None):
             self._report_no_timeout(rule)
         return Forward(

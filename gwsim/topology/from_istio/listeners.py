@@ -14,6 +14,7 @@ from gwsim.topology.from_istio.context import Context, place
 from gwsim.topology.from_istio.filter_order import filter_chain
 from gwsim.topology.from_istio.fleet import Workload
 from gwsim.topology.from_istio.l4_routes import L4Configurator
+from gwsim.topology.from_istio.mesh_defaults import manager_fields
 from gwsim.topology.from_istio.servers import BoundServer, PortGroup
 from gwsim.topology.from_istio.virtual_hosts import HttpConfigurator
 from gwsim.topology.listeners import (
@@ -69,12 +70,16 @@ class ListenerBuilder:
             bind=group.bind,
             declared_ports=tuple(sorted({server.declared_port for server in group.servers})),
             filter_chains=tuple(chains),
+            proxy_protocol=self.workload.proxy_protocol,
         )
 
     def _manager(self, name: str, servers: list[BoundServer]) -> HttpConnectionManager:
         configuration = self.http.route_configuration(name, servers)
         return HttpConnectionManager(
-            route_config=configuration, stat_prefix=f"outbound_{name}", http_filters=filter_chain()
+            route_config=configuration,
+            stat_prefix=f"outbound_{name}",
+            http_filters=filter_chain(),
+            **manager_fields(self.ctx, self.workload.settings),
         )
 
     def _plain_http(self, servers: list[BoundServer], group: PortGroup) -> FilterChain:
@@ -145,12 +150,12 @@ class ListenerBuilder:
             mode=mode,
             certificate=certificate,
             require_client_certificate=tls.mode in ("MUTUAL", "ISTIO_MUTUAL"),
-            min_version="1.2" if mutual else _TLS_VERSIONS.get(tls.min_protocol_version, "1.2"),
+            min_version=_TLS_VERSIONS.get(self.ctx.mesh.mesh_mtls.min_protocol_version, "1.2") if mutual else _TLS_VERSIONS.get(tls.min_protocol_version, "1.2"),
             max_version="1.3" if mutual else _TLS_VERSIONS.get(tls.max_protocol_version, "1.3"),
             alpn=alpn,
             credential_name=", ".join(_credentials(tls)),
             usable=usable,
-            cipher_suites=() if mutual else tls.cipher_suites,
+            cipher_suites=() if mutual else tls.cipher_suites or self.ctx.mesh.tls_defaults.cipher_suites,
         )
 
     def _certificate(self, server: BoundServer, tls: ServerTls) -> tuple[str, bool]:

@@ -14,6 +14,7 @@ from gwsim.resources.models import (
     HttpSettings,
     LoadBalancerSettings,
     LocalityLbSetting,
+    MeshConfig,
     TcpSettings,
     TrafficPolicy,
 )
@@ -42,10 +43,10 @@ _SIMPLE = {
 }
 
 
-def cluster_fields(policy: TrafficPolicy | None, protocol: str) -> Fields:
-    """What a policy says about a cluster; with no policy, Istio's defaults."""
+def cluster_fields(policy: TrafficPolicy | None, protocol: str, mesh: MeshConfig) -> Fields:
+    """What a policy says about a cluster; what it leaves out is the mesh's."""
     policy = policy or TrafficPolicy()
-    fields = _connection_pool(policy.connection_pool or ConnectionPoolSettings(), protocol)
+    fields = _connection_pool(policy.connection_pool or ConnectionPoolSettings(), protocol, mesh)
     if policy.retry_budget is not None:
         budget = policy.retry_budget
         fields["circuit_breakers"]["retry_budget"] = RetryBudget(
@@ -58,14 +59,14 @@ def cluster_fields(policy: TrafficPolicy | None, protocol: str) -> Fields:
         fields["outlier_detection"] = _outlier(policy.outlier_detection)
         fields["panic_threshold_percent"] = float(policy.outlier_detection.min_health_percent or 0)
     setting = policy.load_balancer.locality_lb_setting if policy.load_balancer else None
-    fields["locality_lb"] = _locality(setting, detected=policy.outlier_detection is not None)
+    fields["locality_lb"] = _locality(setting or mesh.locality_lb_setting, detected=policy.outlier_detection is not None)
     fields["tls"] = _tls(policy.tls)
     if policy.proxy_protocol is not None:
         fields["proxy_protocol"] = policy.proxy_protocol.version
     return fields
 
 
-def _connection_pool(pool: ConnectionPoolSettings, protocol: str) -> Fields:
+def _connection_pool(pool: ConnectionPoolSettings, protocol: str, mesh: MeshConfig) -> Fields:
     tcp, http = pool.tcp or TcpSettings(), pool.http or HttpSettings()
     fields: Fields = {
         "circuit_breakers": {
@@ -74,7 +75,7 @@ def _connection_pool(pool: ConnectionPoolSettings, protocol: str) -> Fields:
             "max_requests": http.http2_max_requests or UNLIMITED,
             "max_retries": http.max_retries or UNLIMITED,
         },
-        "connect_timeout_s": 10.0 if tcp.connect_timeout_s is None else tcp.connect_timeout_s,
+        "connect_timeout_s": mesh.connect_timeout_s if tcp.connect_timeout_s is None else tcp.connect_timeout_s,
         "max_requests_per_connection": http.max_requests_per_connection or None,
         "max_connection_duration_s": tcp.max_connection_duration_s,
         "tcp_idle_timeout_s": tcp.idle_timeout_s,
@@ -83,11 +84,18 @@ def _connection_pool(pool: ConnectionPoolSettings, protocol: str) -> Fields:
     idle_s = tcp.idle_timeout_s if http.idle_timeout_s is None else http.idle_timeout_s
     if idle_s is not None:
         fields["idle_timeout_s"] = idle_s
-    upgraded = http.h2_upgrade_policy == "UPGRADE" and not http.use_client_protocol
-    fields["upstream_http"] = 2 if upgraded else protocols.upstream_http(protocol)
+    fields["upstream_http"] = 2 if _upgraded(http, protocol, mesh) else protocols.upstream_http(protocol)
     if fields["upstream_http"] == 2:
         fields["max_concurrent_streams"] = http.max_concurrent_streams or None
     return fields
+
+
+def _upgraded(http: HttpSettings, protocol: str, mesh: MeshConfig) -> bool:
+    """Whether HTTP/2 is spoken to a port of HTTP/1: a rule may say so for any port, the mesh for HTTP ports only."""
+    if http.use_client_protocol or http.h2_upgrade_policy == "DO_NOT_UPGRADE":
+        return False
+    by_mesh = mesh.h2_upgrade_policy == "UPGRADE" and protocol in protocols.HTTP_FAMILY
+    return http.h2_upgrade_policy == "UPGRADE" or by_mesh
 
 
 def _load_balancer(settings: LoadBalancerSettings) -> Fields:
@@ -139,10 +147,8 @@ def _outlier(block: OutlierSettings) -> OutlierDetection:
     return OutlierDetection(**fields)
 
 
-def _locality(setting: LocalityLbSetting | None, *, detected: bool) -> LocalityLb | None:
-    """Mesh default: enabled without distribute or failover, which acts only together with outlier detection."""
-    if setting is None:
-        return LocalityLb(priorities=True) if detected else None
+def _locality(setting: LocalityLbSetting, *, detected: bool) -> LocalityLb | None:
+    """Failover acts only together with outlier detection."""
     if setting.enabled is False:
         return None
     if setting.distribute:

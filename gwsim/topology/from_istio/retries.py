@@ -11,11 +11,15 @@ DEFAULT_RETRY_ON = ("connect-failure", "refused-stream", "unavailable", "cancell
 DEFAULT = RetryPolicy(num_retries=2, retry_on=DEFAULT_RETRY_ON)
 
 
-def retry_policy(retries: HTTPRetry | None, *, single_hashed: bool = False) -> RetryPolicy | None:
-    """The policy of a route; None switches retries off.
+def retry_policy(
+    retries: HTTPRetry | None, *, default: HTTPRetry | None = None, single_hashed: bool = False
+) -> RetryPolicy | None:
+    """The policy of a route; None switches retries off. `default` is the mesh's `defaultHttpRetryPolicy`.
 
     `single_hashed`: the route has one destination and it uses consistent hashing, so a host may be tried again.
     """
+    if retries is None and default is not None:
+        retries = replace(default, per_try_timeout_s=None)  # The one field that the mesh cannot set.
     if retries is None:
         return replace(DEFAULT, previous_hosts=not single_hashed)
     if retries.attempts == 0:

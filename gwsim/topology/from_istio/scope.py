@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from gwsim.resources.models import EgressListener, Resource, Sidecar
 from gwsim.topology.from_istio import protocols
-from gwsim.topology.from_istio.context import ROOT_NAMESPACE, Context
+from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.hosts import DOMAIN, fqdn, most_specific, subset_of
-from gwsim.topology.from_istio.registry import Host, Registry, contains
+from gwsim.topology.from_istio.registry import Host, contains
 from gwsim.topology.from_istio.virtual_services import MESH, Bound, VirtualServiceIndex
 
 EVERYTHING = EgressListener(hosts=("*/*",))
@@ -80,7 +80,7 @@ class Scopes:
 
     def of(self, namespace: str, labels: Mapping[str, str]) -> Scope:
         """The scope of a workload."""
-        sidecar = sidecar_for(self.ctx.registry, namespace, labels)
+        sidecar = sidecar_for(self.ctx, namespace, labels)
         listeners = sidecar.egress if sidecar is not None and sidecar.egress else (EVERYTHING,)
         egress = tuple(self._egress(one, namespace) for one in listeners)
         policy = sidecar.outbound_traffic_policy if sidecar is not None else None
@@ -136,13 +136,13 @@ class Scopes:
         return tuple(found.values())
 
 
-def sidecar_for(registry: Registry, namespace: str, labels: Mapping[str, str]) -> Sidecar | None:
+def sidecar_for(ctx: Context, namespace: str, labels: Mapping[str, str]) -> Sidecar | None:
     """The Sidecar in force: one that selects the workload, else the namespace's, else that of the root namespace."""
-    own = [one for one in registry.sidecars if one.namespace == namespace]
+    own = [one for one in ctx.registry.sidecars if one.namespace == namespace]
     for one in own:
         if one.workload_selector is not None and one.workload_selector.labels and contains(labels, one.workload_selector.labels):
             return one
-    root = [one for one in registry.sidecars if one.namespace == ROOT_NAMESPACE]
+    root = [one for one in ctx.registry.sidecars if one.namespace == ctx.root_namespace]
     return next((one for one in own + root if one.workload_selector is None or not one.workload_selector.labels), None)
 
 

@@ -22,6 +22,8 @@ class VersionRules:
     """HTTPRoute rule without backendRefs: 404, from 1.31 on 500 (istio 1.31 release notes)."""
     mirror_host_suffix: bool = False
     """`-shadow` appended to the Host of mirrored requests; off since 1.28 (DISABLE_SHADOW_HOST_SUFFIX)."""
+    default_traffic_policy: bool = False
+    """`meshConfig.defaultTrafficPolicy` under every DestinationRule: from 1.31 (istio 1.31 release notes)."""
     tcp_listeners_of_gateway_api: bool = False
     """TCP listeners without PILOT_ENABLE_ALPHA_GATEWAY_API: from 1.31 (istio 1.31 release notes)."""
 
@@ -32,6 +34,7 @@ _1_31 = VersionRules(
     unhealthy_endpoints_sent=True,
     strict_gateway_merging=True,
     http_route_without_backends_status=500,
+    default_traffic_policy=True,
     tcp_listeners_of_gateway_api=True,
 )
 VERSIONS: dict[str, VersionRules] = {

@@ -1,0 +1,82 @@
+"""The mesh configuration in force: istiod's defaults, what the files give, and overrides of single fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gwsim.diagnostics import Collector
+from gwsim.resources.context import ObjectContext, SourceFile
+from gwsim.resources.decode import decode_fields, schema_of
+from gwsim.resources.models.mesh_config import MeshConfig, MeshConfigMap, MeshNetworks, ProxySettings
+from gwsim.resources.resource_set import ResourceSet
+from gwsim.resources.yaml_nodes import Node, documents
+
+_M = TypeVar("_M")
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Mesh configuration and networks. `given`: the files or the overrides hold any."""
+
+    config: MeshConfig = field(default_factory=MeshConfig)
+    networks: MeshNetworks = field(default_factory=MeshNetworks)
+    given: bool = False
+
+
+def mesh_of(resources: ResourceSet, overrides: Mapping[str, Any] | None = None, *, collector: Collector | None = None) -> Mesh:
+    """The mesh of a cluster's objects: ConfigMap `istio` before those of revisions.
+
+    `overrides` are MeshConfig fields in their JSON form; each replaces the field of the files, those of `defaultConfig`
+    one by one. What cannot be read of them goes to `collector`.
+    """
+    maps = sorted(resources.of(MeshConfigMap), key=lambda one: (one.name != "istio", one.name))
+    config = next((one.mesh for one in maps if one.mesh is not None), None)
+    networks = next((one.mesh_networks for one in maps if one.mesh_networks is not None), None)
+    given = config is not None
+    config = config or MeshConfig()
+    if overrides:
+        config, given = _overridden(config, overrides, Collector() if collector is None else collector), True
+    return Mesh(config, networks or MeshNetworks(), given)
+
+
+def _overridden(config: MeshConfig, overrides: Mapping[str, Any], collector: Collector) -> MeshConfig:
+    text = json.dumps(overrides, default=str)
+    values = _values(MeshConfig, text, "<mesh_config>", "mesh_config", collector)
+    settings = values.get("default_config")
+    if settings is not None:
+        values["default_config"] = overlay(config.default_config, settings)
+    return dataclasses.replace(config, **values)
+
+
+def proxy_settings(base: ProxySettings, annotation: str, ref: str, collector: Collector) -> ProxySettings:
+    """`base` with the fields of a pod's `proxy.istio.io/config` annotation; `ref` names the pod in findings."""
+    if not annotation.strip():
+        return base
+    return overlay(base, ProxySettings(**_values(ProxySettings, annotation, "proxy.istio.io/config", ref, collector)))
+
+
+def _values(cls: type, text: str, name: str, ref: str, collector: Collector) -> dict[str, Any]:
+    """The fields a text gives of a message, by attribute."""
+    root = next(iter(documents(text)), None)
+    if not isinstance(root, Node):
+        return {}
+    return decode_fields(schema_of(cls, True), ObjectContext(SourceFile(name, text), collector, ref, "warn"), root, ()) or {}
+
+
+def overlay(base: _M, over: _M) -> _M:
+    """`base` with every field that `over` gives; maps are merged, messages replaced whole.
+
+    That is how istiod combines `defaultConfig` with what single pods say (istio/api mesh/v1alpha1/proxy.proto).
+    """
+    given: dict[str, Any] = {}
+    for one in dataclasses.fields(base):  # type: ignore[arg-type]
+        value, before = getattr(over, one.name), getattr(base, one.name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            given[one.name] = {**before, **value}
+        elif value is not None:
+            given[one.name] = value
+    return dataclasses.replace(base, **given)  # type: ignore[type-var]
