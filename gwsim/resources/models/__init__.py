@@ -182,18 +182,8 @@ from gwsim.resources.models.mesh import (
     WorkloadGroup,
     WorkloadGroupMeta,
 )
-from gwsim.resources.models.mesh_config import (
-    ExtAuthzGrpc,
-    ExtAuthzHttp,
-    ExtensionProvider,
-    MeshConfig,
-    MeshConfigMap,
-    MeshData,
-    MeshNetwork,
-    MeshNetworks,
-    NetworkGateway,
-    ProxySettings,
-)
+from gwsim.resources.models.mesh_config import *  # noqa: F403
+from gwsim.resources.models.mesh_config import __all__ as _mesh_config
 from gwsim.resources.models.policy import (
     Policy,
     TargetRef,
@@ -301,9 +291,6 @@ __all__ = [
     "EndpointSelector",
     "EnvVar",
     "EnvoyFilter",
-    "ExtAuthzGrpc",
-    "ExtAuthzHttp",
-    "ExtensionProvider",
     "FailStrategy",
     "FaultAbort",
     "FaultDelay",
@@ -384,11 +371,6 @@ __all__ = [
     "LuaExtension",
     "MagLev",
     "MatchLabels",
-    "MeshConfig",
-    "MeshConfigMap",
-    "MeshData",
-    "MeshNetwork",
-    "MeshNetworks",
     "Meta",
     "MetricSelector",
     "MetricsOverride",
@@ -399,7 +381,6 @@ __all__ = [
     "NamedMatch",
     "Namespace",
     "NamespacesSelector",
-    "NetworkGateway",
     "ObjectReference",
     "OutboundTrafficPolicy",
     "OutlierDetection",
@@ -434,7 +415,6 @@ __all__ = [
     "ProxyConfig",
     "ProxyImage",
     "ProxyProtocol",
-    "ProxySettings",
     "ReadinessProbe",
     "ReferenceGrant",
     "RegexRewrite",
@@ -500,4 +480,5 @@ __all__ = [
     "WorkloadMode",
     "WorkloadSelector",
     "XBackendTrafficPolicy",
+    *_mesh_config,
 ]
