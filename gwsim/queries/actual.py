@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gwsim.topology import Decision, Outcome, Proxy, Request, WeightedCluster
-from gwsim.topology.exchange import Exchange, exchange
+from gwsim.topology.exchange import Exchange, exchange, rewritten_host
 from gwsim.units import duration_text
 
 HTTP = ("http", "https", "grpc")
@@ -101,11 +101,8 @@ def _target(name: str, proxy: Proxy) -> dict[str, Any]:
 
 
 def _rewrite(decision: Decision) -> dict[str, str]:
-    rewrite = decision.rewrite
-    host = rewrite.host if rewrite is not None else None
-    heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
-    host = (heaviest.host_rewrite if heaviest is not None else "") or host
-    made = {"path": rewrite.path if rewrite is not None else None, "host": host}
+    path = decision.rewrite.path if decision.rewrite is not None else None
+    made = {"path": path, "host": rewritten_host(decision)}
     return {name: value for name, value in made.items() if value is not None}
 
 

@@ -75,10 +75,15 @@ def _sent(decision: Decision, request: Request, cluster: WeightedCluster | None,
         sent,
         lookup,
     )
-    host = decision.rewrite.host if decision.rewrite is not None else None
-    host = (cluster.host_rewrite if cluster is not None else "") or host
-    sent.set("host", host or request.host)
+    sent.set("host", rewritten_host(decision) or request.host)
     return sent
+
+
+def rewritten_host(decision: Decision) -> str | None:
+    """The host at the backend, where it is rewritten: the route's rewrite counts more than the destination's."""
+    heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
+    own = decision.rewrite.host if decision.rewrite is not None else None
+    return own or (heaviest.host_rewrite if heaviest is not None else None) or None
 
 
 def _answer(decision: Decision, request: Request, cluster: WeightedCluster | None, lookup: cors.Lookup) -> Headers:

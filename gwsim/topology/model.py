@@ -83,6 +83,8 @@ class ProxyService:
 
     name: str
     namespace: str
+    host: str = ""
+    """Its host name, where that is not the usual one of a Service (a ServiceEntry in its place)."""
     type: str = "ClusterIP"
     ports: tuple[ProxyServicePort, ...] = ()
     external_traffic_policy: str = "Cluster"

@@ -230,7 +230,9 @@ REDIRECTS = [
     ("{authority: other.example, redirectCode: 302}", "/old?q=1", "http://other.example/old?q=1", 302),
     ("{scheme: https}", "/old", "https://shop.example/old", 301),
     ("{port: 8443, scheme: https}", "/old", "https://shop.example:8443/old", 301),
-    ("{derivePort: FROM_REQUEST_PORT}", "/old", "http://shop.example:80/old", 301),
+    ("{derivePort: FROM_REQUEST_PORT}", "/old", "http://shop.example/old", 301),
+    ("{derivePort: FROM_REQUEST_PORT, scheme: https}", "/old", "https://shop.example:80/old", 301),
+    ("{port: 443, scheme: https}", "/old", "https://shop.example/old", 301),
 ]
 
 

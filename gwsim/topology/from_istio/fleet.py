@@ -15,12 +15,12 @@ from gwsim.resources.models import Container, Deployment, ProxySettings, Service
 from gwsim.topology.from_istio.autoscaling import autoscaler_from, chart_autoscaler
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, looks_like_gateway
+from gwsim.topology.from_istio.gateway_services import NO_TRANSLATION_LABEL, entries_in_front
 from gwsim.topology.from_istio.mesh_defaults import CONFIG_ANNOTATION, settings_of, telemetry_fields
 from gwsim.topology.from_istio.placement import autoscaler_of, locality, replicas_at_start, zones_of
 from gwsim.topology.from_istio.registry import contains
 from gwsim.topology.model import ProxyPod, ProxyService, ProxyServicePort
 
-NO_TRANSLATION_LABEL = "experimental.istio.io/disable-gateway-port-translation"
 STATUS_PORT = 15021
 CHART = {
     "cpu_request_cores": 0.1,
@@ -135,7 +135,8 @@ def _assumed(ctx: Context, selector: Mapping[str, str], namespace: str) -> Workl
     if matching:
         workload.services = tuple(_proxy_service(one, None) for one in matching)
     else:
-        workload.services = (_chart_service(ctx, workload),)
+        entries = entries_in_front(ctx, name, namespace, labels)
+        workload.services = tuple(entries) or (_chart_service(ctx, workload),)
     replicas = 1
     workload.fields = {
         **CHART,

@@ -43,6 +43,8 @@ from gwsim.topology.routes import (
 )
 
 REDIRECT_CODES = (301, 302, 303, 307, 308)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+"""Ports that istiod leaves out of a redirect."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,8 @@ class RouteBuilder:
     gateway: str
     port: int
     listening_port: int
+    tls: bool = False
+    """Whether the server has TLS settings (istiod takes `httpsRedirect` for TLS too)."""
 
     def routes(self, bound: Bound) -> list[Route]:
         """Its routes in order, up to the first that takes everything."""
@@ -124,6 +128,8 @@ class RouteBuilder:
         port = redirect.port
         if redirect.derive_port == "FROM_REQUEST_PORT":
             port = self.port
+        if port == _DEFAULT_PORTS.get(redirect.scheme or ("https" if self.tls else "http")):
+            port = None
         return Redirect(
             status=redirect.redirect_code,
             scheme=redirect.scheme or "",
@@ -213,16 +219,30 @@ def _host_rewrite(http: HTTPRoute) -> str:
 
 
 def _host_header(operations: HeaderOperations | None) -> str:
-    """Setting `host` or `:authority` is a host rewrite."""
-    changes = operations.set if operations is not None else {}
-    return next((value for name, value in changes.items() if name.lower() in ("host", ":authority")), "")
+    """Setting, else adding, `host` or `:authority` is a host rewrite."""
+    if operations is None:
+        return ""
+    found = [value for changes in (operations.set, operations.add) for name, value in changes.items() if _is_host(name)]
+    return next(iter(found), "")
+
+
+def _is_host(name: str) -> bool:
+    return name.lower() in ("host", ":authority")
 
 
 def _changes(operations: HeaderOperations | None) -> HeaderChanges | None:
+    """The changes without those of pseudo-headers and the host, which istiod leaves out."""
     if operations is None:
         return None
-    kept = {name: value for name, value in operations.set.items() if name.lower() not in ("host", ":authority")}
-    return HeaderChanges(set=kept, add=dict(operations.add), remove=operations.remove)
+    return HeaderChanges(
+        set={name: value for name, value in operations.set.items() if not _is_internal(name)},
+        add={name: value for name, value in operations.add.items() if not _is_internal(name)},
+        remove=tuple(name for name in operations.remove if not _is_internal(name)),
+    )
+
+
+def _is_internal(name: str) -> bool:
+    return name.startswith(":") or name.lower() == "host"
 
 
 def _delay(http: HTTPRoute) -> FaultDelay | None:

@@ -5,6 +5,7 @@ Sources: istio/istio pilot/pkg/model/gateway.go (`mergeGateways`, `resolvePorts`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gwsim.diagnostics import Level
@@ -12,8 +13,10 @@ from gwsim.resources.models import Gateway, Server
 from gwsim.topology.from_istio import protocols
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.fleet import Workload
-from gwsim.topology.from_istio.hosts import server_host
+from gwsim.topology.from_istio.gateway_services import bound_hosts
+from gwsim.topology.from_istio.hosts import server_host, service_host
 from gwsim.topology.from_istio.registry import contains
+from gwsim.topology.model import ProxyService
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,24 +97,29 @@ class PortGroup:
     servers: list[BoundServer] = field(default_factory=list)
 
 
-def resolve_port(workload: Workload, number: int) -> int:
-    """The listening port for a Gateway's port: through the first Service that has it, else the number itself."""
-    for service in workload.services:
+def resolve_port(services: Sequence[ProxyService], number: int) -> int | None:
+    """The listening port for a Gateway's port, through the first Service that has it."""
+    for service in services:
         if service.translate_ports:
             for port in service.ports:
                 if port.port == number and port.protocol == "TCP":
                     return port.target_port
-    return number
+    return None
 
 
 def bound_servers(ctx: Context, workload: Workload) -> list[BoundServer]:
-    """The servers of all Gateways that select the workload, oldest Gateway first."""
+    """The servers of all Gateways on the workload, oldest Gateway first."""
     found: list[BoundServer] = []
     for gateway in ctx.registry.gateways:
-        if not contains(workload.labels, gateway.selector):
+        services = _services_for(gateway, workload)
+        if services is None:
             continue
         for position, server in enumerate(gateway.servers):
-            port = resolve_port(workload, server.port.number)
+            port = resolve_port(services, server.port.number)
+            if port is None:
+                if bound_hosts(gateway):
+                    continue
+                port = server.port.number
             _check_exposed(ctx, workload, gateway, position, server)
             if workload.unprivileged and port < 1024:
                 ctx.find(
@@ -125,6 +133,15 @@ def bound_servers(ctx: Context, workload: Workload) -> list[BoundServer]:
             protocol = protocols.parse(server.port.protocol)
             found.append(BoundServer(gateway, position, server, port, protocol, hosts))
     return found
+
+
+def _services_for(gateway: Gateway, workload: Workload) -> list[ProxyService] | None:
+    """The Services that translate a Gateway's ports on a workload; None when it does not apply there."""
+    hosts = bound_hosts(gateway)
+    if not hosts:
+        return list(workload.services) if contains(workload.labels, gateway.selector) else None
+    named = [one for one in workload.services if (one.host or service_host(one.name, one.namespace)) in hosts]
+    return named or None
 
 
 def _check_exposed(ctx: Context, workload: Workload, gateway: Gateway, position: int, server: Server) -> None:

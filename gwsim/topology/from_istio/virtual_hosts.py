@@ -22,6 +22,7 @@ from gwsim.topology.routes import Route, RouteConfiguration, VirtualHost
 class _Host:
     routes: list[Route] = field(default_factory=list)
     require_tls: bool = False
+    port: int = 0
     origin: Span | None = None
 
 
@@ -35,11 +36,11 @@ class HttpConfigurator:
 
     def route_configuration(self, name: str, servers: list[BoundServer]) -> RouteConfiguration:
         """The virtual hosts of servers that share a connection manager, with each VirtualService's routes once."""
-        port = servers[0].declared_port
         hosts: dict[str, _Host] = {}
         built: dict[tuple[str, int], list[Route]] = {}
         for server in servers:
-            builder = RouteBuilder(self.ctx, self.destinations, server.gateway_key, port, server.port)
+            tls = server.server.tls is not None
+            builder = RouteBuilder(self.ctx, self.destinations, server.gateway_key, server.declared_port, server.port, tls)
             for bound in self.index.bound_to(server.gateway_key, self.destinations.workload.namespace):
                 shared = intersection(server.hosts_for(bound.source.namespace), bound.hosts)
                 if not shared:
@@ -47,12 +48,15 @@ class HttpConfigurator:
                 key = (server.gateway_key, id(bound))
                 if key not in built:
                     built[key] = builder.routes(bound)
+                if not built[key]:
+                    # No rule is for this port or gateway: less specific hosts keep serving its names.
+                    continue
                 self._attach(hosts, shared, built[key], bound, server)
             if server.https_redirect:
                 self._redirect(hosts, server)
         virtual_hosts = tuple(
             VirtualHost(
-                name=f"{domain}:{port}",
+                name=f"{domain}:{host.port}",
                 domains=(domain,),
                 routes=tuple(catch_alls_last(host.routes)),
                 require_tls=host.require_tls,
@@ -61,21 +65,24 @@ class HttpConfigurator:
             for domain, host in hosts.items()
         )
         if not virtual_hosts:
-            virtual_hosts = (VirtualHost(name=f"blackhole:{port}", domains=("*",)),)
+            virtual_hosts = (VirtualHost(name=f"blackhole:{servers[0].declared_port}", domains=("*",)),)
         return RouteConfiguration(name=name, virtual_hosts=virtual_hosts)
 
     def _attach(
         self, hosts: dict[str, _Host], shared: list[str], routes: list[Route], bound: Bound, server: BoundServer
     ) -> None:
         for domain in shared:
-            host = hosts.setdefault(domain, _Host(origin=place(bound.source, "hosts")))
+            host = hosts.setdefault(domain, _Host(port=server.declared_port, origin=place(bound.source, "hosts")))
             host.routes.extend(routes)
             host.require_tls = host.require_tls or server.https_redirect
 
     def _redirect(self, hosts: dict[str, _Host], server: BoundServer) -> None:
         """Hosts without a VirtualService get a virtual host that only redirects."""
-        for _, domain in server.hosts:
-            host = hosts.setdefault(domain, _Host(origin=place(server.gateway, server.path)))
+        for owner, domain in server.hosts:
+            if owner != "*":
+                # istiod makes a virtual host named `namespace/host` of it, which no request can ask for.
+                continue
+            host = hosts.setdefault(domain, _Host(port=server.declared_port, origin=place(server.gateway, server.path)))
             host.require_tls = True
 
 
