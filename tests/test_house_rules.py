@@ -18,7 +18,8 @@ SOURCES = sorted(GWSIM.rglob("*.py"))
 TESTS = [p for p in sorted((ROOT / "tests").rglob("*.py")) if p != Path(__file__).resolve()]
 
 LAYERS = (
-    ("_version",), ("errors", "units"), ("diagnostics",), ("resources",), ("topology",), ("queries",), ("costs",), ("scenario",),
+    ("_version",), ("errors", "units"), ("files",), ("diagnostics",), ("resources",), ("topology",), ("queries",), ("costs",),
+    ("scenario",),
     ("engine",), ("results",), ("planning",), ("envoy",), ("report",), ("cli",), ("__main__",),
 )
 """Each package imports only from its own row and the rows before it."""

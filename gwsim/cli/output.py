@@ -9,8 +9,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gwsim.report.lines import Line
 
 
@@ -60,17 +58,4 @@ def notice(text: str, *, quiet: bool = False) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all; UsageError where that is not possible."""
-    from gwsim.errors import UsageError
-
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-__all__ = ["Color", "Format", "notice", "replace_file", "use_color", "write", "write_lines"]
+__all__ = ["Color", "Format", "notice", "use_color", "write", "write_lines"]

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gwsim.cli.output import Color, Format, replace_file
+from gwsim.cli.output import Color, Format
 from gwsim.cli.run import HTML, Summary, Undecided, exit_code, show
+from gwsim.files import write_whole
 
 
 def report(
@@ -31,7 +32,7 @@ def report(
     if not no_html:
         from gwsim.report import html
 
-        replace_file(folder / HTML, html.render(made.relative_to(provenance.get("base", "."))))
+        write_whole(folder / HTML, html.render(made.relative_to(provenance.get("base", "."))))
         files.append(HTML)
     show(made, folder, files, output, summary, color)
     raise typer.Exit(exit_code(made, undecided, quiet=False))

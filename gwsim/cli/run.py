@@ -11,9 +11,11 @@ import typer
 
 from gwsim.cli import faults
 from gwsim.cli.interrupts import heard
-from gwsim.cli.output import Color, Format, notice, replace_file, write, write_lines
-from gwsim.cli.preparation import Given, Prepared, prepare
+from gwsim.cli.options import Engine, Undecided, cores
+from gwsim.cli.output import Color, Format, notice, write, write_lines
 from gwsim.errors import ExitCode, UsageError
+from gwsim.files import folder_for_writing, write_whole
+from gwsim.planning.preparation import Given, Prepared, prepare
 
 if TYPE_CHECKING:
     from gwsim.report.report import Report
@@ -22,22 +24,6 @@ if TYPE_CHECKING:
 
 HTML = "report.html"
 MOST_FINDINGS = 10
-
-
-class Engine(StrEnum):
-    """What simulates: both engines give the same result."""
-
-    AUTO = "auto"
-    COMPILED = "compiled"
-    REFERENCE = "reference"
-
-
-class Undecided(StrEnum):
-    """What an undecided budget means for the exit code."""
-
-    FAIL = "fail"
-    WARN = "warn"
-    PASS = "pass"
 
 
 class UnknownFields(StrEnum):
@@ -84,7 +70,7 @@ def run(
     began = time.monotonic()
     prepared = prepare(given)
     faults.remember(seed=prepared.resolved.model.run.seed)
-    folder = _writable(out or Path("out") / prepared.name)
+    folder = folder_for_writing(out or Path("out") / prepared.name)
     _tell_findings(prepared.resolved, quiet=quiet, verbose=verbose)
     if not no_html:
         _preload()
@@ -95,7 +81,7 @@ def run(
     notice(f"gwsim: {results.requests:,} requests in {simulated - began:.1f} s", quiet=quiet)
     show(report, folder, files if no_html else [HTML, *files], output, summary, color)
     if not no_html:  # the answer first: drawing takes a while
-        replace_file(folder / HTML, _html(report.relative_to(prepared.folder)))
+        write_whole(folder / HTML, _html(report.relative_to(prepared.folder)))
     if digest:
         _tell_digest(results, output)
     raise typer.Exit(exit_code(report, undecided, quiet=quiet))
@@ -116,26 +102,20 @@ def _simulate(
     from gwsim.engine import suited
     from gwsim.engine.cache import is_warm
     from gwsim.engine.features import missing
-    from gwsim.engine.schema import Options
-    from gwsim.planning import settle_replicas, simulate
+    from gwsim.planning.cases import run_case
 
     asked, engine = engine, Engine(suited(prepared.resolved.model, engine.value))
     if engine is not asked:
         lacking = "; ".join(missing(prepared.resolved.model))
         notice(f"gwsim: the reference engine simulates, about a hundred times slower: the compiled one lacks {lacking}", quiet=quiet)
     compiling = engine is Engine.AUTO and not is_warm()  # takes a core of its own meanwhile
-    workers = jobs or (1 if engine is Engine.REFERENCE or compiling else _cores())
+    workers = jobs or (1 if engine is Engine.REFERENCE or compiling else cores())
     _tell_compile(engine, quiet)
     with heard(), Bar(enabled=not quiet) as bar:
-        settled = settle_replicas(
-            prepared.resolved, lambda replicas: prepared.with_replicas(dict(replicas)), engine=engine.value,
-            workers=workers, progress=bar,
+        done = run_case(
+            prepared, engine=engine.value, replications=replications, workers=workers, digest=digest, progress=bar
         )
-        results = simulate(
-            settled.resolved, engine=engine.value, replications=replications, workers=workers,
-            options=Options(digest=digest), progress=bar, notes=settled.assumptions,
-        )
-    return results, settled.resolved
+    return done.results, done.resolved
 
 
 def _preload() -> None:
@@ -148,12 +128,6 @@ def _preload() -> None:
             importlib.import_module(name)
 
     threading.Thread(target=load, daemon=True).start()
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _tell_compile(engine: Engine, quiet: bool) -> None:
@@ -173,18 +147,6 @@ def _report(prepared: Prepared, results: Results, resolved: Resolved) -> Report:
     return Report.of(results, resolved, project=prepared.project, target=prepared.given.target, given=prepared.given.words)
 
 
-def _writable(folder: Path) -> Path:
-    """The folder, made; UsageError before anything is simulated where nothing can be written."""
-    import tempfile
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise UsageError(f"cannot write into {folder}: {error.strerror or error}; choose another with --out") from None
-
-
 def save(report: Report, folder: Path, base: Path, *, html: bool) -> list[str]:
     """Save a run with its reports; gives the names of the files written. `base` is where paths are told from."""
     from gwsim.report.report import KEY, as_plain
@@ -195,7 +157,7 @@ def save(report: Report, folder: Path, base: Path, *, html: bool) -> list[str]:
     provenance: dict[str, Any] = {KEY: as_plain(report), "base": str(base)}
     save(report.results, folder, provenance=provenance)
     if text is not None:
-        replace_file(folder / HTML, text)
+        write_whole(folder / HTML, text)
     return [*([HTML] if html else []), RUN, ARRAYS, PROVENANCE]
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gwsim.diagnostics import Span
-from gwsim.report.headline import Word, headline_of
 from gwsim.report.names import Names
 from gwsim.resources.models import DestinationRule
 from gwsim.results.evaluation import Answer, Budgets
+from gwsim.results.headline import Word, headline_of
 from gwsim.results.parts import Limit, Status
 from gwsim.results.results import Results
 from gwsim.scenario.model import UNLIMITED

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from gwsim._version import __version__
 from gwsim.diagnostics import Finding
 from gwsim.report import figures, html_tables, picture, svg
-from gwsim.report.headline import Word
 from gwsim.report.lines import clip
 from gwsim.report.names import route_name
 from gwsim.report.report import Report
@@ -22,6 +21,7 @@ from gwsim.report.style import VARIABLES
 from gwsim.report.text import cores_text, finite, milliseconds, observed
 from gwsim.report.text import margin as margin_text
 from gwsim.results.evaluation import Answer, Checked
+from gwsim.results.headline import Word
 from gwsim.units import format_duration_s, format_rate_rps, format_share
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def render(report: Report) -> str:
         tables=html_tables.tables(report), findings=[one for one in report.ranked_findings if one.code not in NOT_MODELLED],
         not_modelled=[one for one in report.ranked_findings if one.code in NOT_MODELLED], place=_place,
         scenario=report.scenario_text, run_text=_run_text(report), command=_portable_command(report, next_=False),
-        next_command=_portable_command(report, next_=True), style=_text("report.css"), script=_text("report.js"),
-        light=_variables(), duration=format_duration_s,
+        next_command=_portable_command(report, next_=True), style=template_text("report.css"), script=template_text("report.js"),
+        light=variables(), duration=format_duration_s,
     )
 
 
@@ -86,11 +86,13 @@ def environment() -> Environment:
     )
 
 
-def _text(name: str) -> str:
+def template_text(name: str) -> str:
+    """A file of the templates' folder."""
     return files("gwsim.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _variables() -> str:
+def variables() -> str:
+    """The colours as CSS variables."""
     return "".join(f"--{name}:{color};" for color, name in VARIABLES.items())
 
 
@@ -195,4 +197,4 @@ def _portable_command(report: Report, *, next_: bool) -> str:
 
 
 
-__all__ = ["Bar", "Fact", "bar", "environment", "render"]
+__all__ = ["Bar", "Fact", "bar", "environment", "render", "template_text", "variables"]

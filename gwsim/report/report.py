@@ -16,9 +16,9 @@ from typing import Any
 from gwsim.diagnostics import Finding, Level, Span
 from gwsim.report import advice as advising
 from gwsim.report.advice import Advice, advise
-from gwsim.report.headline import Headline, headline_of
 from gwsim.report.names import Names, title_of
 from gwsim.results.evaluation import Budgets, check
+from gwsim.results.headline import Headline, headline_of
 from gwsim.results.results import Results
 from gwsim.scenario.project import Project
 from gwsim.scenario.resolved import Resolved

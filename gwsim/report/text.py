@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from gwsim.diagnostics import Finding, summary
 from gwsim.engine.codes import Component
-from gwsim.report.headline import Word
 from gwsim.report.lines import (
     EMPTY,
     WIDTH,
@@ -27,6 +26,7 @@ from gwsim.report.lines import (
 from gwsim.report.names import COMPONENTS, route_name
 from gwsim.report.report import Report
 from gwsim.results.evaluation import Answer, Checked
+from gwsim.results.headline import Word
 from gwsim.results.intervals import Estimate, Quality
 from gwsim.results.parts import FleetFigures, Range, Split, Status, Traffic
 from gwsim.units import format_duration_s, format_share

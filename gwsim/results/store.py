@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from gwsim.engine.schema import BIN, COARSE, FINE, MIDDLE, RawRun, buckets
-from gwsim.errors import GwsimError, UsageError
+from gwsim.errors import UsageError
+from gwsim.files import write_whole
 from gwsim.results.histograms import Ints
 from gwsim.results.labels import from_plain
 from gwsim.results.plain import FORMAT, summary
@@ -55,9 +56,9 @@ def save(results: Results, directory: Path | str, *, provenance: Mapping[str, An
     budgets = check(portable) if portable.labels.budgets else None
     head = summary(portable, budgets) | {"arrays_sha256": hashlib.sha256(arrays).hexdigest()}
     (target / RUN).unlink(missing_ok=True)
-    _replace(target / ARRAYS, arrays)
-    _replace(target / PROVENANCE, _json(_provenance() | dict(provenance or {})))
-    _replace(target / RUN, _json(head))
+    write_whole(target / ARRAYS, arrays)
+    write_whole(target / PROVENANCE, _json(_provenance() | dict(provenance or {})))
+    write_whole(target / RUN, _json(head))
     return target
 
 
@@ -204,17 +205,3 @@ def _provenance() -> dict[str, Any]:
 
 def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise GwsimError(f"{path}: cannot be written ({error.strerror})") from None

@@ -66,7 +66,7 @@ def test_a_fault_inside_is_told_without_a_traceback(gwsim: Command, demo: Path, 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("something of ours broke")
 
-    monkeypatch.setattr("gwsim.planning.settle_replicas", broken)
+    monkeypatch.setattr("gwsim.planning.cases.settle_replicas", broken)
     ended = gwsim("run", "demo", "--seed", "7", "--engine", "reference")
     assert ended.code == 70
     assert "Traceback" not in ended.err

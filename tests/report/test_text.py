@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from gwsim.report import text
-from gwsim.report.headline import Word
 from gwsim.report.lines import Column, clip, coloured, command_lines, plain, table
 from gwsim.report.report import Report
+from gwsim.results.headline import Word
 
 KINDS = ("pass", "fail", "undecided", "done", "saturated", "many")
 WORDS = {"pass": Word.PASS, "fail": Word.FAIL, "undecided": Word.UNDECIDED, "done": Word.DONE, "saturated": Word.SATURATED, "many": Word.UNDECIDED}

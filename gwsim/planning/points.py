@@ -1,0 +1,115 @@
+"""One point of a sweep, a batch or a search: run once, kept on disk, found again.
+
+A point is known by the hash of everything that its answer follows from, so a batch that was interrupted goes on
+where it stopped, and a changed file, version or setting is run anew. A point whose input is wrong gets a row that
+says so: the others go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gwsim._version import __version__
+from gwsim.engine import EngineName
+from gwsim.engine.cache import source_hash
+from gwsim.errors import ExitCode, InputError, UsageError
+from gwsim.files import write_whole
+from gwsim.planning.cases import run_case
+from gwsim.planning.executors import Executor
+from gwsim.planning.figures import Row, figures
+from gwsim.planning.preparation import Given, Prepared, prepare
+
+FORMAT = "gwsim/point/v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A case to run, and where rows are kept (None: nowhere). `budgets` are held beside the scenario's own."""
+
+    given: Given
+    engine: EngineName = "auto"
+    store: Path | None = None
+    budgets: tuple[str, ...] = ()
+    key: str = field(default="", compare=False)
+
+
+def run_points(pool: Executor, points: Sequence[Point], done: Callable[[Row], None] | None = None) -> list[Row]:
+    """The rows of points in their order; `done` is told of each as it comes."""
+    return pool.map(run_point, list(points), done)
+
+
+def run_point(point: Point) -> Row:
+    """The row of one point, from disk if it is there."""
+    try:
+        prepared = prepare(point.given)
+    except (InputError, UsageError) as error:
+        return refused(str(error))
+    key = key_of(prepared, point)
+    kept = _kept(point.store, key)
+    if kept is not None:
+        return kept
+    try:
+        row = row_of(prepared, point)
+    except (InputError, UsageError) as error:
+        return refused(str(error))
+    if point.store is not None:
+        write_whole(point.store / f"{key}.json", text_of(row | {"key": key}))
+    return row
+
+
+def row_of(prepared: Prepared, point: Point) -> Row:
+    """Simulate a point."""
+    from gwsim.results.budgets import parse
+    from gwsim.results.evaluation import check
+
+    done = run_case(prepared, engine=point.engine)
+    if not point.budgets:
+        return figures(done.results, check(done.results))
+    return figures(done.results, check(done.results, [parse(text) for text in point.budgets]))
+
+
+def refused(message: str) -> Row:
+    """The row of a point that could not be run."""
+    first = message.strip().splitlines()[0] if message.strip() else "the input is wrong"
+    return {"verdict": "ERROR", "exit_code": int(ExitCode.INPUT), "sentence": first}
+
+
+def key_of(prepared: Prepared, point: Point) -> str:
+    """Hash of what a row follows from: version, engines, model, autoscalers, budgets."""
+    resolved = prepared.resolved
+    parts = (
+        FORMAT, __version__, source_hash(), resolved.model, resolved.plan, resolved.costs,
+        [(fleet.name, fleet.autoscaler, fleet.cpu_request_cores) for fleet in resolved.fleets],
+        [one.text for one in resolved.budgets], point.budgets,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
+
+
+def _kept(store: Path | None, key: str) -> Row | None:
+    if store is None:
+        return None
+    try:
+        row: Row = json.loads((store / f"{key}.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    # the key names places of files, so it stays here and is no part of an answer
+    return row if isinstance(row, dict) and row.pop("key", None) == key else None
+
+
+def text_of(row: object) -> str:
+    """JSON, the same bytes for the same data."""
+    return json.dumps(row, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def with_settings(given: Given, settings: Sequence[str]) -> Given:
+    """The case with further settings."""
+    from dataclasses import replace
+
+    return replace(given, settings=(*given.settings, *settings))
+
+
+__all__ = ["Point", "key_of", "refused", "row_of", "run_point", "run_points", "text_of", "with_settings"]
