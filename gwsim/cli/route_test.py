@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gwsim.cli.output import Color, Format, notice, replace_file, write, write_lines
+from gwsim.cli.output import Color, Format, notice, write, write_lines
 from gwsim.errors import ExitCode
+from gwsim.files import write_whole
 
 if TYPE_CHECKING:
     from gwsim.diagnostics import Collector
@@ -49,7 +50,7 @@ def test(
     else:
         write_lines(route_tests.text(results, coverage, verbose=verbose), color)
     if junit is not None:
-        replace_file(junit, route_tests.junit(results))
+        write_whole(junit, route_tests.junit(results))
     return _ended(collector, results)
 
 
