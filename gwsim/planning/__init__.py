@@ -16,25 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gwsim.planning.axes import Axis, Value, parse_axis
-    from gwsim.planning.batch import Batch, batch
+    from gwsim.planning.batch import Batch
     from gwsim.planning.cases import Simulated, run_case
     from gwsim.planning.comparison import Difference, differences
     from gwsim.planning.executors import Executor, executor
     from gwsim.planning.preparation import Given, Prepared, prepare
     from gwsim.planning.replicas import Settled, settle_replicas
     from gwsim.planning.replications import Progress, simulate
-    from gwsim.planning.sweep import Sweep, sweep
+    from gwsim.planning.sweep import Sweep
 
 _HOME = {
     "axes": ("Axis", "Value", "parse_axis"),
-    "batch": ("Batch", "batch"),
+    "batch": ("Batch",),
     "cases": ("Simulated", "run_case"),
     "comparison": ("Difference", "differences"),
     "executors": ("Executor", "executor"),
     "preparation": ("Given", "Prepared", "prepare"),
     "replicas": ("Settled", "settle_replicas"),
     "replications": ("Progress", "simulate"),
-    "sweep": ("Sweep", "sweep"),
+    "sweep": ("Sweep",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -61,7 +61,6 @@ __all__ = [
     "Simulated",
     "Sweep",
     "Value",
-    "batch",
     "differences",
     "executor",
     "parse_axis",
@@ -69,5 +68,4 @@ __all__ = [
     "run_case",
     "settle_replicas",
     "simulate",
-    "sweep",
 ]

@@ -129,6 +129,7 @@ def test_check_gives_the_same_bytes_on_both_engines(gwsim: Command, demo: Path) 
     plain = [one for one in FAST if one not in ("--engine", "reference")]
     first = gwsim("check", str(demo), *FAST, *LOW, "--out", "a", "-o", "json")
     second = gwsim("check", str(demo), *plain, *LOW, "--engine", "compiled", "--out", "b", "-o", "json")
+    assert second.out, second.err
     assert first.out == second.out
     assert first.code == second.code
 
