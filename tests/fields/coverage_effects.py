@@ -24,8 +24,8 @@ their weights), `listener(port)`, `chain(port, n)`, `tls(port)`, `virtual_hosts(
 port, subset)` (service as `name` or full host), `endpoints(...)` (`address:port` of a cluster), `services` (KnownService by
 host), `findings` (names of codes, sorted), `assumptions` (text).
 
-`python -m tests.coverage --fill` adds `before` and `after` to rows that lack them, from what is seen: read
-them critically; they are claims about Istio. `python -m tests.coverage` writes docs/coverage.md.
+`python -m tests.fields --fill` adds `before` and `after` to rows that lack them, from what is seen: read
+them critically; they are claims about Istio. `python -m tests.fields` writes docs/coverage.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m tests.coverage` writes docs/coverage.md; `--fill` first completes rows that lack `before` and `after`."""
+"""`python -m tests.fields` writes docs/coverage.md; `--fill` first completes rows that lack `before` and `after`."""
 
 from __future__ import annotations
 

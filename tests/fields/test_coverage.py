@@ -22,7 +22,7 @@ def test_every_field_is_accounted_for():
 
 
 def test_the_page_is_current():
-    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.coverage"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.fields"
 
 
 def test_a_new_field_names_itself():

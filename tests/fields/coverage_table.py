@@ -99,10 +99,10 @@ def _entry(field: Field, shown: list[tuple[Row, bool]], reasons: set[str | None]
 
 HEADER = """# What the model makes of every field
 
-Written by `python -m tests.coverage` from the models and the rows of `tests/coverage/effects`; not to be edited.
+Written by `python -m tests.fields` from the models and the rows of `tests/fields/effects`; not to be edited.
 
 * **modelled**: the field changes what is simulated. The row named builds the configuration with and without the
-  field and sees the difference, so ignoring the field fails it (`pytest tests/coverage`).
+  field and sees the difference, so ignoring the field fails it (`pytest tests/fields`).
 * **decision only**: it changes the topology and what `gwsim route` says, and the engines leave it out, for the reason given.
 * **not modelled**: it is read, checked and reported as having no effect (`gwsim run --summary full` lists the
   places), for the reason given. Fields that by their nature change nothing about traffic are not reported.
