@@ -13,7 +13,8 @@ from gwsim.cli.output import Color, Format, notice, write, write_lines
 from gwsim.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from gwsim.queries.ask import Configuration
+    from gwsim.queries.ask import Configuration, Finder
+    from gwsim.topology import Proxy
 
 ASK = "ask"
 
@@ -39,6 +40,7 @@ def ask(
     config: Annotated[list[str] | None, typer.Option("--config", "-c", metavar="PATH", help="File or folder, - for standard input, cluster=DIR; repeatable.")] = None,
     gateway: Annotated[str, typer.Option("--gateway", metavar="NS/NAME", help="A Gateway, of the Gateway API or Istio's.")] = "",
     workload: Annotated[str, typer.Option("--workload", metavar="NS/LABEL=VALUE", help="The gateway pods with these labels.")] = "",
+    client: Annotated[str, typer.Option("--from", metavar="NS/WORKLOAD", help="A client in the mesh: its sidecar, then every gateway on the way.")] = "",
     port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535, help="The port the client dials.")] = None,
     method: Annotated[str, typer.Option("--method", "-X")] = "GET",
     host: Annotated[str | None, typer.Option("--host", help="Host header, where it is not the URL's.")] = None,
@@ -65,6 +67,7 @@ def ask(
     """
     from gwsim.cli.route_request import DEFAULT_PORTS, Words, request_of
     from gwsim.queries import ask as asking
+    from gwsim.queries.hops import follow
     from gwsim.report import route as report
     from gwsim.units import parse_duration_s
 
@@ -73,13 +76,13 @@ def ask(
         client_certificate=client_cert, claims=jwt_claims, token_rejected=jwt_invalid, remote_ip=remote_ip,
     )  # fmt: skip
     request, url_port = request_of(words)
-    if len([one for one in (gateway, workload) if one]) > 1:
-        raise UsageError("--gateway and --workload exclude each other")
+    if len([one for one in (gateway, workload, client) if one]) > 1:
+        raise UsageError("--gateway, --workload and --from exclude each other")
     configuration = asking.load(
-        config or ["."], istio_version=istio_version, assume_exists=assume_exists or (), gateways=_declared(workload)
+        config or ["."], istio_version=istio_version, assume_exists=assume_exists or (), gateways=_declared(workload), client=client
     )
     finder = asking.Finder(configuration)
-    proxy = finder.gateway(gateway) if gateway else finder.workload(workload) if workload else finder.only()
+    proxy = _proxy(finder, gateway, workload, client)
     dialled = port or url_port or DEFAULT_PORTS.get(request.scheme)
     if dialled is None:
         raise UsageError("say which port is dialled with --port")
@@ -88,12 +91,22 @@ def ask(
     except ValueError as error:
         raise UsageError(f"--backend-delay: {error}") from None
     answer = asking.ask(configuration, proxy, dialled, request, finder.notes, backend_delay_s=delay_s)
+    hops = follow(configuration, answer)
     if output is Format.JSON:
-        write(report.as_json(answer))
+        write(report.as_json(answer, hops))
     else:
-        write_lines(report.text(answer, everything=everything), color)
+        lines = [one for each in (answer, *hops) for one in (*report.text(each, everything=everything), ())]
+        write_lines(lines[:-1], color)
     _tell(configuration)
-    return int(ExitCode.OK if answer.served else ExitCode.ANSWER_IS_NO)
+    return int(ExitCode.OK if all(one.served for one in (answer, *hops)) else ExitCode.ANSWER_IS_NO)
+
+
+def _proxy(finder: Finder, gateway: str, workload: str, client: str) -> Proxy:
+    if gateway:
+        return finder.gateway(gateway)
+    if workload:
+        return finder.workload(workload)
+    return finder.client(client) if client else finder.only()
 
 
 def _declared(workload: str) -> Sequence[tuple[str, Mapping[str, str]]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gwsim.topology import Decision, Outcome, Proxy, Request, WeightedCluster
 from gwsim.topology.exchange import Exchange, exchange, rewritten_host
+from gwsim.topology.upstream import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER
 from gwsim.units import duration_text
 
 HTTP = ("http", "https", "grpc")
@@ -77,6 +78,8 @@ def _backends(clusters: tuple[WeightedCluster, ...], proxy: Proxy) -> list[dict[
     total = sum(one.weight for one in clusters) or 1
     shares: dict[str, float] = {}
     for one in clusters:
+        if one.cluster in (PASSTHROUGH_CLUSTER, BLACKHOLE_CLUSTER):
+            continue
         shares[one.cluster] = shares.get(one.cluster, 0.0) + 100 * one.weight / total
     return [{**_target(name, proxy), "weight": _number(share)} for name, share in shares.items()]
 

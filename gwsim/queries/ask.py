@@ -12,6 +12,7 @@ from gwsim.diagnostics import Collector, Finding, did_you_mean
 from gwsim.errors import UsageError
 from gwsim.queries.actual import actual_of
 from gwsim.resources import ResourceSet, read
+from gwsim.resources.models import Deployment
 from gwsim.topology import (
     Decision,
     HttpConnectionManager,
@@ -78,9 +79,11 @@ def load(
     istio_version: str = "1.30",
     assume_exists: Sequence[str] = (),
     gateways: Sequence[tuple[str, Mapping[str, str]]] = (),
+    client: str = "",
     unknown_fields: str = "warn",
 ) -> Configuration:
-    """Read and build; `configs` are paths, or `cluster=path` for several clusters.
+    """Read and build; `configs` are paths, or `cluster=path` for several clusters. `client` names a workload
+    (`[cluster/]namespace/name` or `namespace/label=value`) whose sidecar is wanted too.
 
     Raises InputError with everything that is wrong, UsageError for paths that are not there.
     """
@@ -91,7 +94,13 @@ def load(
         resources[name] = read(paths, collector=collector, unknown_fields=unknown_fields)
         built.append(
             from_istio(
-                resources[name], istio_version=istio_version, assume_exists=assume_exists, cluster=name, gateways=gateways, collector=collector
+                resources[name],
+                istio_version=istio_version,
+                assume_exists=assume_exists,
+                cluster=name,
+                gateways=gateways,
+                sidecars=_sidecar(client, name, resources[name]),
+                collector=collector,
             )
         )
     collector.raise_if_errors()
@@ -115,6 +124,22 @@ def _by_cluster(configs: Sequence[str]) -> dict[str, list[str]]:
     if len(found) > 1 and "" in found:
         raise UsageError("--config: with several clusters, write cluster=DIR for each of them")
     return found
+
+
+def _sidecar(client: str, cluster: str, resources: ResourceSet) -> list[tuple[str, Mapping[str, str]]]:
+    """Namespace and pod labels of the client, if it is of this cluster."""
+    if not client:
+        return []
+    wanted, namespace, name = _parts(client, "--from", "NAMESPACE/WORKLOAD")
+    if wanted not in (None, cluster):
+        return []
+    if "=" in name:
+        return [(namespace, labels_of(name))]
+    deployment = resources.get("Deployment", namespace, name)
+    if isinstance(deployment, Deployment):
+        return [(namespace, dict(deployment.labels))]
+    # A workload kept elsewhere: only its namespace and the usual label count.
+    return [(namespace, {"app": name})]
 
 
 @dataclass(slots=True)
@@ -169,6 +194,16 @@ class Finder:
             have = ", ".join(one.key for one in self.proxies) or "none"
             raise TargetMissing(f"--workload: no gateway in namespace {namespace} has the labels {rest}; the gateways are {have}")
         return self._one(found, text, cluster)
+
+    def client(self, text: str) -> Proxy:
+        """The sidecar of the workload that was loaded as client."""
+        cluster, namespace, name = _parts(text, "--from", "NAMESPACE/WORKLOAD")
+        found = [one for one in self.configuration.topology.proxies if one.kind == "sidecar" and one.namespace == namespace]
+        proxy = self._one(found, text, cluster)
+        known = any(isinstance(one.get("Deployment", namespace, name), Deployment) for one in self.configuration.resources.values())
+        if not known and "=" not in name:
+            self.notes.append(f"there is no Deployment {namespace}/{name} in the files: a pod labelled app={name} is taken")
+        return proxy
 
     def only(self) -> Proxy:
         """The only gateway there is."""
@@ -232,7 +267,9 @@ def ask(
 ) -> Answer:
     """What becomes of the request at a gateway."""
     told = list(notes)
-    ports, _ = ports_of(proxy, port, told)
+    ports = Ports(dialled=port, listening=port)
+    if proxy.kind != "sidecar":
+        ports, _ = ports_of(proxy, port, told)
     decision = choose(proxy, ports.listening, request, explain=True)
     if backend_delay_s:
         decision = in_time(decision, backend_delay_s)

@@ -68,8 +68,8 @@ def _routes_of(proxy: Proxy) -> list[RouteRef]:
                 found += [_ref(route.name, route.origin) for host in hosts for route in host.routes]
             elif isinstance(chain.filter, TcpProxy):
                 found.append(_ref(chain.filter.route, chain.filter.origin))
-    # A route without a place was not written by anybody (a sidecar's default routes to services).
-    return [one for one in found if one.file]
+    # Default routes of a sidecar to services were not written by anybody.
+    return [one for one in found if one.file and one.name != "default"]
 
 
 def _tcp_routes(proxy: Proxy, chain_name: str) -> list[RouteRef]:

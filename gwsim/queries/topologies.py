@@ -65,6 +65,7 @@ class Topologies:
             collector=collector,
             gateways=[(gateway.namespace, gateway.labels)] if gateway.kind == "selector" else (),
             sidecars=[(gateway.namespace, gateway.labels)] if gateway.kind == "mesh" else (),
+            mesh_config=mesh_config or None,
         )
         return topology, collector.findings
 

@@ -109,6 +109,8 @@ def _settings(decision: Decision, actual: Any) -> str:
 
 def _ports(answer: Answer) -> list[Line]:
     ports = answer.ports
+    if answer.proxy.kind == "sidecar":
+        return []
     parts = []
     if ports.service is not None:
         parts.append(f"{ports.dialled} of Service {ports.service.namespace}/{ports.service.name}")

@@ -140,3 +140,59 @@ def test_a_configuration_that_would_be_refused(gwsim: Command, tmp_path: Path) -
     ended = gwsim("route", "-c", "config.yaml", "http://shop.example/")
     assert ended.code == 2
     assert "config.yaml:" in ended.err
+
+
+EGRESS = """
+apiVersion: v1
+kind: Service
+metadata: {name: istio-egressgateway, namespace: istio-system}
+spec: {selector: {istio: egressgateway}, ports: [{name: http2, port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: out, namespace: app}
+spec: {hosts: [api.example.com], ports: [{number: 80, name: http, protocol: HTTP}, {number: 443, name: https, protocol: HTTPS}], resolution: DNS}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: out, namespace: app}
+spec:
+  selector: {istio: egressgateway}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [api.example.com]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: out, namespace: app}
+spec:
+  hosts: [api.example.com]
+  gateways: [mesh, out]
+  http:
+  - match: [{gateways: [mesh], port: 80}]
+    headers: {request: {set: {x-hop: "1"}}}
+    route: [{destination: {host: istio-egressgateway.istio-system.svc.cluster.local, port: {number: 80}}}]
+  - match: [{gateways: [out], port: 80, headers: {x-hop: {exact: "1"}}}]
+    rewrite: {uri: /v1}
+    route: [{destination: {host: api.example.com, port: {number: 443}}}]
+"""
+
+
+def test_from_a_client_through_every_gateway(gwsim: Command, tmp_path: Path) -> None:
+    (tmp_path / "egress.yaml").write_text(EGRESS)
+    ended = gwsim("route", "-c", "egress.yaml", "--from", "app/worker", "http://api.example.com/x", "-o", "json")
+    assert ended.code == 0, ended.out + ended.err
+    told = json.loads(ended.out)
+    assert told["proxy"]["kind"] == "sidecar"
+    assert told["answer"]["backends"][0]["host"] == "istio-egressgateway.istio-system.svc.cluster.local"
+    hop = told["hops"][0]
+    assert (hop["proxy"]["name"], hop["port"]["dialled"], hop["port"]["listening"]) == ("istio-egressgateway", 80, 8080)
+    assert hop["answer"]["backends"][0] == {"host": "api.example.com", "port": 443, "weight": 100}
+    assert hop["answer"]["rewrite"] == {"path": "/v1x"}
+    text = gwsim("route", "-c", "egress.yaml", "--from", "app/worker", "http://api.example.com/x").out
+    assert text.count("ANSWER") == 2
+
+
+def test_a_destination_that_the_mesh_does_not_know(gwsim: Command, tmp_path: Path) -> None:
+    (tmp_path / "egress.yaml").write_text(EGRESS)
+    ended = gwsim("route", "-c", "egress.yaml", "--from", "app/worker", "http://elsewhere.example/")
+    assert ended.code == 0
+    assert "passed through" in ended.out
