@@ -16,6 +16,7 @@ class Feature(StrEnum):
     """A part of the model that came after the first version; the value is what users read."""
 
     LOAD_BALANCING = "weights, health, localities and consistent hashing in load balancing"
+    OUTLIERS = "outlier detection"
 
 
 COMPILED: frozenset[Feature] = frozenset()
@@ -27,6 +28,8 @@ def used(model: Model) -> frozenset[Feature]:
     found = set()
     if any(_balanced(cluster) for cluster in model.clusters):
         found.add(Feature.LOAD_BALANCING)
+    if any(cluster.cluster.outlier_detection is not None and cluster.stations for cluster in model.clusters):
+        found.add(Feature.OUTLIERS)
     return frozenset(found)
 
 

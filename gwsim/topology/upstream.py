@@ -128,6 +128,15 @@ class OutlierDetection:
     base_ejection_time_s: float = 30.0
     max_ejection_time_s: float = 300.0
     max_ejection_percent: float = 10.0
+    success_rate_minimum_hosts: int = 5
+    success_rate_request_volume: int = 100
+    success_rate_stdev_factor: float = 1900.0
+    """Thousandths of a standard deviation below the mean."""
+    enforcing_success_rate: int = 0
+    failure_percentage_threshold: float = 85.0
+    failure_percentage_minimum_hosts: int = 5
+    failure_percentage_request_volume: int = 50
+    enforcing_failure_percentage: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
