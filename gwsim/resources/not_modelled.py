@@ -43,8 +43,6 @@ NOT_MODELLED: dict[str, str] = {
     "HTTPRoute.headers": "changed headers are not carried on",
     "HTTPRouteDestination.headers": "changed headers are not carried on",
     # DestinationRule
-    "TrafficPolicy.outlierDetection": "ejection of endpoints is " + _POLICY,
-    "PortTrafficPolicy.outlierDetection": "ejection of endpoints is " + _POLICY,
     "TrafficPolicy.tunnel": "tunnelling is " + _POLICY,
     "TrafficPolicy.proxyProtocol": "the PROXY header is " + _POLICY,
     "TrafficPolicy.retryBudget": "retry budgets are " + _POLICY,

@@ -85,8 +85,6 @@ def report_cluster(proxy: Proxy, cluster: Cluster, collector: Collector) -> None
 def _of_cluster(cluster: Cluster) -> Iterator[str]:
     if cluster.lb_policy not in SIMULATED_POLICIES:
         yield f"load balancing by {cluster.lb_policy} is simulated as LEAST_REQUEST"
-    if cluster.outlier_detection is not None:
-        yield "outlier detection is not simulated; no endpoint is ever ejected"
     if cluster.slow_start is not None:
         yield "no endpoint joins during a run, so slow start has no effect"
     if cluster.max_requests_per_connection is not None:

@@ -212,6 +212,8 @@ class Cluster:
     proxy_protocol: Literal["V1", "V2"] | None = None
     outlier_detection: OutlierDetection | None = None
     panic_threshold_percent: float = 50.0
+    update_merge_window_s: float = 1.0
+    """Changes of hosts' health within it are handed to the workers together (Envoy `update_merge_window`; Istio leaves it)."""
     external: bool = False
     """The service is outside the mesh (ServiceEntry MESH_EXTERNAL)."""
     protocol: str = "HTTP"

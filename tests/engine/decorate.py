@@ -10,7 +10,7 @@ from random import Random
 
 from gwsim.engine.features import Feature
 from gwsim.scenario.model import HashRule, Host, Model, Placement, SimCluster
-from gwsim.topology import LbPolicy, SlowStart
+from gwsim.topology import LbPolicy, OutlierDetection, SlowStart
 
 SHARE = 0.6
 """Of the models, that use a feature."""
@@ -85,6 +85,32 @@ def _placement(n: int, random: Random) -> Placement:
     return Placement(priorities=priorities, groups=groups, group_weights=weights)
 
 
+# --- outlier detection ---------------------------------------------------------------------------------------
+
+
+def _outliers(model: Model, random: Random, lattice: bool) -> Model:
+    def watched(sim: SimCluster) -> SimCluster:
+        if random.random() < 0.2:
+            return sim
+        settings = OutlierDetection(
+            consecutive_5xx=random.choice((0, 1, 2, 3)), enforcing_consecutive_5xx=random.choice((0, 50, 100, 100)),
+            consecutive_gateway_failure=random.choice((1, 2, 5)), enforcing_consecutive_gateway_failure=random.choice((0, 100)),
+            consecutive_local_origin_failure=random.choice((1, 2)), split_external_local_origin_errors=random.random() < 0.3,
+            interval_s=_span(random, 1e-3, 60e-3, lattice), base_ejection_time_s=_span(random, 1e-3, 50e-3, lattice),
+            max_ejection_time_s=_span(random, 1e-3, 200e-3, lattice), max_ejection_percent=random.choice((10.0, 34.0, 50.0, 100.0)),
+            success_rate_minimum_hosts=random.choice((1, 2, 5)), success_rate_request_volume=random.choice((1, 5)),
+            success_rate_stdev_factor=random.choice((0.0, 500.0, 1900.0)), enforcing_success_rate=random.choice((0, 100)),
+            failure_percentage_threshold=random.choice((10.0, 50.0)), failure_percentage_minimum_hosts=random.choice((1, 3)),
+            failure_percentage_request_volume=random.choice((1, 4)), enforcing_failure_percentage=random.choice((0, 60)),
+        )
+        window = _span(random, 1e-3, 60e-3, lattice)
+        cluster = replace(sim.cluster, outlier_detection=settings, update_merge_window_s=window)
+        return replace(sim, cluster=replace(cluster, panic_threshold_percent=random.choice((0.0, 50.0))))
+
+    return replace(model, clusters=tuple(watched(one) for one in model.clusters))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
+    Feature.OUTLIERS: _outliers,
 }

@@ -211,7 +211,6 @@ def test_client_retries_and_sizes(resolve: Resolve) -> None:
         ("front.deregistration=60s", "deregistration of the load balancer"),
         ("backends.east/checkout.shop.keepalive_timeout=5s", "keepalive_timeout of a backend"),
         ("DestinationRule/shop/checkout:spec.trafficPolicy.connectionPool.http.maxRequestsPerConnection=5", "5 requests per upstream connection"),
-        ("DestinationRule/shop/checkout:spec.trafficPolicy.outlierDetection={consecutive5xxErrors: 5}", "outlier detection is not simulated"),
         ("DestinationRule/shop/checkout:spec.trafficPolicy.loadBalancer.simple=PASSTHROUGH", "simulated as LEAST_REQUEST"),
         ("VirtualService/shop/shop:spec.http[0].fault={delay: {fixedDelay: 1s, percentage: {value: 50}}}", "injected delay is not simulated"),
     ],

@@ -15,7 +15,7 @@ import simpy
 
 from gwsim.errors import InternalError
 
-RANK_BYTES, RANK_CLIENT, RANK_WORKER = 2, 3, 4
+RANK_CONTROL, RANK_BYTES, RANK_CLIENT, RANK_WORKER = 0, 2, 3, 4
 ENTITY_CLIENT, ENTITY_SOURCE = 10**6, 2 * 10**6
 
 _PART, _A, _K, _NUMBER, _SOURCE = 4, 12, 12, 44, 20

@@ -178,7 +178,9 @@ class Router:
         """ROUTE_TIMEOUT visit (Envoy: `onResponseTimeout`)."""
         end = self.worker.spend(Visit.ROUTE_TIMEOUT, stream.name, start, self._timer_cost(stream))
         self._interrupt(stream, start)
+        upstream = stream.upstream
         self._stop_upstream(stream, start, end)
+        self._blame(upstream, start)
         assert stream.cluster is not None
         stream.cluster.shared.count(Counter.UPSTREAM_RQ_TIMEOUT)
         self.reply(stream, 504, Flag.UT, end, ANSWER_TIMEOUT)
@@ -192,6 +194,7 @@ class Router:
         assert stream.cluster is not None
         stream.cluster.shared.count(Counter.UPSTREAM_RQ_PER_TRY_TIMEOUT)
         self._stop_upstream(stream, start, end)
+        self._blame(upstream, start)
         retries = stream.request.traffic.route.retries
         if retries is None or not retries.on_time_out or not self._retry(upstream, start, end):
             self.reply(stream, 504, Flag.UT, end, ANSWER_TIMEOUT)
@@ -229,6 +232,11 @@ class Router:
             upstream.pool.abandon(upstream, start, end)
             stream.upstream = None
         self._release_retry(stream)
+
+    def _blame(self, upstream: UpstreamRequest | None, start: int) -> None:
+        """Outlier detection hears of a time-out of an attempt that had a connection."""
+        if upstream is not None and upstream.attached and upstream.pool.limits.detector is not None:
+            upstream.pool.limits.detector.timed_out(upstream.pool.endpoint, start)
 
     def _release_retry(self, stream: Stream) -> None:
         if stream.retry_slot:

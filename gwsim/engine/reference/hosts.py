@@ -32,7 +32,7 @@ class HostSet:
     """The hosts of one cluster, for one pod."""
 
     __slots__ = (
-        "active", "all", "cluster", "degraded", "groups", "healthy", "hosts", "joined", "keys", "listeners", "loads", "placement",
+        "active", "all", "cluster", "degraded", "ejected", "groups", "healthy", "hosts", "joined", "keys", "listeners", "loads", "placement",
         "tables", "threshold", "unhealthy", "weights", "window",
     )
 
@@ -48,8 +48,10 @@ class HostSet:
         self.window = 0 if sim.cluster.slow_start is None else ns(sim.cluster.slow_start.window_s)
         self.placement = sim.placements.get(view) or Placement(priorities=(0,) * count, groups=(0,) * count)
         self.threshold = min(100, int(sim.cluster.panic_threshold_percent + 0.5))
+        self.ejected = [False] * count
+        """By outlier detection; the workers see it at the next refresh."""
         self.unhealthy = [host.health == "unhealthy" for host in hosts]
-        """Whether a host is out, by its own health or because it was ejected."""
+        """As the workers see it: by its own health, or ejected."""
         self.listeners: list[Listener] = []
         priorities = self.placement.priorities
         count_p = max(priorities, default=-1) + 1
@@ -67,6 +69,8 @@ class HostSet:
 
     def refresh(self, p: int, now: int) -> None:
         """The health of a host of priority `p` has changed."""
+        for h in self.all[p]:
+            self.unhealthy[h] = self.ejected[h] or self.hosts[h].health == "unhealthy"
         self._sort(p)
         self._balance({p})
         for listener in self.listeners:
@@ -103,6 +107,10 @@ class HostSet:
     def _normalised(self, hosts: list[int], share: float) -> Entries:
         total = sum(self.weights[h] for h in hosts)
         return tuple((h, self.keys[h], self.weights[h] * share / total) for h in hosts)
+
+    def priority(self, h: int) -> int:
+        """The priority of a host."""
+        return self.placement.priorities[h]
 
     # --- questions -------------------------------------------------------------------------------------------
 

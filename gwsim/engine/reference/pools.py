@@ -22,6 +22,7 @@ from gwsim.topology import LbPolicy
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.backends import Station
+    from gwsim.engine.reference.outliers import Detector
     from gwsim.engine.reference.recording import Recorder
     from gwsim.engine.reference.streams import UpstreamRequest
     from gwsim.engine.reference.worker import Worker
@@ -45,8 +46,8 @@ class ClusterOnPod:
     """A cluster's state that the workers of a pod share: breakers and active requests."""
 
     __slots__ = (
-        "active", "breakers", "connections", "costs", "counters", "hosts", "http2", "index", "model", "pending", "recorder",
-        "requests", "retries",
+        "active", "breakers", "connections", "costs", "counters", "detector", "hosts", "http2", "index", "model", "pending",
+        "pools", "recorder", "requests", "retries",
     )
 
     def __init__(self, index: int, model: SimCluster, recorder: Recorder, names: list[str], view: str) -> None:
@@ -59,6 +60,9 @@ class ClusterOnPod:
         self.counters = recorder.clusters[index].cluster_counters
         self.active = [0] * len(model.stations)
         self.hosts = HostSet(model, view, names, self.active)
+        self.detector: Detector | None = None
+        self.pools: list[list[Pool]] = [[] for _ in model.stations]
+        """Those of all workers, by host."""
         self.connections = 0
         self.pending = 0
         self.requests = 0
@@ -67,6 +71,11 @@ class ClusterOnPod:
     def count(self, counter: Counter) -> None:
         """One more of Envoy's `cluster.<name>.<counter>`."""
         self.counters[counter] += 1
+
+    def drain(self, host: int) -> None:
+        """Have the connections to a host closed (Envoy: `postThreadLocalHealthFailure`, `drainConnections`)."""
+        for pool in self.pools[host]:
+            pool.drain()
 
 
 class WorkerCluster:
@@ -83,6 +92,8 @@ class WorkerCluster:
             Pool(worker, shared, endpoint, station, up, down)
             for endpoint, (station, (up, down)) in enumerate(zip(stations, zones, strict=True))
         ]
+        for pool in self.pools:
+            shared.pools[pool.endpoint].append(pool)
 
 
 class Connecting:
@@ -108,7 +119,7 @@ class Pool:
     """
 
     __slots__ = (
-        "busy", "connecting", "down", "endpoint", "idle", "limits", "pending", "station", "up", "worker",
+        "busy", "connecting", "down", "draining", "endpoint", "idle", "limits", "pending", "station", "up", "worker",
     )
 
     def __init__(self, worker: Worker, limits: ClusterOnPod, endpoint: int, station: Station, up: int, down: int) -> None:
@@ -121,6 +132,8 @@ class Pool:
         self.idle = 0
         self.busy = 0
         self.connecting = 0
+        self.draining = 0
+        """Busy connections to be closed as soon as they are free."""
         self.pending: deque[UpstreamRequest] = deque()
 
     def warm(self) -> None:
@@ -160,6 +173,8 @@ class Pool:
         limits.requests += 1
         limits.active[self.endpoint] += 1
         limits.count(Counter.UPSTREAM_RQ_TOTAL)
+        if limits.detector is not None:
+            limits.detector.attached(self.endpoint)
         upstream.attached = True
         upstream.stream.station = self.station.index
         upstream.stream.timeline.enter(end, WORKER_QUEUE)
@@ -205,9 +220,13 @@ class Pool:
     def attach(self, freed: tuple[Pool, int], start: int) -> int:
         """ATTACH visit: a freed connection takes what waits (Envoy: `upstream_ready_cb_`, a zero-delay callback)."""
         end = self.worker.spend(Visit.ATTACH, freed[1], start, 0)
-        self.busy -= 1
+        self._less_busy()
         self._use(start, end)
         return end
+
+    def _less_busy(self) -> None:
+        self.busy -= 1
+        self.draining = min(self.draining, self.busy)
 
     def _use(self, start: int, end: int) -> None:
         """A connection is usable: the oldest pending stream gets it (HTTP/2: all of them), or it is idle."""
@@ -255,13 +274,36 @@ class Pool:
         limits.recorder.attempt_answered(upstream, limits.index)
         self._detach(upstream)
         if not limits.http2:
-            if self.pending:
-                worker.arm(Visit.ATTACH, (self, upstream.name))
-            else:
-                self.busy -= 1
-                self.idle += 1
+            self._freed(upstream, end)
+        if limits.detector is not None:
+            limits.detector.answered(self.endpoint, status, start)
         worker.router.answered(upstream, start, end)
         return end
+
+    def _freed(self, upstream: UpstreamRequest, end: int) -> None:
+        """An HTTP/1.1 connection has done its exchange."""
+        if self.draining:
+            self.draining -= 1
+            self.busy -= 1
+            self._destroyed(1)
+            self._connect_if_needed(upstream.name, end)
+        elif self.pending:
+            self.worker.arm(Visit.ATTACH, (self, upstream.name))
+        else:
+            self.busy -= 1
+            self.idle += 1
+
+    def _destroyed(self, connections: int) -> None:
+        self.limits.connections -= connections
+        for _ in range(connections):
+            self.limits.count(Counter.UPSTREAM_CX_DESTROY)
+
+    def drain(self) -> None:
+        """Close what is idle, and what is busy later."""
+        if not self.limits.http2:
+            self._destroyed(self.idle)
+            self.idle = 0
+            self.draining = self.busy
 
     def _detach(self, upstream: UpstreamRequest) -> None:
         upstream.over = True
@@ -281,9 +323,8 @@ class Pool:
             upstream.stream.upstream_ns += start - upstream.written
         self._detach(upstream)
         if not limits.http2:
-            self.busy -= 1
-            limits.connections -= 1
-            limits.count(Counter.UPSTREAM_CX_DESTROY)
+            self._less_busy()
+            self._destroyed(1)
         self._connect_if_needed(upstream.name, end)
 
 

@@ -12,6 +12,7 @@ from gwsim.engine.reference import network
 from gwsim.engine.reference.agenda import MAX_ATTEMPTS, Agenda
 from gwsim.engine.reference.backends import Station
 from gwsim.engine.reference.clients import Client
+from gwsim.engine.reference.outliers import Detector
 from gwsim.engine.reference.pools import ClusterOnPod, WorkerCluster
 from gwsim.engine.reference.recording import Recorder
 from gwsim.engine.reference.sources import ClosedSource, OpenSource, Source
@@ -104,6 +105,10 @@ class World:
                 delays = [network.between(self.model.network, pod.model.zone, s.model.zone) for s in stations]
                 for worker in pod.workers:
                     worker.router.clusters[index] = WorkerCluster(worker, shared, stations, delays)
+                if sim.cluster.outlier_detection is not None and shared.hosts.all:
+                    shared.detector = Detector(
+                        self.agenda, self.run_key, pod.index, index, shared.hosts, shared.count, shared.drain
+                    )
 
     def _reached(self, fleet: int) -> set[int]:
         return {
@@ -150,6 +155,10 @@ class World:
             Environment.step(agenda)  # each worker falls asleep; this is no event of the specification
         if self.model.run.start == "warm":
             self._warm_up()
+        for pod in self.pods:
+            for shared in pod.clusters.values():
+                if shared.detector is not None:
+                    shared.detector.start(self.horizon, self.model.run.start == "warm")
         for source in self.sources:
             source.start()
         limit = self.model.run.max_in_flight
