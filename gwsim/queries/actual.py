@@ -20,8 +20,11 @@ def actual_of(decision: Decision, request: Request, proxy: Proxy, asked: Iterabl
     """
     seen = exchange(decision, request)
     made: dict[str, Any] = {"outcome": decision.outcome.value}
-    if decision.status:
-        made["status"] = decision.status
+    status = decision.status
+    if not status and decision.outcome in (Outcome.FORWARD, Outcome.PASSTHROUGH) and request.scheme in HTTP:
+        status = 200  # HTTP inside the bytes that are passed on, answered by the backend.
+    if status:
+        made["status"] = status
     if seen.grpc_status:
         made["grpc_status"] = seen.grpc_status
     made |= _destinations(decision, request, proxy)

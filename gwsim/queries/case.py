@@ -87,7 +87,8 @@ def read_cases(paths: Sequence[str | Path], *, collector: Collector, root: str |
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             collector.add(code("FILE_MISSING"), f"cannot read {path}: {reason}", Span(path))
             continue
-        files.append(CaseFile(path=path, cases=tuple(_FileReader(path, collector, root).cases(text))))
+        named = any(str(one) == path for one in paths)
+        files.append(CaseFile(path=path, cases=tuple(_FileReader(path, collector, root).cases(text, named=named))))
     return tuple(files)
 
 
@@ -120,14 +121,16 @@ class _FileReader:
         self.folders = [folder, folder.parent, *([Path(root)] if root is not None else [])]
         self.ids: dict[str, int] = {}
 
-    def cases(self, text: str) -> list[Case]:
-        """Every case of every document."""
+    def cases(self, text: str, *, named: bool = True) -> list[Case]:
+        """Every case of every document. Configuration beside them is passed over, unless the file itself was `named`."""
         made: list[Case] = []
         for document in documents(prepare(text)):
             if isinstance(document, Problem):
                 self.collector.add(code("YAML_SYNTAX"), document.message, Span(self.path, document.line + 1, document.column + 1))
                 continue
             defaults = value_at(document, "defaults") if isinstance(document, MappingNode) else None
+            if not named and value_at(document, "apiVersion") is not None and value_at(document, "kind") is not None:
+                continue
             listed = document if isinstance(document, SequenceNode) else value_at(document, "cases")
             if not isinstance(listed, SequenceNode):
                 message = "a case file is a list of cases, or a mapping with `cases:` (and `defaults:`)"
@@ -310,7 +313,6 @@ def _request(given: Mapping[str, Any], scheme: str, headers: Mapping[str, Any]) 
     jwt = given.get("jwt")
     token = jwt if isinstance(jwt, dict) else {}
     alpn = given.get("alpn") or ()
-    mtls = given.get("mtls")
     version = str(given.get("http_version") or "").lower().removeprefix("http/").removeprefix("h").removesuffix(".0")
     known: Any = {"1": "1.0", "1.0": "1.0", "1.1": "1.1", "2": "2", "3": "3"}.get(version, "")
     kind: Any = scheme
@@ -323,7 +325,7 @@ def _request(given: Mapping[str, Any], scheme: str, headers: Mapping[str, Any]) 
         path=str(given.get("path") or "/"),
         headers={name: ",".join(value) if isinstance(value, list) else value for name, value in headers.items()},
         alpn=(alpn,) if isinstance(alpn, str) else tuple(str(one) for one in alpn),
-        client_certificate=mtls if isinstance(mtls, bool) else None,
+        client_certificate=bool(given.get("mtls")),
         claims=dict(token.get("claims") or {}) if token.get("valid") else None,
         token_rejected=bool(token) and token.get("valid") is False,
         destination=str(given.get("destination") or ""),

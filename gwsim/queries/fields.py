@@ -42,7 +42,7 @@ REQUEST: Mapping[str, str] = {
     "headers": "names without regard to case; a list is several values",
     "sni": "server name of the client hello; the host unless given, '' for none",
     "alpn": "protocols offered in the client hello",
-    "mtls": "whether the client has a certificate",
+    "mtls": "whether the client has a certificate; false unless given",
     "destination": "sidecars: the service or address it connects to",
     "remote_ip": "the client's address",
     "backend_delay": "how long the backend takes for every attempt",

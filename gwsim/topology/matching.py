@@ -27,6 +27,8 @@ from gwsim.topology.routes import (
     VirtualHost,
 )
 
+_ESCAPED_PLAIN = re.compile("%(?:2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])")
+"""Letters, digits, `-`, `.`, `_` and `~` that need no escaping."""
 _ESCAPED_SLASH = re.compile("%2[fF]|%5[cC]")
 _SLASHES = re.compile("//+")
 
@@ -86,13 +88,15 @@ def path_handed_on(path: str, manager: HttpConnectionManager) -> str:
 
 
 def normalized(path: str) -> str:
-    """The path without dot segments, backslashes as slashes (Istio's BASE normalisation)."""
-    lower = path.lower()
-    if "/." not in path and "\\" not in path and "%2e" not in lower:
+    """The path without dot segments and escaped plain characters, backslashes as slashes (Istio's BASE normalisation).
+
+    Source: envoyproxy/envoy source/common/chromium_url/url_canon_path.cc (`DoPath`).
+    """
+    if "%" in path:
+        path = _ESCAPED_PLAIN.sub(lambda found: chr(int(found[0][1:], 16)), path)
+    if "/." not in path and "\\" not in path:
         return path
     clean = path.replace("\\", "/")
-    if "%2e" in lower:
-        clean = clean.replace("%2e", ".").replace("%2E", ".")
     out: list[str] = []
     segments = clean.split("/")
     for position, segment in enumerate(segments):
@@ -205,15 +209,23 @@ def _query(match: QueryMatch) -> Condition:
     return f"query parameter {name} {describe(match.match)}", check
 
 
+_SPACED_CLAIMS = ("scope", "permission")
+"""Claims whose text is a list with spaces. Source: istio pilot/pkg/security/authn/policy_applier.go."""
+
+
 def _claim(match: ClaimMatch) -> Condition:
     test = text_test(match.match)
+    spaced = len(match.path) == 1 and match.path[0] in _SPACED_CLAIMS
 
     def check(view: RequestView) -> bool:
         found: Any = view.claims
         for key in match.path:
             found = found.get(key) if isinstance(found, Mapping) else None
-        values = found if isinstance(found, list) else [] if found is None else str(found).split(" ")
-        return any(test(str(value)) for value in values) != match.invert
+        if spaced and isinstance(found, str):
+            found = found.split(" ")
+        values = found if isinstance(found, list) else [found]
+        # Only texts are compared: numbers and truth values match nothing.
+        return any(isinstance(value, str) and test(value) for value in values) != match.invert
 
     return f"claim {'.'.join(match.path)} {'not ' if match.invert else ''}{describe(match.match)}", check
 

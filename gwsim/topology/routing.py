@@ -138,7 +138,7 @@ def _http(
     request: Request,
     steps: Steps,
 ) -> Decision:
-    scheme = "https" if chain.tls is not None else "http"
+    scheme = _scheme_of(chain, manager, request)
     view = RequestView(request, scheme=scheme, manager=manager)
     known: Known = {"listener": listener.name, "filter_chain": chain.name}
     configuration = manager.route_config
@@ -161,6 +161,18 @@ def _http(
     if route is None:
         return _not_found(known, f"no route of virtual host {virtual_host.name} matches")
     return _act(proxy, known, route, view, steps)
+
+
+def _scheme_of(chain: FilterChain, manager: HttpConnectionManager, request: Request) -> str:
+    """The scheme of the connection; what a trusted proxy in front says counts more.
+
+    Source: envoyproxy/envoy source/common/http/conn_manager_utility.cc `mutateRequestHeaders`.
+    """
+    if manager.xff_num_trusted_hops or not manager.use_remote_address:
+        told = next((str(value).lower() for name, value in request.headers.items() if name.lower() == "x-forwarded-proto"), "")
+        if told in ("http", "https"):
+            return told
+    return "https" if chain.tls is not None else "http"
 
 
 def _not_found(known: Known, reason: str) -> Decision:

@@ -182,3 +182,11 @@ def test_preflights_are_answered_by_the_gateway(gwsim: Command, tmp_path: Path) 
 def test_numbers_in_headers_stay_text(gwsim: Command, tmp_path: Path) -> None:
     cases = "- {id: a, request: {path: /cart, headers: {x-v: 1.10}}, expect: {request_headers: {x-v: '1.10'}}}\n"
     assert gwsim("route", "test", write(tmp_path, cases)).code == 0
+
+
+def test_configuration_in_a_folder_of_cases_is_passed_over(gwsim: Command, tmp_path: Path) -> None:
+    write(tmp_path, PASSES)
+    assert gwsim("route", "test", ".").code == 0
+    ended = gwsim("route", "test", "config.yaml")
+    assert ended.code == 2
+    assert "a case file is a list of cases" in ended.err
