@@ -64,9 +64,7 @@ NOT_MODELLED: dict[str, str] = {
     "ClientTls.insecureSkipVerify": "server certificates are taken to be valid",
     "ClientTls.caCrl": "server certificates are taken to be valid",
     # ServiceEntry
-    "ServiceEntry.workloadSelector": "selected endpoints are " + _POLICY,
     "ServiceEntry.subjectAltNames": "server certificates are taken to be valid",
-    "WorkloadEntry.network": "networks are " + _POLICY,
     # Sidecar, WorkloadGroup
     "IngressListener.bind": "sidecars accept on all addresses of their pod here",
     "IngressListener.captureMode": "inbound traffic always goes through the sidecar here",

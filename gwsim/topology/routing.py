@@ -258,6 +258,15 @@ def _reachable(cluster: Cluster) -> bool:
     return bool(cluster.endpoints) or cluster.discovery in ("ORIGINAL_DST", "DYNAMIC_DNS")
 
 
+def _refusing(cluster: Cluster) -> bool:
+    """Whether no endpoint takes what the cluster sends: plaintext to STRICT, mutual TLS to DISABLE."""
+    if not cluster.endpoints or cluster.name.startswith("outbound_."):
+        return False
+    return all(
+        (one.accepts == "STRICT" and not one.mtls) or (one.accepts == "DISABLE" and one.mtls) for one in cluster.endpoints
+    )
+
+
 def _served(
     proxy: Proxy, known: Known, clusters: tuple[WeightedCluster, ...], *, http: bool, not_found: int
 ) -> Decision:
@@ -273,4 +282,7 @@ def _served(
     if not any(one.missing or _reachable(proxy.clusters[one.cluster]) for one in clusters):
         reason = "no endpoints: " + ", ".join(one.cluster for one in clusters)
         return Decision(outcome=Outcome.ERROR, status=503 if http else 0, flags=("UH",), reason=reason, **known)
+    if all(one.missing or _refusing(proxy.clusters[one.cluster]) for one in clusters):
+        reason = "every endpoint refuses the connection: its sidecar and this proxy do not agree on mutual TLS"
+        return Decision(outcome=Outcome.ERROR, status=503 if http else 0, flags=("UC",), reason=reason, **known)
     return Decision(outcome=Outcome.FORWARD, status=200 if http else 0, **known)

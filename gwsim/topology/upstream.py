@@ -75,6 +75,10 @@ class Endpoint:
     """The Kubernetes cluster it runs in."""
     mtls: bool = False
     """Whether this endpoint is reached over Istio mutual TLS (auto-mTLS is decided per endpoint)."""
+    mtls_known: bool = True
+    """False: the files do not tell whether it has a sidecar, and `mtls` is a guess."""
+    accepts: Literal["", "DISABLE", "PERMISSIVE", "STRICT"] = ""
+    """Mode of mutual TLS at its sidecar (PeerAuthentication); empty: no sidecar."""
     healthy: bool = True
 
 
@@ -225,3 +229,15 @@ class Cluster:
 def cluster_name(port: int, subset: str, host: str) -> str:
     """Name Istio gives an outbound cluster. Source: istio pilot/pkg/model/context.go `BuildSubsetKey`."""
     return f"outbound|{port}|{subset}|{host}"
+
+
+def mesh_server_name(port: int, subset: str, host: str) -> str:
+    """SNI of mutual TLS inside the mesh, which east-west gateways route by.
+
+    Source: istio pilot/pkg/model/context.go `BuildDNSSrvSubsetKey`.
+    """
+    return f"outbound_.{port}_.{subset}_.{host}"
+
+
+MESH_ALPN = ("istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2")
+"""ALPN of mutual TLS inside the mesh. Source: istio pilot/pkg/networking/core/gateway.go `allIstioMtlsALPNs`."""

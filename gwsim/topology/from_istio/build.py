@@ -12,11 +12,13 @@ from typing import Any
 from gwsim.diagnostics import Collector
 from gwsim.resources import ResourceSet
 from gwsim.resources.mesh import mesh_of
+from gwsim.topology.from_istio.auto_passthrough import east_west, passthrough_clusters
 from gwsim.topology.from_istio.checks import check_destination_rules, check_duplicate_matches, check_hosts
 from gwsim.topology.from_istio.clusters import ClusterBuilder
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.destination_rules import RuleIndex
 from gwsim.topology.from_istio.destinations import Destinations
+from gwsim.topology.from_istio.endpoints import NETWORK_LABEL
 from gwsim.topology.from_istio.fleet import Workload, workloads
 from gwsim.topology.from_istio.l4_routes import L4Configurator
 from gwsim.topology.from_istio.listeners import ListenerBuilder
@@ -86,11 +88,14 @@ def from_istio(
 
 def _proxy(ctx: Context, workload: Workload, index: VirtualServiceIndex, builder: ClusterBuilder) -> Proxy:
     clusters = builder.clusters_for(workload.namespace, workload.labels)
+    servers = bound_servers(ctx, workload)
+    if east_west(servers):
+        clusters |= passthrough_clusters(clusters, workload.labels.get(NETWORK_LABEL, ""))
     destinations = Destinations(ctx, workload, builder.rules, clusters)
     listeners = ListenerBuilder(
         ctx, workload, HttpConfigurator(ctx, index, destinations), L4Configurator(ctx, index, destinations)
     )
-    groups = merge(ctx, bound_servers(ctx, workload))
+    groups = merge(ctx, servers)
     built = [listeners.listener(group) for group in groups]
     return Proxy(
         name=workload.name,

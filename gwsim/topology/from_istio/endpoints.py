@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from gwsim.resources.models import (
     Deployment,
+    RegisteredWorkload,
     Service,
     ServiceEntry,
     ServiceEntryPort,
@@ -16,13 +17,16 @@ from gwsim.resources.models import (
     WorkloadEntry,
 )
 from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.peer import peer_mode
 from gwsim.topology.from_istio.placement import locality, replicas_at_start, zones_of
-from gwsim.topology.from_istio.registry import Host, contains
+from gwsim.topology.from_istio.registry import Host, contains, workload_labels
 from gwsim.topology.upstream import Discovery, Endpoint, Locality
 
 INJECTION_LABEL = "sidecar.istio.io/inject"
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
 NETWORK_LABEL = "topology.istio.io/network"
+LOCALITY_LABEL = "istio-locality"
+"""Locality of a workload as a label, with dots for slashes."""
 _DISCOVERY: dict[str, Discovery] = {"DNS": "STRICT_DNS", "DNS_ROUND_ROBIN": "LOGICAL_DNS"}
 
 
@@ -48,14 +52,16 @@ def _of_service(
 ) -> tuple[Endpoint, ...]:
     service_port = next(one for one in service.ports if one.port == port)
     behind = ctx.registry.deployments_behind(service.selector, service.namespace)
-    if not behind:
+    machines = ctx.registry.workload_entries_behind(service.selector, service.namespace)
+    outside = tuple(_machine(ctx, one, service_port.name or "", service_port.target_port, port) for one in machines)
+    if not behind and not outside:
         ctx.assume(f"{host.known.host}: no workload for it in the files; one pod is taken to be there")
         return (_assumed(ctx, host, port, subset),)
     return tuple(
         endpoint
         for deployment in behind
         for endpoint in _pods(ctx, deployment, _target_port(service_port, deployment))
-    )
+    ) + outside
 
 
 def _target_port(port: ServicePort, deployment: Deployment) -> int:
@@ -72,7 +78,8 @@ def _pods(ctx: Context, deployment: Deployment, port: int) -> list[Endpoint]:
     spec, labels = deployment.template.spec, deployment.labels
     workload = f"{deployment.namespace}/{deployment.name}"
     zones = zones_of(ctx, spec, workload)
-    mtls = has_sidecar(ctx, deployment)
+    injected = has_sidecar(ctx, deployment)
+    mode = peer_mode(ctx.registry, deployment.namespace, labels, port)
     return [
         Endpoint(
             address=f"{deployment.name}-{ordinal}",
@@ -83,7 +90,9 @@ def _pods(ctx: Context, deployment: Deployment, port: int) -> list[Endpoint]:
             pod=f"{deployment.name}-{ordinal}",
             network=labels.get(NETWORK_LABEL, ""),
             cluster=ctx.cluster,
-            mtls=mtls,
+            mtls=injected and mode != "DISABLE",
+            mtls_known=injected or sidecar_told(ctx, deployment),
+            accepts=mode if injected else "",
         )
         for ordinal in range(replicas_at_start(ctx, deployment))
     ]
@@ -105,6 +114,7 @@ def _assumed(ctx: Context, host: Host, port: int, subset: Mapping[str, str] | No
         workload=f"{known.namespace}/{known.name}",
         pod=pod,
         cluster=ctx.cluster,
+        mtls_known=False,
     )
 
 
@@ -146,14 +156,24 @@ def has_sidecar(ctx: Context, deployment: Deployment) -> bool:
     )
 
 
+def sidecar_told(ctx: Context, deployment: Deployment) -> bool:
+    """Whether the files tell if the pods have a sidecar, so that its absence is no mere guess."""
+    own = {**deployment.annotations, **deployment.labels}
+    told = TLS_MODE_LABEL in own or INJECTION_LABEL in own or looks_like_gateway(deployment)
+    return told or deployment.namespace in ctx.registry.namespaces
+
+
 def _of_entry(ctx: Context, host: Host, entry: ServiceEntry, port: int) -> tuple[Endpoint, ...]:
     entry_port = next(one for one in entry.ports if one.number == port)
     if entry.resolution in ("NONE", "DYNAMIC_DNS"):
         return ()
     if entry.workload_selector is not None:
-        selected = ctx.registry.deployments_behind(entry.workload_selector.labels, entry.namespace)
+        selector = entry.workload_selector.labels
+        selected = ctx.registry.deployments_behind(selector, entry.namespace)
+        machines = ctx.registry.workload_entries_behind(selector, entry.namespace)
         target = entry_port.target_port or port
-        return tuple(endpoint for one in selected for endpoint in _pods(ctx, one, target))
+        pods = (endpoint for one in selected for endpoint in _pods(ctx, one, target))
+        return (*pods, *(_machine(ctx, one, entry_port.name, entry_port.target_port, port) for one in machines))
     if not entry.endpoints and entry.resolution in ("DNS", "DNS_ROUND_ROBIN"):
         name = host.known.host
         target = entry_port.target_port or port
@@ -161,20 +181,41 @@ def _of_entry(ctx: Context, host: Host, entry: ServiceEntry, port: int) -> tuple
     return tuple(_entry_endpoint(ctx, entry, entry_port, one, i) for i, one in enumerate(entry.endpoints))
 
 
+def _machine(
+    ctx: Context, workload: RegisteredWorkload, port_name: str, target: int | str | None, port: int
+) -> Endpoint:
+    """A WorkloadEntry as an endpoint of a service port."""
+    number = workload.entry.ports.get(port_name) or (target if isinstance(target, int) else 0) or port
+    return _outside(
+        ctx, workload.entry, number, workload_labels(workload), f"{workload.namespace}/{workload.name}", workload.name, mesh=True
+    )
+
+
 def _entry_endpoint(
     ctx: Context, entry: ServiceEntry, port: ServiceEntryPort, one: WorkloadEntry, ordinal: int
 ) -> Endpoint:
-    region, zone, subzone = [*(one.locality or "").split("/"), "", ""][:3]
-    inside = entry.location == "MESH_INTERNAL"
+    number = one.ports.get(port.name) or port.target_port or port.number
+    workload, pod = f"{entry.namespace}/{entry.name}", f"{entry.name}-{ordinal}"
+    return _outside(ctx, one, number, dict(one.labels), workload, pod, mesh=entry.location == "MESH_INTERNAL")
+
+
+def _outside(
+    ctx: Context, one: WorkloadEntry, port: int, labels: dict[str, str], workload: str, pod: str, *, mesh: bool
+) -> Endpoint:
+    """An endpoint that is written down rather than scheduled. A service account means that a sidecar runs there."""
+    region, zone, subzone = [*(one.locality or labels.get(LOCALITY_LABEL, "").replace(".", "/")).split("/"), "", ""][:3]
+    injected = mesh and (bool(one.service_account) or labels.get(TLS_MODE_LABEL) == "istio")
+    mode = peer_mode(ctx.registry, workload.partition("/")[0], labels, port)
     return Endpoint(
-        address=one.address or f"{entry.name}-{ordinal}",
-        port=one.ports.get(port.name) or port.target_port or port.number,
+        address=one.address or pod,
+        port=port,
         weight=one.weight or 1,
         locality=Locality(region=region, zone=zone, subzone=subzone),
-        labels=dict(one.labels),
-        workload=f"{entry.namespace}/{entry.name}",
-        pod=f"{entry.name}-{ordinal}",
-        network=one.network or "",
+        labels=labels,
+        workload=workload,
+        pod=pod,
+        network=one.network or labels.get(NETWORK_LABEL, ""),
         cluster=ctx.cluster,
-        mtls=inside and (bool(one.service_account) or one.labels.get(TLS_MODE_LABEL) == "istio"),
+        mtls=injected and mode != "DISABLE",
+        accepts=mode if injected else "",
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from gwsim.diagnostics import Level
 from gwsim.resources.models import KeyKind, ServerTls
+from gwsim.topology.from_istio.auto_passthrough import east_west, passthrough_chains
 from gwsim.topology.from_istio.context import Context, place
 from gwsim.topology.from_istio.filter_order import filter_chain
 from gwsim.topology.from_istio.fleet import Workload
@@ -116,16 +117,8 @@ class ListenerBuilder:
         ]
 
     def _passthrough(self, server: BoundServer, taken: set[str]) -> list[FilterChain]:
-        tls = server.server.tls
-        if tls is not None and tls.mode == "AUTO_PASSTHROUGH":
-            self.ctx.find(
-                "NOT_MODELLED",
-                f"{server.gateway.ref}: AUTO_PASSTHROUGH (east-west) is not simulated yet; the server is left out",
-                server.gateway,
-                f"{server.path}.tls.mode",
-                level=Level.WARNING,
-            )
-            return []
+        if east_west([server]):
+            return list(passthrough_chains(server, self.l4.destinations.clusters))
         chains = self.l4.passthrough_chains(server, taken)
         if not chains:
             self._report_no_route(server, "tls")
