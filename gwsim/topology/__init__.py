@@ -1,6 +1,7 @@
 """The model in Envoy's vocabulary, its builders and route choice."""
 
 from gwsim.topology.decision import Decision, Location, Outcome, Request, Rewrite, Step
+from gwsim.topology.journey import Hop, Leg, journey
 from gwsim.topology.listeners import (
     DownstreamTls,
     FilterChain,
@@ -89,10 +90,12 @@ __all__ = [
     "HashPolicy",
     "HeaderChanges",
     "HeaderMatch",
+    "Hop",
     "HttpConnectionManager",
     "HttpFilter",
     "KnownService",
     "LbPolicy",
+    "Leg",
     "Listener",
     "Locality",
     "LocalityFailover",
@@ -133,4 +136,5 @@ __all__ = [
     "WeightedCluster",
     "choose",
     "cluster_name",
+    "journey",
 ]

@@ -92,6 +92,11 @@ class ProxyService:
     """False: labelled so that Gateways' port numbers are not translated by it."""
     origin: Span | None = None
 
+    @property
+    def fqdn(self) -> str:
+        """The full host name it is known by."""
+        return self.host or f"{self.name}.{self.namespace}.svc.cluster.local"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyPod:
@@ -140,6 +145,11 @@ class Proxy:
     def key(self) -> str:
         """`namespace/name`."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def qualified(self) -> str:
+        """`cluster/namespace/name`."""
+        return f"{self.cluster}/{self.namespace}/{self.name}"
 
     def listener(self, port: int) -> Listener | None:
         """The TCP listener on a listening port."""

@@ -80,6 +80,8 @@ class Endpoint:
     accepts: Literal["", "DISABLE", "PERMISSIVE", "STRICT"] = ""
     """Mode of mutual TLS at its sidecar (PeerAuthentication); empty: no sidecar."""
     healthy: bool = True
+    via: str = ""
+    """Stands for endpoints of another network: `cluster/namespace/name` of the gateway that is dialled instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gwsim.diagnostics import Level
 from gwsim.resources.models import KeyKind, ServerTls
 from gwsim.topology.from_istio.auto_passthrough import east_west, passthrough_chains
 from gwsim.topology.from_istio.context import Context, place
