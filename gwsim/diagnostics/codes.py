@@ -68,6 +68,7 @@ _ROWS: tuple[tuple[str, str, Level, str, str], ...] = (
     ("GW0115", "NO_TIMEOUT", _I, "route without any timeout", "Istio's default is none: requests wait as long as the backend takes, and pools fill up."),
     ("GW0116", "DELEGATE_MISSING", _W, "delegate cannot be used", "The rule disappears; the other rules of the VirtualService stay."),
     ("GW0117", "DELEGATE_CONFLICT", _W, "delegate's match is not within the root's", "This rule of the delegate disappears."),
+    ("GW0125", "PODS_PENDING", _W, "pods that find no place", "Required anti-affinity keeps pods apart, and there are fewer nodes or zones than pods: the rest stays pending and serves nothing."),
     # GW02xx: scenario
     ("GW0201", "TARGET_MISSING", _E, "target does not exist", "A client's target names no Service, Gateway or port of the configuration."),
     ("GW0202", "MIX_MATCHES_NO_ROUTE", _W, "request of the mix matches no route", "These requests are answered 404 NR and count as errors."),

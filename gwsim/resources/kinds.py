@@ -31,7 +31,7 @@ class Kind:
     namespaced: bool = True
     root_fields: tuple[str, ...] = ()
     root: str = "spec"
-    """Where the fields are. `data`: each of them is YAML kept as text."""
+    """Where the fields are; empty: at the root of the object. In `data` each of them is YAML kept as text."""
 
     @property
     def is_istio(self) -> bool:
@@ -48,6 +48,13 @@ class Kind:
         if self.build:
             return self.build(meta, origin, values)
         return self.model(meta=meta, origin=origin, **values)
+
+
+def _pod(meta: Meta, origin: Origin, values: dict[str, Any]) -> Resource:
+    """A Pod as the owner of itself."""
+    metadata = models.PodMeta(labels=meta.labels, annotations=meta.annotations)
+    template = models.PodTemplate(metadata=metadata, spec=models.PodSpec(**values))
+    return models.Pod(meta=meta, origin=origin, template=template, replicas=1)
 
 
 def _istio(name: str, model: type[Resource]) -> Kind:
@@ -98,6 +105,15 @@ _KINDS = (
     Kind("", "ConfigMap", ("v1",), models.MeshConfigMap, models.MeshData, root_fields=("data", "binaryData", "immutable"), root="data"),
     Kind("", "Namespace", ("v1",), models.Namespace, models.Namespace, namespaced=False),
     Kind("apps", "Deployment", ("v1", "v1beta2", "v1beta1"), models.Deployment, models.Deployment),
+    Kind("apps", "StatefulSet", ("v1", "v1beta2", "v1beta1"), models.StatefulSet, models.StatefulSet),
+    Kind("apps", "DaemonSet", ("v1", "v1beta2"), models.DaemonSet, models.DaemonSet),
+    Kind("apps", "ReplicaSet", ("v1", "v1beta2"), models.ReplicaSet, models.ReplicaSet),
+    Kind("", "Pod", ("v1",), models.Pod, models.PodSpec, build=_pod),
+    Kind("", "Node", ("v1",), models.Node, models.Node, namespaced=False, root=""),
+    Kind("", "Endpoints", ("v1",), models.Endpoints, models.Endpoints, root=""),
+    Kind("discovery.k8s.io", "EndpointSlice", ("v1", "v1beta1"), models.EndpointSlice, models.EndpointSlice, root=""),
+    Kind("policy", "PodDisruptionBudget", ("v1", "v1beta1"), models.PodDisruptionBudget, models.PodDisruptionBudget),
+    Kind("", "ServiceAccount", ("v1",), models.ServiceAccount, models.ServiceAccount, root_fields=("secrets", "imagePullSecrets", "automountServiceAccountToken")),
     Kind("extensions", "Deployment", ("v1beta1",), models.Deployment, models.Deployment),
     Kind(
         "autoscaling",

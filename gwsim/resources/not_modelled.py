@@ -140,6 +140,8 @@ NOT_MODELLED: dict[str, str] = {
 }
 
 _STATISTICS = "it names statistics only"
+_OWN_PODS = "the labels of its pods are those of the template"
+_EVICTED = "no pod is evicted during a run"
 _OTHER_METRIC = "belongs to metrics that are not followed"
 
 WITHOUT_EFFECT: dict[str, str] = {
@@ -153,13 +155,25 @@ WITHOUT_EFFECT: dict[str, str] = {
     "Secret.immutable": "nothing changes a Secret during a run",
     "EnvVar.valueFrom": "values kept elsewhere are not known",
     "ContainerPort.protocol": "Services find the port by its name",
-    "Deployment.selector": "the labels of its pods are those of the template",
-    "LabelSelector.matchLabels": "the labels of its pods are those of the template",
-    "LabelSelector.matchExpressions": "the labels of its pods are those of the template",
+    "Deployment.selector": _OWN_PODS,
+    "StatefulSet.selector": _OWN_PODS,
+    "DaemonSet.selector": _OWN_PODS,
+    "ReplicaSet.selector": _OWN_PODS,
+    "DaemonSet.replicas": "it has one pod on every node",
+    "LabelSelector.matchLabels": _OWN_PODS,
+    "LabelSelector.matchExpressions": _OWN_PODS,
     "ResourceList.memory": "memory is not simulated",
     "PodSpec.terminationGracePeriodSeconds": "no pod ends during a run",
     "TcpSettings.connectTimeout": "endpoints accept connections at once in the model",
     "OutlierDetection.consecutiveErrors": "Istio has no use for it any more",
+    "PodSpec.topologySpreadConstraints": "pods are spread evenly in any case",
+    "PodDisruptionBudget.minAvailable": _EVICTED,
+    "PodDisruptionBudget.maxUnavailable": _EVICTED,
+    "PodDisruptionBudget.selector": _EVICTED,
+    "PodDisruptionBudget.unhealthyPodEvictionPolicy": _EVICTED,
+    "EndpointConditions.serving": "only readiness counts",
+    "EndpointConditions.terminating": "only readiness counts",
+    "EndpointSlice.addressType": "addresses are names to the model",
     "Deployment.strategy": "updates of a Deployment are no part of a run",
     "ScaleTarget.apiVersion": "kind and name tell which workload it is",
     "MetricSource.container": "the proxy's container is the one that works",

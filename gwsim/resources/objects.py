@@ -23,11 +23,22 @@ _CERTIFICATE_KEYS = ("tls.crt", "cert", "tls.key", "key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _OwnerReference:
+    """An object that made this one; the one that keeps it is its controller."""
+
+    other_fields: ClassVar[frozenset[str]] = frozenset(["apiVersion", "uid", "blockOwnerDeletion"])
+
+    kind: str
+    name: str
+    controller: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _WrittenMeta:
     """`metadata` as written."""
 
     other_fields: ClassVar[frozenset[str]] = frozenset(
-        ["uid", "resourceVersion", "generation", "managedFields", "ownerReferences", "finalizers", "generateName", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "clusterName"]
+        ["uid", "resourceVersion", "generation", "managedFields", "finalizers", "generateName", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "clusterName"]
     )
 
     name: str
@@ -35,6 +46,7 @@ class _WrittenMeta:
     labels: Labels = field(default_factory=dict)
     annotations: Labels = field(default_factory=dict)
     creation_timestamp: str | None = None
+    owner_references: tuple[_OwnerReference, ...] = ()
 
 
 class ObjectReader:
@@ -154,6 +166,7 @@ def _meta(ctx: ObjectContext, node: Node, kind: Kind, api_version: str) -> Meta 
         labels=written.labels,
         annotations=written.annotations,
         creation_timestamp=written.creation_timestamp,
+        controller=next((f"{one.kind}/{one.name}" for one in written.owner_references if one.controller), ""),
     )
 
 
@@ -163,6 +176,8 @@ def _spec_values(ctx: ObjectContext, node: Node, kind: Kind) -> dict[str, Any] |
         return {}
     if kind.root == "data":
         return decode_fields(schema, ctx, _unpacked(ctx, node, schema), ((), kind.root))
+    if not kind.root:
+        return decode_fields(schema, ctx, node, ())
     spec = value_at(node, "spec")
     if spec is None or (isinstance(spec, Scalar) and spec.is_null):
         if schema.required or kind.group == ISTIO_GROUP:
@@ -197,6 +212,8 @@ def _unpacked(ctx: ObjectContext, node: Node, schema: Schema) -> Node:
 
 
 def _check_root(ctx: ObjectContext, node: Node, kind: Kind) -> None:
+    if not kind.root:
+        return
     known = {"apiVersion", "kind", "metadata", "status", *(kind.root_fields or ("spec",))}
     for key, _ in entries_of(node):
         if key.value not in known:

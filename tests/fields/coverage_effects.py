@@ -87,7 +87,8 @@ class Row:
             return [METADATA, *steps]
         if self.kind in _ROOTED or steps[0] in (METADATA, "spec", "data"):
             return steps
-        return [KINDS_BY_NAME[self.kind].root, *steps]
+        root = KINDS_BY_NAME[self.kind].root
+        return [root, *steps] if root else steps
 
     def _target(self, documents: list[dict[str, Any]]) -> dict[str, Any]:
         kind, _, name = self.data.get("object", "").rpartition("/")

@@ -40,7 +40,7 @@ class Field:
         """`Kind.spec.path`."""
         if self.kind in (METADATA, "Secret"):
             return f"{self.kind}.{self.path}"
-        return f"{self.kind}.{KINDS_BY_NAME[self.kind].root}.{self.path}"
+        return ".".join(part for part in (self.kind, KINDS_BY_NAME[self.kind].root, self.path) if part)
 
 
 def kinds() -> dict[str, Kind]:

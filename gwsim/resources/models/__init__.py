@@ -5,6 +5,8 @@ from gwsim.resources.models.base import (
     Meta,
     Resource,
 )
+from gwsim.resources.models.cluster import *  # noqa: F403
+from gwsim.resources.models.cluster import __all__ as _cluster
 from gwsim.resources.models.destination_rule import (
     ClientTls,
     ConnectionPoolSettings,
@@ -480,5 +482,6 @@ __all__ = [
     "WorkloadMode",
     "WorkloadSelector",
     "XBackendTrafficPolicy",
+    *_cluster,
     *_mesh_config,
 ]

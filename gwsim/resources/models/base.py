@@ -61,7 +61,8 @@ Labels = Mapping[str, str]
 class Meta:
     """An object's identity. `namespace` is "default" when the file gives none, "" for kinds without one.
 
-    `creation_timestamp` is the RFC 3339 text of a dump from a cluster, or None for a file.
+    `creation_timestamp` is the RFC 3339 text of a dump from a cluster, or None for a file; `controller` the
+    `Kind/name` of the object that made this one and keeps it, or nothing.
     """
 
     api_version: str
@@ -71,6 +72,7 @@ class Meta:
     labels: Labels = field(default_factory=dict)
     annotations: Labels = field(default_factory=dict)
     creation_timestamp: str | None = None
+    controller: str = ""
 
     @property
     def group(self) -> str:

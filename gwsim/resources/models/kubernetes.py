@@ -98,16 +98,27 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Toleration:
+    """A taint that pods put up with; `operator` Exists takes any value, an empty key any taint."""
+
+    key: str | None = None
+    operator: Literal["Exists", "Equal"] = "Equal"
+    value: str | None = None
+    effect: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodSpec:
     """The pod's containers and what decides where it runs (kept as plain data)."""
 
     other_fields: ClassVar[frozenset[str]] = frozenset(
-        ["activeDeadlineSeconds", "automountServiceAccountToken", "dnsConfig", "dnsPolicy", "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostNetwork", "hostPID", "hostUsers", "hostname", "hostnameOverride", "imagePullSecrets", "initContainers", "nodeName", "os", "overhead", "preemptionPolicy", "priority", "priorityClassName", "readinessGates", "resourceClaims", "resources", "restartPolicy", "runtimeClassName", "schedulerName", "schedulingGates", "securityContext", "serviceAccount", "serviceAccountName", "setHostnameAsFQDN", "shareProcessNamespace", "subdomain", "tolerations", "volumes"]
+        ["activeDeadlineSeconds", "automountServiceAccountToken", "dnsConfig", "dnsPolicy", "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostNetwork", "hostPID", "hostUsers", "hostname", "hostnameOverride", "imagePullSecrets", "initContainers", "nodeName", "os", "overhead", "preemptionPolicy", "priority", "priorityClassName", "readinessGates", "resourceClaims", "resources", "restartPolicy", "runtimeClassName", "schedulerName", "schedulingGates", "securityContext", "serviceAccount", "serviceAccountName", "setHostnameAsFQDN", "shareProcessNamespace", "subdomain", "volumes"]
     )
 
     containers: tuple[Container, ...]
     affinity: Opaque = None
     topology_spread_constraints: Opaque = None
+    tolerations: tuple[Toleration, ...] = ()
     node_selector: Labels = field(default_factory=dict)
     termination_grace_period_seconds: Natural = 30
 
@@ -139,17 +150,12 @@ class LabelSelector:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Deployment(Resource):
-    """An apps/v1 Deployment. `replicas` None: not given, so 1 unless an autoscaler owns it."""
-
-    other_fields: ClassVar[frozenset[str]] = frozenset(
-        ["minReadySeconds", "paused", "progressDeadlineSeconds", "revisionHistoryLimit", "rollbackTo"]
-    )
+class PodOwner(Resource):
+    """An object that keeps pods of one kind. `replicas` None: not given."""
 
     template: PodTemplate
     replicas: Natural | None = None
     selector: LabelSelector = field(default_factory=LabelSelector)
-    strategy: Opaque = None
 
     @property
     def labels(self) -> Labels:
@@ -169,6 +175,17 @@ class Deployment(Resource):
     def container(self, name: str) -> Container | None:
         """The container of that name, or None."""
         return next((c for c in self.containers if c.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Deployment(PodOwner):
+    """An apps/v1 Deployment. `replicas` None: 1 unless an autoscaler owns it."""
+
+    other_fields: ClassVar[frozenset[str]] = frozenset(
+        ["minReadySeconds", "paused", "progressDeadlineSeconds", "revisionHistoryLimit", "rollbackTo"]
+    )
+
+    strategy: Opaque = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

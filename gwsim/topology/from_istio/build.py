@@ -23,6 +23,7 @@ from gwsim.topology.from_istio.fleet import Workload, workloads
 from gwsim.topology.from_istio.l4_routes import L4Configurator
 from gwsim.topology.from_istio.listeners import ListenerBuilder
 from gwsim.topology.from_istio.mesh_defaults import with_mesh_defaults
+from gwsim.topology.from_istio.nodes import regions_by_zone, zones_in
 from gwsim.topology.from_istio.registry import Assumed, Registry
 from gwsim.topology.from_istio.servers import bound_servers, merge
 from gwsim.topology.from_istio.sidecars import SidecarBuilder
@@ -48,7 +49,7 @@ def from_istio(
     """The gateways of one Kubernetes cluster as istiod would configure them.
 
     `assume_exists` names objects kept elsewhere as `Kind/namespace/name`. `zones` are those of the cluster, in
-    placement order; `node_cpus` the cores of a node (0: not known). `gateways` declares gateway workloads that
+    placement order; `node_cpus` the cores of a node (0: not known); Nodes in the files say both where these do not. `gateways` declares gateway workloads that
     the files do not hold, as (namespace, pod labels). `sidecars` asks for the proxies of client workloads, named in
     the same way: each becomes a proxy of kind `sidecar`, after the gateways. `mesh_config` are
     MeshConfig fields in their JSON form, which replace those of the files. What Istio accepts and what will not work goes to
@@ -63,8 +64,9 @@ def from_istio(
         rules=rules,
         collector=collector,
         cluster=cluster,
-        zones=tuple(zones),
+        zones=tuple(zones) or zones_in(registry.nodes),
         node_cpus=node_cpus,
+        regions=regions_by_zone(registry),
         in_force=mesh,
     )
     index, rule_index = VirtualServiceIndex(ctx), RuleIndex(registry, ctx.root_namespace)

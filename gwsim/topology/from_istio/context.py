@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gwsim.diagnostics import Collector, Level, Span, code
@@ -25,6 +26,8 @@ class Context:
     zones: tuple[str, ...] = ()
     node_cpus: int = 0
     """Cores of a node, for gateways without a CPU limit; 0: not known."""
+    regions: Mapping[str, str] = field(default_factory=dict)
+    """Region of each zone that a node of the files is in."""
     assumptions: dict[str, None] = field(default_factory=dict)
     in_force: Mesh = field(default_factory=Mesh)
     """Mesh configuration and networks: what the files give, and istiod's defaults for the rest."""

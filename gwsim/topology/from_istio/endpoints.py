@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gwsim.resources.models import (
-    Deployment,
+    PodOwner,
     RegisteredWorkload,
     Service,
     ServiceEntry,
@@ -17,6 +17,7 @@ from gwsim.resources.models import (
     WorkloadEntry,
 )
 from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.listed import listed_endpoints
 from gwsim.topology.from_istio.peer import peer_mode
 from gwsim.topology.from_istio.placement import locality, replicas_at_start, zones_of
 from gwsim.topology.from_istio.registry import Host, contains, workload_labels
@@ -55,6 +56,9 @@ def _of_service(
     machines = ctx.registry.workload_entries_behind(service.selector, service.namespace)
     outside = tuple(_machine(ctx, one, service_port.name or "", service_port.target_port, port) for one in machines)
     if not behind and not outside:
+        listed = listed_endpoints(ctx, host, service, service_port)
+        if listed is not None:
+            return listed
         ctx.assume(f"{host.known.host}: no workload for it in the files; one pod is taken to be there")
         return (_assumed(ctx, host, port, subset),)
     return tuple(
@@ -64,7 +68,7 @@ def _of_service(
     ) + outside
 
 
-def _target_port(port: ServicePort, deployment: Deployment) -> int:
+def _target_port(port: ServicePort, deployment: PodOwner) -> int:
     if isinstance(port.target_port, int):
         return port.target_port
     for container in deployment.containers:
@@ -74,7 +78,7 @@ def _target_port(port: ServicePort, deployment: Deployment) -> int:
     return port.port
 
 
-def _pods(ctx: Context, deployment: Deployment, port: int) -> list[Endpoint]:
+def _pods(ctx: Context, deployment: PodOwner, port: int) -> list[Endpoint]:
     spec, labels = deployment.template.spec, deployment.labels
     workload = f"{deployment.namespace}/{deployment.name}"
     zones = zones_of(ctx, spec, workload)
@@ -84,7 +88,7 @@ def _pods(ctx: Context, deployment: Deployment, port: int) -> list[Endpoint]:
         Endpoint(
             address=f"{deployment.name}-{ordinal}",
             port=port,
-            locality=locality(zones, ordinal, spec),
+            locality=locality(ctx, zones, ordinal, spec),
             labels=dict(labels),
             workload=workload,
             pod=f"{deployment.name}-{ordinal}",
@@ -109,7 +113,7 @@ def _assumed(ctx: Context, host: Host, port: int, subset: Mapping[str, str] | No
     return Endpoint(
         address=pod,
         port=target,
-        locality=locality(ctx.zones, 0),
+        locality=locality(ctx, ctx.zones, 0),
         labels=labels,
         workload=f"{known.namespace}/{known.name}",
         pod=pod,
@@ -118,7 +122,7 @@ def _assumed(ctx: Context, host: Host, port: int, subset: Mapping[str, str] | No
     )
 
 
-def looks_like_gateway(deployment: Deployment) -> bool:
+def looks_like_gateway(deployment: PodOwner) -> bool:
     """Whether the pods run a gateway proxy, whatever selects them."""
     if "gateway" in deployment.annotations.get("inject.istio.io/templates", ""):
         return True
@@ -126,7 +130,7 @@ def looks_like_gateway(deployment: Deployment) -> bool:
     return proxy is not None and "router" in proxy.args
 
 
-def has_sidecar(ctx: Context, deployment: Deployment) -> bool:
+def has_sidecar(ctx: Context, deployment: PodOwner) -> bool:
     """Whether the pods have an Istio sidecar, so that gateways reach them over mutual TLS.
 
     The pod's own label or annotation decides, else the namespace's label. Gateway pods never have the label that
@@ -156,7 +160,7 @@ def has_sidecar(ctx: Context, deployment: Deployment) -> bool:
     )
 
 
-def sidecar_told(ctx: Context, deployment: Deployment) -> bool:
+def sidecar_told(ctx: Context, deployment: PodOwner) -> bool:
     """Whether the files tell if the pods have a sidecar, so that its absence is no mere guess."""
     own = {**deployment.annotations, **deployment.labels}
     told = TLS_MODE_LABEL in own or INJECTION_LABEL in own or looks_like_gateway(deployment)

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gwsim.resources.models import Container, Deployment, ProxySettings, Service
+from gwsim.resources.models import Container, PodOwner, PodSpec, ProxySettings, Service
 from gwsim.topology.from_istio.autoscaling import autoscaler_from, chart_autoscaler
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, looks_like_gateway
 from gwsim.topology.from_istio.gateway_services import NO_TRANSLATION_LABEL, entries_in_front
 from gwsim.topology.from_istio.mesh_defaults import CONFIG_ANNOTATION, settings_of, telemetry_fields
+from gwsim.topology.from_istio.nodes import cpus_of, usable
 from gwsim.topology.from_istio.placement import autoscaler_of, locality, replicas_at_start, zones_of
 from gwsim.topology.from_istio.registry import contains
 from gwsim.topology.model import ProxyPod, ProxyService, ProxyServicePort
@@ -39,7 +40,7 @@ class Workload:
     name: str
     namespace: str
     labels: Mapping[str, str]
-    deployment: Deployment | None = None
+    deployment: PodOwner | None = None
     services: tuple[ProxyService, ...] = ()
     unprivileged: bool = False
     settings: ProxySettings = field(default_factory=ProxySettings)
@@ -144,7 +145,7 @@ def _assumed(ctx: Context, selector: Mapping[str, str], namespace: str) -> Workl
         "workers": ctx.mesh.default_config.concurrency or 2,
         "autoscaler": chart_autoscaler(name),
         "zones": ctx.zones,
-        "pods": _pods(name, replicas, ctx.zones),
+        "pods": _pods(ctx, name, replicas, ctx.zones),
         **telemetry_fields(ctx, workload.settings),
     }
     return workload
@@ -172,7 +173,7 @@ def _chart_service(ctx: Context, workload: Workload) -> ProxyService:
     )
 
 
-def _from_deployment(ctx: Context, deployment: Deployment) -> Workload:
+def _from_deployment(ctx: Context, deployment: PodOwner) -> Workload:
     key = f"{deployment.namespace}/{deployment.name}"
     proxy = deployment.container("istio-proxy") or next(iter(deployment.containers), None)
     workload = Workload(
@@ -200,7 +201,7 @@ def _from_deployment(ctx: Context, deployment: Deployment) -> Workload:
         "workers": _workers(ctx, workload, proxy, settings, resources["cpu_limit_cores"]),
         "autoscaler": autoscaler_from(ctx, scaler) if scaler is not None else None,
         "zones": zones,
-        "pods": _pods(deployment.name, replicas, zones),
+        "pods": _pods(ctx, deployment.name, replicas, zones, spec),
         "network": deployment.labels.get(NETWORK_LABEL, ""),
         "termination_grace_s": float(spec.termination_grace_period_seconds),
         "termination_drain_s": 5.0 if settings.termination_drain_duration_s is None else settings.termination_drain_duration_s,
@@ -210,8 +211,8 @@ def _from_deployment(ctx: Context, deployment: Deployment) -> Workload:
     return workload
 
 
-def _pods(name: str, replicas: int, zones: tuple[str, ...]) -> tuple[ProxyPod, ...]:
-    return tuple(ProxyPod(name=f"{name}-{n}", locality=locality(zones, n)) for n in range(replicas))
+def _pods(ctx: Context, name: str, replicas: int, zones: tuple[str, ...], spec: PodSpec | None = None) -> tuple[ProxyPod, ...]:
+    return tuple(ProxyPod(name=f"{name}-{n}", locality=locality(ctx, zones, n, spec)) for n in range(replicas))
 
 
 def _resources(workload: Workload, proxy: Container | None) -> dict[str, float | None]:
@@ -246,13 +247,19 @@ def _workers(
         return concurrency
     if concurrency is None and limit_cores:
         return max(1, math.ceil(limit_cores))
-    if ctx.node_cpus:
-        return ctx.node_cpus
+    if cpus := ctx.node_cpus or _node_cpus(ctx, workload):
+        return cpus
     workload.assumed.append(
         f"gateway {workload.namespace}/{workload.name} has no CPU limit and its nodes are not known: "
         f"{ASSUMED_NODE_CPUS} cores, so {ASSUMED_NODE_CPUS} workers, are taken"
     )
     return ASSUMED_NODE_CPUS
+
+
+def _node_cpus(ctx: Context, workload: Workload) -> int:
+    """Cores of the smallest node of the files that the pods may run on; 0 when that is not known."""
+    nodes = ctx.registry.nodes
+    return cpus_of(nodes if workload.deployment is None else usable(nodes, workload.deployment.template.spec))
 
 
 def _argument(proxy: Container | None, name: str) -> int | None:
@@ -266,7 +273,7 @@ def _argument(proxy: Container | None, name: str) -> int | None:
     return None
 
 
-def _proxy_service(service: Service, deployment: Deployment | None) -> ProxyService:
+def _proxy_service(service: Service, deployment: PodOwner | None) -> ProxyService:
     return ProxyService(
         name=service.name,
         namespace=service.namespace,
@@ -287,7 +294,7 @@ def _proxy_service(service: Service, deployment: Deployment | None) -> ProxyServ
     )
 
 
-def _target(target: int | str | None, port: int, deployment: Deployment | None) -> int:
+def _target(target: int | str | None, port: int, deployment: PodOwner | None) -> int:
     if isinstance(target, int):
         return target
     containers = deployment.containers if deployment is not None else ()

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field, replace
 
 from gwsim.resources import ResourceSet
 from gwsim.resources.models import (
-    Deployment,
     DestinationRule,
+    Endpoints,
+    EndpointSlice,
     Gateway,
     HorizontalPodAutoscaler,
     Namespace,
+    Node,
     PeerAuthentication,
+    PodOwner,
     RegisteredWorkload,
     Resource,
     Secret,
@@ -84,7 +87,11 @@ class Registry:
     destination_rules: list[DestinationRule] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
     service_entries: list[ServiceEntry] = field(default_factory=list)
-    deployments: list[Deployment] = field(default_factory=list)
+    deployments: list[PodOwner] = field(default_factory=list)
+    """Deployments and the other owners of pods, without those that another of them keeps."""
+    nodes: list[Node] = field(default_factory=list)
+    endpoint_slices: list[EndpointSlice] = field(default_factory=list)
+    endpoints: list[Endpoints] = field(default_factory=list)
     autoscalers: list[HorizontalPodAutoscaler] = field(default_factory=list)
     sidecars: list[Sidecar] = field(default_factory=list)
     workload_entries: list[RegisteredWorkload] = field(default_factory=list)
@@ -103,7 +110,10 @@ class Registry:
             destination_rules=sorted(resources.destination_rules, key=_age),
             services=sorted(resources.services, key=_age),
             service_entries=sorted(resources.service_entries, key=_age),
-            deployments=sorted(resources.deployments, key=_age),
+            deployments=sorted(_owners(resources), key=_age),
+            nodes=sorted(resources.of(Node), key=_age),
+            endpoint_slices=sorted(resources.of(EndpointSlice), key=_age),
+            endpoints=sorted(resources.of(Endpoints), key=_age),
             autoscalers=sorted(resources.autoscalers, key=_age),
             sidecars=sorted(resources.of(Sidecar), key=_age),
             workload_entries=sorted(resources.of(RegisteredWorkload), key=_age),
@@ -191,8 +201,8 @@ class Registry:
             if one.namespace == namespace and one.selector and contains(labels, one.selector)
         ]
 
-    def deployments_behind(self, selector: Mapping[str, str], namespace: str) -> list[Deployment]:
-        """The Deployments whose pods the selector of a Service of that namespace selects."""
+    def deployments_behind(self, selector: Mapping[str, str], namespace: str) -> list[PodOwner]:
+        """The owners of pods that the selector of a Service of that namespace selects."""
         if not selector:
             return []
         return [one for one in self.deployments if one.namespace == namespace and contains(one.labels, selector)]
@@ -208,6 +218,21 @@ def cluster_addresses(taken: Iterable[str | None]) -> Iterator[str]:
     used = set(taken)
     network = ipaddress.ip_network("10.96.0.0/12")
     return (str(one) for one in network.hosts() if str(one) not in used)
+
+
+def _owners(resources: ResourceSet) -> list[PodOwner]:
+    """Owners of pods; ReplicaSets and Pods of a dump that belong to another owner of it are that owner's."""
+    owners = resources.of(PodOwner)
+    names = {(one.meta.kind, one.namespace, one.name) for one in owners}
+
+    def is_owned(one: PodOwner) -> bool:
+        kind, _, name = one.meta.controller.partition("/")
+        if (kind, one.namespace, name) in names:
+            return True
+        # A dump without ReplicaSets: their names are those of the Deployment and a hash.
+        return kind == "ReplicaSet" and ("Deployment", one.namespace, name.rpartition("-")[0]) in names
+
+    return [one for one in owners if not is_owned(one)]
 
 
 def _known(service: Service, free: Iterator[str]) -> KnownService:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gwsim.diagnostics import Collector
-from gwsim.resources.models import Deployment
+from gwsim.resources.models import PodOwner
 from gwsim.topology.from_istio.clusters import ClusterBuilder
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.destinations import Destinations
@@ -67,21 +67,21 @@ class SidecarBuilder:
             **self._pods(deployment),
         )
 
-    def _deployment(self, namespace: str, labels: Mapping[str, str]) -> Deployment | None:
+    def _deployment(self, namespace: str, labels: Mapping[str, str]) -> PodOwner | None:
         if not labels:
             return None
         found = self.ctx.registry.deployments
         return next((one for one in found if one.namespace == namespace and contains(one.labels, labels)), None)
 
-    def _pods(self, deployment: Deployment | None) -> dict[str, Any]:
+    def _pods(self, deployment: PodOwner | None) -> dict[str, Any]:
         """Number and places of the client's pods."""
         if deployment is None:
-            return {"pods": (ProxyPod(name="client-0", locality=locality(self.ctx.zones, 0)),)}
+            return {"pods": (ProxyPod(name="client-0", locality=locality(self.ctx, self.ctx.zones, 0)),)}
         spec = deployment.template.spec
         zones = zones_of(self.ctx, spec, f"{deployment.namespace}/{deployment.name}")
         count = replicas_at_start(self.ctx, deployment)
         pods = tuple(
-            ProxyPod(name=f"{deployment.name}-{ordinal}", locality=locality(zones, ordinal, spec))
+            ProxyPod(name=f"{deployment.name}-{ordinal}", locality=locality(self.ctx, zones, ordinal, spec))
             for ordinal in range(count)
         )
         return {"replicas": count, "pods": pods, "origin": deployment.span}
