@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 COMPILED := $(VENV)/.compiled
 SCENARIO := scenarios/ingress-bookinfo
 
-.PHONY: help setup demo test equal verification benchmark lint clean
+.PHONY: help setup demo test equal verification benchmark lint lint-reference clean
 
 help:
 	@echo "make demo          set up, then answer one question about a real ingress gateway"
@@ -48,6 +48,9 @@ benchmark: setup
 lint: $(READY)
 	$(BIN)/ruff check gwsim tests benchmarks verification
 	$(BIN)/mypy
+
+lint-reference: $(READY)
+	$(BIN)/python -c "from gwsim.report.lint_reference import render; print(render(), end='')" > docs/reference/lint.md
 
 clean:
 	rm -rf $(VENV) out build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gwsim.cli import batch, cache, check, explain, init, report, route, run, schema, sweep, version, warmup
+from gwsim.cli import batch, cache, check, explain, init, lint, report, route, run, schema, sweep, version, warmup
 
 HELP = """Traffic simulation and capacity modelling for Istio gateways, from real configuration.
 
@@ -26,6 +26,7 @@ def application() -> typer.Typer:
     app.command("sweep", short_help="Run a scenario at every point of a grid.")(sweep.sweep)
     app.command("batch", short_help="Run many scenarios into one table.")(batch.batch)
     app.command("check", short_help="Hold the budgets of scenarios, as a gate.")(check.check)
+    app.command("lint", short_help="Check configuration, from files alone.")(lint.lint)
     app.command("init", short_help="Write a commented example project.")(init.init)
     app.command("report", short_help="Report on a saved run again.")(report.report)
     app.add_typer(route.commands(), name="route", short_help="Ask where a request goes, and test it.")

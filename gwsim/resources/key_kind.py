@@ -57,8 +57,8 @@ def key_kind_of(content: bytes) -> KeyKind:
 
 def _kind_of_der(der: bytes) -> KeyKind:
     try:
-        root = _elements(der)[0]
-        return _kind(_elements(root.body)) if root.tag == _SEQUENCE else "unknown"
+        root = elements(der)[0]
+        return _kind(elements(root.body)) if root.tag == _SEQUENCE else "unknown"
     except (IndexError, ValueError):
         return "unknown"
 
@@ -69,28 +69,28 @@ def _kind(parts: list[_Element]) -> KeyKind:
     if tags[:1] == [_SEQUENCE]:
         return _certificate(parts)
     if tags[:3] == [_INTEGER, _SEQUENCE, _OCTET_STRING]:
-        return _by_algorithm(_elements(parts[1].body), parts[2].body, modulus_at=1)
+        return _by_algorithm(elements(parts[1].body), parts[2].body, modulus_at=1)
     if tags[:2] == [_INTEGER, _INTEGER]:
         return _rsa(parts[1])
     if tags[:3] == [_INTEGER, _OCTET_STRING, _CONTEXT_0]:
-        return _CURVES.get(_elements(parts[2].body)[0].body, "unknown")
+        return _CURVES.get(elements(parts[2].body)[0].body, "unknown")
     return "unknown"
 
 
 def _certificate(parts: list[_Element]) -> KeyKind:
-    fields = _elements(parts[0].body)
+    fields = elements(parts[0].body)
     if fields[0].tag == _CONTEXT_0:
         fields = fields[1:]
     # serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo
-    algorithm, key = _elements(fields[5].body)[:2]
+    algorithm, key = elements(fields[5].body)[:2]
     if key.tag != _BIT_STRING:
         return "unknown"
-    return _by_algorithm(_elements(algorithm.body), key.body[1:], modulus_at=0)
+    return _by_algorithm(elements(algorithm.body), key.body[1:], modulus_at=0)
 
 
 def _by_algorithm(algorithm: list[_Element], key: bytes, modulus_at: int) -> KeyKind:
     if algorithm[0].body == _RSA:
-        return _rsa(_elements(_elements(key)[0].body)[modulus_at])
+        return _rsa(elements(elements(key)[0].body)[modulus_at])
     if algorithm[0].body == _EC and algorithm[1].tag == _OID:
         return _CURVES.get(algorithm[1].body, "unknown")
     return "unknown"
@@ -100,7 +100,7 @@ def _rsa(modulus: _Element) -> KeyKind:
     return _RSA_BITS.get(int.from_bytes(modulus.body, "big").bit_length(), "unknown")
 
 
-def _elements(der: bytes) -> list[_Element]:
+def elements(der: bytes) -> list[_Element]:
     """The elements of a DER body, in order.
 
     Raises ValueError when a length points beyond the end.

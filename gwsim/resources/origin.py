@@ -14,7 +14,7 @@ from functools import lru_cache
 from gwsim.diagnostics import Span
 from gwsim.resources.yaml_nodes import Node, Scalar, Sequence, documents, entries_of
 
-_ROOT_KEYS = frozenset({"apiVersion", "kind", "metadata", "spec", "status", "data", "stringData", "type"})
+_ROOT_KEYS = frozenset({"apiVersion", "kind", "metadata", "spec", "status", "data", "stringData", "type", "webhooks"})
 _STEP = re.compile(r"""\.?(?:\[(?:(\d+)|"([^"]*)"|'([^']*)')\]|([^.\[\]]+))""")
 
 

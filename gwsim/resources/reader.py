@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -39,12 +39,27 @@ def read(
 
     Raises UsageError for another value of `unknown_fields`.
     """
+    return read_contents(
+        contents(paths, collector=collector, stdin=stdin),
+        given=paths, collector=collector, unknown_fields=unknown_fields, patches=patches,
+    )
+
+
+def read_contents(
+    named: Iterable[tuple[str, str]],
+    *,
+    given: Sequence[str | Path] = (),
+    collector: Collector,
+    unknown_fields: str = "warn",
+    patches: Patches | None = None,
+) -> ResourceSet:
+    """The objects of texts given as (name, text); otherwise as `read`. `given` is what messages call the input."""
     reader = _reader(collector, unknown_fields, patches)
     with _without_gc():
-        for name, content in _contents(paths, collector, stdin):
+        for name, content in named:
             _read_content(reader, name, content)
     if not reader.objects and not reader.passed_over and not collector.has_errors:
-        names = ", ".join(str(path) for path in paths) or "the input"
+        names = ", ".join(str(path) for path in given) or "the input"
         collector.add(code("EMPTY_INPUT"), f"no object in {names}")
     return ResourceSet(reader.objects)
 
@@ -79,7 +94,9 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _contents(paths: Sequence[str | Path], collector: Collector, stdin: IO[Any] | None) -> Iterator[tuple[str, str]]:
+def contents(
+    paths: Sequence[str | Path], *, collector: Collector, stdin: IO[Any] | None = None
+) -> Iterator[tuple[str, str]]:
     """Names and texts of all files; a file reached twice is read once."""
     seen: set[str] = set()
     for path in paths:
