@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from gwsim.cli import batch, cache, check, explain, init, lint, report, route, run, schema, sweep, version, warmup
+from gwsim.cli import (
+    batch,
+    cache,
+    check,
+    explain,
+    init,
+    lint,
+    report,
+    route,
+    run,
+    schema,
+    sweep,
+    version,
+    warmup,
+)
 
 HELP = """Traffic simulation and capacity modelling for Istio gateways, from real configuration.
 
