@@ -121,9 +121,11 @@ def _report(
     kept: list[Finding] = []
     suppressed = 0
     for finding in found:
+        if not options.selection.keeps(finding):
+            continue
         if suppressions.cover(finding):
             suppressed += 1
-        elif options.selection.keeps(finding):
+        else:
             kept.append(_levelled(finding, options.levels))
     files = tuple(name for texts in clusters.values() for name, _ in texts)
     return Report(tuple(kept), suppressed, objects, files)
