@@ -70,13 +70,14 @@ def _anchor(row: Code) -> str:
 def _others(ruled: set[str]) -> Iterator[str]:
     yield "## Findings of the reader and of the routes"
     yield ""
-    yield "Made while files are read and gateways are built, by `gwsim run` as well as by `gwsim lint`."
+    yield "Made while files are read and gateways are built, by `gwsim run` as well as by `gwsim lint`. There are more without a"
+    yield "counterpart in istioctl; `gwsim explain CODE` says what each means."
     yield ""
     yield "| code | istioctl | level | what | effect |"
     yield "|---|---|---|---|---|"
     for row in CODES.values():
-        if row.code not in ruled and not row.code.startswith(("GW02", "GW05")):
-            yield f"| {row.code} | {row.istio or '-'} | {WORDS[row.level]} | {row.title} | {row.meaning} |"
+        if row.istio and row.code not in ruled:
+            yield f"| {row.code} | {row.istio} | {WORDS[row.level]} | {row.title} | {row.meaning} |"
 
 
 def _not_covered() -> Iterator[str]:
