@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from gwsim.diagnostics import Collector, Finding
 from gwsim.queries.case import Case, GatewayRef
@@ -16,8 +16,6 @@ from gwsim.resources import ResourceSet, read
 from gwsim.resources.models.base import Resource
 from gwsim.topology import Proxy, TargetMissing, Topology
 from gwsim.topology.from_istio import from_istio
-
-GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +85,15 @@ class Topologies:
 
 def proxy_of(topology: Topology, gateway: GatewayRef) -> Proxy:
     """The proxy a case asks. Raises TargetMissing."""
+    if gateway.kind in ("gateway_api", "istio"):
+        api: Literal["istio", "gateway-api"] = "gateway-api" if gateway.kind == "gateway_api" else "istio"
+        return topology.proxies_of(gateway.namespace, gateway.name, api=api)[1][0]
     for proxy in topology.proxies:
         if proxy.namespace != gateway.namespace:
             continue
         if gateway.kind == "mesh" and proxy.kind == "sidecar" and proxy.labels == gateway.labels:
             return proxy
         if gateway.kind == "selector" and all(proxy.labels.get(key) == value for key, value in gateway.labels.items()):
-            return proxy
-        if gateway.kind == "gateway_api" and proxy.labels.get(GATEWAY_NAME_LABEL) == gateway.name:
             return proxy
     have = ", ".join(sorted(proxy.key for proxy in topology.proxies)) or "none"
     raise TargetMissing(f"the configuration has no proxy for {gateway}; it has {have}")

@@ -23,6 +23,7 @@ from gwsim.topology.model import (
     ProxyServicePort,
     ScalingPolicy,
     ScalingRules,
+    ServedGateway,
     ServicePort,
     Topology,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "RouteMatch",
     "ScalingPolicy",
     "ScalingRules",
+    "ServedGateway",
     "ServicePort",
     "SlowStart",
     "Step",

@@ -107,6 +107,15 @@ class ProxyPod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedGateway:
+    """A Gateway, of Istio's API or the Gateway API, that a proxy serves."""
+
+    api: Literal["istio", "gateway-api"]
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
     """One gateway workload: a fleet of equal pods."""
 
@@ -115,6 +124,8 @@ class Proxy:
     cluster: str = ""
     kind: Literal["gateway", "sidecar", "waypoint"] = "gateway"
     labels: Mapping[str, str] = field(default_factory=dict)
+    gateways: tuple[ServedGateway, ...] = ()
+    """The Gateway objects it serves."""
     replicas: int = 1
     workers: int = 2
     cpu_request_cores: float | None = None
@@ -200,6 +211,17 @@ class Topology:
         from gwsim.topology.targets import find_proxy
 
         return find_proxy(self, namespace, name, cluster)
+
+    def proxies_of(
+        self, namespace: str, name: str, cluster: str | None = None, *, api: Literal["istio", "gateway-api"] | None = None
+    ) -> tuple[ServedGateway, tuple[Proxy, ...]]:
+        """The Gateway object of that name, of the Gateway API first, and the proxies that serve it.
+
+        Raises `gwsim.topology.TargetMissing`, naming the nearest one.
+        """
+        from gwsim.topology.targets import find_gateway
+
+        return find_gateway(self, namespace, name, cluster, api=api)
 
     def resolve(self, target: str) -> tuple[Proxy, Listener]:
         """The proxy and listener behind `[cluster/]Service/<namespace>/<name>:<port>`.

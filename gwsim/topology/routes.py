@@ -128,6 +128,8 @@ class WeightedCluster:
     weight: int = 1
     missing: bool = False
     """The proxy has no such cluster. Route choice fills this in."""
+    meant: str = ""
+    """The cluster it would have been, where istiod leaves the destination empty because it may not be used."""
     request_headers: HeaderChanges | None = None
     response_headers: HeaderChanges | None = None
     host_rewrite: str = ""

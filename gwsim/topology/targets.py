@@ -10,7 +10,7 @@ from gwsim.errors import InputError
 from gwsim.topology.listeners import Listener
 
 if TYPE_CHECKING:
-    from gwsim.topology.model import Proxy, ProxyService, ProxyServicePort, Topology
+    from gwsim.topology.model import Proxy, ProxyService, ProxyServicePort, ServedGateway, Topology
 
 _FORM = re.compile(r"(?:(?P<cluster>[^/]+)/)?(?P<kind>Service|Deployment)/(?P<namespace>[^/]+)/(?P<name>[^/:]+):(?P<port>\d+)$")
 
@@ -40,6 +40,22 @@ def find_proxy(topology: Topology, namespace: str, name: str, cluster: str | Non
         clusters = ", ".join(sorted(one.cluster for one in found))
         raise TargetMissing(f"gateway {namespace}/{name} exists in several clusters ({clusters}); say which")
     raise _missing("gateway", f"{namespace}/{name}", [one.key for one in topology.proxies])
+
+
+def find_gateway(
+    topology: Topology, namespace: str, name: str, cluster: str | None = None, *, api: str | None = None
+) -> tuple[ServedGateway, tuple[Proxy, ...]]:
+    """The Gateway object of that name, and the proxies that serve it. Of two, that of the Gateway API counts."""
+    found: dict[str, list[tuple[ServedGateway, Proxy]]] = {}
+    for proxy in topology.proxies:
+        for one in proxy.gateways if cluster in (None, proxy.cluster) else ():
+            if (one.namespace, one.name) == (namespace, name) and api in (None, one.api):
+                found.setdefault(one.api, []).append((one, proxy))
+    chosen = found.get("gateway-api") or found.get("istio")
+    if chosen is None:
+        known = {f"{one.namespace}/{one.name}" for proxy in topology.proxies for one in proxy.gateways}
+        raise _missing("Gateway", f"{namespace}/{name}", sorted(known))
+    return chosen[0][0], tuple(proxy for _, proxy in chosen)
 
 
 def resolve_target(topology: Topology, target: str) -> tuple[Proxy, Listener]:

@@ -45,9 +45,9 @@ def test_an_ignored_field_fails_its_row(monkeypatch):
     row = next(one for one in rows() if one.field == "http[].timeout")
     original = http_routes.RouteBuilder._forward
 
-    def forgetful(self, rule):
+    def forgetful(self, rule, *more):
         forgotten: HTTPRoute = dataclasses.replace(rule.rule, timeout_s=None)
-        return original(self, dataclasses.replace(rule, rule=forgotten))
+        return original(self, dataclasses.replace(rule, rule=forgotten), *more)
 
     monkeypatch.setattr(http_routes.RouteBuilder, "_forward", forgetful)
     assert row.seen(applied=True) != row.data["after"]

@@ -22,17 +22,8 @@ def topologies() -> Topologies:
     return Topologies()
 
 
-def missing(case: Case) -> str | None:
-    """What gwsim cannot do yet for the case; None when it must agree."""
-    assert case.gateway is not None
-    return "Gateway API: not built from yet" if case.gateway.kind == "gateway_api" else None
-
-
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 def test_agrees_with_upstream(case: Case, topologies: Topologies) -> None:
-    reason = missing(case)
-    if reason:
-        pytest.skip(reason)
     result = run_case(case, topologies)
     trail = "\n".join(f"  {step.kind} {step.name}: {step.why}" for step in result.decision.steps) if result.decision else ""
     told = "; ".join(f"{one.path}: expected {one.expected}, actual {one.actual}" for one in result.differences)

@@ -7,15 +7,17 @@ VirtualServices, make clusters with the DestinationRule in force.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from gwsim.diagnostics import Collector
 from gwsim.resources import ResourceSet
 from gwsim.resources.mesh import mesh_of
+from gwsim.resources.models import KubernetesGateway, Resource
 from gwsim.topology.from_istio.auto_passthrough import east_west, passthrough_clusters
 from gwsim.topology.from_istio.checks import check_destination_rules, check_duplicate_matches, check_hosts
 from gwsim.topology.from_istio.clusters import ClusterBuilder
 from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.converted import GeneratedGateway, ListenerGateway
 from gwsim.topology.from_istio.destination_rules import RuleIndex
 from gwsim.topology.from_istio.destinations import Destinations
 from gwsim.topology.from_istio.endpoints import NETWORK_LABEL
@@ -25,12 +27,12 @@ from gwsim.topology.from_istio.listeners import ListenerBuilder
 from gwsim.topology.from_istio.mesh_defaults import with_mesh_defaults
 from gwsim.topology.from_istio.nodes import regions_by_zone, zones_in
 from gwsim.topology.from_istio.registry import Assumed, Registry
-from gwsim.topology.from_istio.servers import bound_servers, merge
+from gwsim.topology.from_istio.servers import BoundServer, bound_servers, merge
 from gwsim.topology.from_istio.sidecars import SidecarBuilder
 from gwsim.topology.from_istio.versions import rules_for
 from gwsim.topology.from_istio.virtual_hosts import HttpConfigurator
 from gwsim.topology.from_istio.virtual_services import VirtualServiceIndex, check_gateways
-from gwsim.topology.model import Proxy, Topology
+from gwsim.topology.model import Proxy, ServedGateway, Topology
 
 
 def from_istio(
@@ -69,7 +71,15 @@ def from_istio(
         regions=regions_by_zone(registry),
         in_force=mesh,
     )
-    index, rule_index = VirtualServiceIndex(ctx), RuleIndex(registry, ctx.root_namespace)
+    # Imported here, because that package builds on this one.
+    from gwsim.topology.from_gateway_api.conversion import convert
+
+    ctx.converted = convert(ctx, resources)
+    registry.add_gateways((*ctx.converted.listeners, *ctx.converted.ingresses))
+    index = VirtualServiceIndex(ctx)
+    rule_index = RuleIndex(
+        registry, ctx.root_namespace, ctx.converted.policies, rules_first=rules.rules_beat_backend_policies
+    )
     check_gateways(ctx, index)
     check_hosts(ctx, index)
     check_destination_rules(ctx)
@@ -104,9 +114,23 @@ def _proxy(ctx: Context, workload: Workload, index: VirtualServiceIndex, builder
         namespace=workload.namespace,
         cluster=ctx.cluster,
         labels=dict(workload.labels),
+        gateways=_served(workload, servers),
         services=workload.services,
         listeners=tuple(sorted((one for one in built if one is not None), key=lambda one: (one.port, one.bind))),
         clusters=clusters,
         assumed=tuple(workload.assumed),
         **workload.fields,
     )
+
+
+def _served(workload: Workload, servers: list[BoundServer]) -> tuple[ServedGateway, ...]:
+    """The Gateways whose servers are on the workload, and the one it was made for."""
+    found: dict[ServedGateway, None] = {}
+    written: list[Resource] = [workload.gateway] if workload.gateway is not None else []
+    written += [one.gateway.gateway if isinstance(one.gateway, ListenerGateway) else one.gateway for one in servers]
+    for one in written:
+        if isinstance(one, GeneratedGateway):
+            continue  # An Ingress's.
+        api: Literal["istio", "gateway-api"] = "gateway-api" if isinstance(one, KubernetesGateway) else "istio"
+        found[ServedGateway(api=api, namespace=one.namespace, name=one.name)] = None
+    return tuple(found)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gwsim.diagnostics import Collector, Level, Span, code
 from gwsim.resources.mesh import Mesh
 from gwsim.resources.models import MeshConfig, MeshNetworks, Resource
+from gwsim.topology.from_istio.converted import Converted
 from gwsim.topology.from_istio.registry import Registry
 from gwsim.topology.from_istio.versions import VersionRules
 
@@ -29,6 +30,8 @@ class Context:
     regions: Mapping[str, str] = field(default_factory=dict)
     """Region of each zone that a node of the files is in."""
     assumptions: dict[str, None] = field(default_factory=dict)
+    converted: Converted = field(default_factory=Converted)
+    """What the Gateway API and Ingresses come to."""
     in_force: Mesh = field(default_factory=Mesh)
     """Mesh configuration and networks: what the files give, and istiod's defaults for the rest."""
 

@@ -7,7 +7,7 @@ pilot/pkg/networking/util/util.go `GetPortLevelTrafficPolicy`, `MergeSubsetTraff
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gwsim.diagnostics import Span
@@ -42,13 +42,13 @@ class Rule:
 Table = dict[str, list[Rule]]
 
 
-def _merge_into(rules: list[Rule], rule: DestinationRule, host: str) -> None:
+def _merge_into(rules: list[Rule], rule: DestinationRule, host: str, *, fill: bool) -> None:
     selector = rule.workload_selector.match_labels if rule.workload_selector else None
     for known in rules:
         if set(known.export_to) == set(rule.export_to) and known.selector == selector:
             for subset in rule.subsets:
                 known.subsets.setdefault(subset.name, subset)
-            known.policy = known.policy or rule.traffic_policy
+            known.policy = _filled(known.policy, rule.traffic_policy) if fill else known.policy or rule.traffic_policy
             known.sources.append(rule)
             return
     subsets: dict[str, Subset] = {}
@@ -57,25 +57,50 @@ def _merge_into(rules: list[Rule], rule: DestinationRule, host: str) -> None:
     rules.append(Rule(host, rule.export_to, selector, rule.traffic_policy, subsets, [rule]))
 
 
+def _filled(policy: TrafficPolicy | None, more: TrafficPolicy | None) -> TrafficPolicy | None:
+    """The policy with the TLS and retry budget of another where it has none."""
+    if policy is None or more is None:
+        return policy or more
+    ports = {one.port.number for one in policy.port_level_settings}
+    return replace(
+        policy,
+        tls=policy.tls or more.tls,
+        retry_budget=policy.retry_budget or more.retry_budget,
+        port_level_settings=(
+            *policy.port_level_settings,
+            *(one for one in more.port_level_settings if one.port.number not in ports),
+        ),
+    )
+
+
 class RuleIndex:
     """All rules by namespace and host."""
 
-    def __init__(self, registry: Registry, root_namespace: str = ROOT_NAMESPACE) -> None:
-        self._root = root_namespace
+    def __init__(
+        self,
+        registry: Registry,
+        root_namespace: str = ROOT_NAMESPACE,
+        policies: Sequence[DestinationRule] = (),
+        *,
+        rules_first: bool = False,
+    ) -> None:
+        self._root, rules = root_namespace, registry.destination_rules
         self._own: dict[str, Table] = defaultdict(lambda: defaultdict(list))
         self._exported: dict[str, Table] = defaultdict(lambda: defaultdict(list))
         self._root_private: Table = defaultdict(list)
-        for rule in registry.destination_rules:
-            self._add(rule)
+        # Policies of the Gateway API have no age, so they are the oldest rules and their traffic policy is taken whole.
+        first, last = (rules, policies) if rules_first else (policies, rules)
+        for rule in (*first, *last):
+            self._add(rule, fill=rules_first and rule in policies)
 
-    def _add(self, rule: DestinationRule) -> None:
+    def _add(self, rule: DestinationRule, *, fill: bool) -> None:
         host, namespace = fqdn(rule.host, rule.namespace), rule.namespace
         if visible(rule.export_to, namespace, namespace):
-            _merge_into(self._own[namespace][host], rule, host)
+            _merge_into(self._own[namespace][host], rule, host, fill=fill)
         if not private(rule.export_to, namespace):
-            _merge_into(self._exported[namespace][host], rule, host)
+            _merge_into(self._exported[namespace][host], rule, host, fill=fill)
         elif namespace == self._root:
-            _merge_into(self._root_private[host], rule, host)
+            _merge_into(self._root_private[host], rule, host, fill=fill)
 
     def find(self, host: Host, namespace: str, labels: Mapping[str, str]) -> Rule | None:
         """The rule for a host as proxies with `labels` in `namespace` see it. The first step with a hit decides."""

@@ -6,11 +6,12 @@ Source: istio/istio pilot/pkg/networking/core/route/route.go (`GetDestinationClu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gwsim.diagnostics import did_you_mean
 from gwsim.resources.models import ConsistentHash, Destination, Resource
 from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.converted import RefusedDestination
 from gwsim.topology.from_istio.destination_rules import Rule, RuleIndex, port_policy
 from gwsim.topology.from_istio.fleet import Workload
 from gwsim.topology.from_istio.hosts import DOMAIN, fqdn
@@ -25,6 +26,8 @@ class Use:
 
     source: Resource
     path: str
+    missing_status: int = 503
+    """What requests are answered when the destination does not exist."""
 
 
 @dataclass(slots=True)
@@ -42,6 +45,8 @@ class Destinations:
 
     def cluster(self, destination: Destination, listener_port: int, use: Use) -> str:
         """Name of the destination's cluster; without a port it is the service's only one, else the listener's."""
+        if isinstance(destination, RefusedDestination):
+            return cluster_name(listener_port, "", "")
         name = fqdn(destination.host, use.source.namespace)
         host = self.host(destination, use.source.namespace)
         if host is not None and host.known.alias_of:
@@ -73,6 +78,7 @@ class Destinations:
         )
 
     def _report_missing(self, name: str, host: Host | None, port: int, subset: str, use: Use) -> None:
+        status = f"{use.missing_status} NC"
         known = self.ctx.registry.hosts
         where = f"{use.path}.destination"
         if host is None:
@@ -80,15 +86,15 @@ class Destinations:
             if name.count(".") == 1 and f"{name}.svc.{DOMAIN}" in known:
                 hint = f"write {name}.svc.{DOMAIN}: a name with a dot is taken as it is"
             elsewhere = " in this namespace's view (exportTo)" if name in known else ""
-            message = f"{use.source.ref}: there is no service {name}{elsewhere}: 503 NC"
+            message = f"{use.source.ref}: there is no service {name}{elsewhere}: {status}"
             self.ctx.find("DESTINATION_HOST_UNKNOWN", message, use.source, f"{where}.host", help=hint)
         elif host.port(port) is None:
             ports = ", ".join(str(one.number) for one in host.known.ports) or "none"
-            message = f"{use.source.ref}: {name} has no port {port} (it has {ports}): 503 NC"
+            message = f"{use.source.ref}: {name} has no port {port} (it has {ports}): {status}"
             self.ctx.find("DESTINATION_PORT_UNKNOWN", message, use.source, f"{where}.port")
         else:
             rule = self.rules.find(host, self.workload.namespace, self.workload.labels)
-            self._report_subset(name, rule, subset, Use(use.source, where))
+            self._report_subset(name, rule, subset, replace(use, path=where))
 
     def _report_subset(self, name: str, rule: Rule | None, subset: str, use: Use) -> None:
         if rule is None:
@@ -97,7 +103,7 @@ class Destinations:
         else:
             why = f"{rule.sources[0].ref} has no such subset"
             hint = did_you_mean(subset, rule.subsets)
-        message = f"{use.source.ref}: subset {subset} of {name} does not exist: {why}: 503 NC"
+        message = f"{use.source.ref}: subset {subset} of {name} does not exist: {why}: {use.missing_status} NC"
         self.ctx.find("SUBSET_UNKNOWN", message, use.source, f"{use.path}.subset", help=hint)
 
     def hash_of(self, destination: Destination, namespace: str) -> tuple[HashPolicy, ...]:
@@ -114,6 +120,11 @@ class Destinations:
                 if one is not None and one.load_balancer is not None and one.load_balancer.consistent_hash is not None:
                     return hash_policy(one.load_balancer.consistent_hash)
         return ()
+
+
+def meant_of(destination: Destination) -> str:
+    """The cluster a destination would have been that may not be used; empty for all others."""
+    return destination.meant if isinstance(destination, RefusedDestination) else ""
 
 
 def hash_policy(consistent: ConsistentHash) -> tuple[HashPolicy, ...]:

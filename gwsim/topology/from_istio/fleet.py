@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gwsim.resources.models import Container, PodOwner, PodSpec, ProxySettings, Service
+from gwsim.resources.models import Container, KubernetesGateway, PodOwner, PodSpec, ProxySettings, Service
 from gwsim.topology.from_istio.autoscaling import autoscaler_from, chart_autoscaler
 from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.converted import Deployed, ListenerGateway
 from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, looks_like_gateway
 from gwsim.topology.from_istio.gateway_services import NO_TRANSLATION_LABEL, entries_in_front
+from gwsim.topology.from_istio.hosts import DOMAIN, service_host
 from gwsim.topology.from_istio.mesh_defaults import CONFIG_ANNOTATION, settings_of, telemetry_fields
 from gwsim.topology.from_istio.nodes import cpus_of, usable
 from gwsim.topology.from_istio.placement import autoscaler_of, locality, replicas_at_start, zones_of
@@ -41,6 +43,8 @@ class Workload:
     namespace: str
     labels: Mapping[str, str]
     deployment: PodOwner | None = None
+    gateway: KubernetesGateway | None = None
+    """The Gateway of the Gateway API that Istio deploys it for."""
     services: tuple[ProxyService, ...] = ()
     unprivileged: bool = False
     settings: ProxySettings = field(default_factory=ProxySettings)
@@ -72,6 +76,8 @@ def workloads(ctx: Context, declared: Sequence[tuple[str, Mapping[str, str]]]) -
     for namespace, labels in declared:
         if not any(one.namespace == namespace and contains(one.labels, labels) for one in found):
             found.append(_assumed(ctx, labels, namespace))
+    for deployed in ctx.converted.deployed:
+        _add_deployed(ctx, deployed, found)
     return found + _assumed_for_gateways(ctx, found)
 
 
@@ -80,7 +86,7 @@ def _assumed_for_gateways(ctx: Context, found: list[Workload]) -> list[Workload]
     made: list[Workload] = []
     kept_elsewhere = {name: namespace for namespace, name in ctx.registry.assumed.of("Deployment")}
     for gateway in ctx.registry.gateways:
-        if any(contains(one.labels, gateway.selector) for one in found + made):
+        if isinstance(gateway, ListenerGateway) or any(contains(one.labels, gateway.selector) for one in found + made):
             continue
         name, _ = _chart_identity(gateway.selector)
         if any(one.deployment is not None for one in found) and name not in kept_elsewhere:
@@ -151,12 +157,98 @@ def _assumed(ctx: Context, selector: Mapping[str, str], namespace: str) -> Workl
     return workload
 
 
+def _add_deployed(ctx: Context, deployed: Deployed, found: list[Workload]) -> None:
+    """The workload of a Gateway of the Gateway API, unless it is among `found` already."""
+    namespace = deployed.gateway.namespace
+    if deployed.managed:
+        known = next((one for one in found if (one.namespace, one.name) == (namespace, deployed.name)), None)
+        if known is None:
+            written = [one for one in ctx.registry.deployments if (one.namespace, one.name) == (namespace, deployed.name)]
+            known = _from_deployment(ctx, written[0]) if written else _managed(ctx, deployed)
+            found.append(known)
+        known.gateway = deployed.gateway
+        return
+    for host in deployed.services:
+        name, _, rest = host.partition(".")
+        if not rest.endswith(f".svc.{DOMAIN}"):
+            message = f"{deployed.gateway.ref}: {host} is not a Service of the cluster; nothing is served there"
+            ctx.find("GATEWAY_PART_IGNORED", message, deployed.gateway, "addresses")
+            continue
+        owner = rest.removesuffix(f".svc.{DOMAIN}")
+        if any((one.namespace, one.name) == (owner, name) for workload in found for one in workload.services):
+            continue
+        service = next((one for one in ctx.registry.services if (one.namespace, one.name) == (owner, name)), None)
+        behind = ctx.registry.deployments_behind(service.selector, owner) if service is not None else []
+        if behind:
+            found += [_from_deployment(ctx, one) for one in behind]
+        elif service is not None and service.selector:
+            found.append(_assumed(ctx, service.selector, owner))
+        else:
+            selector = {"istio": name.removeprefix("istio-")} if name.startswith("istio-") else {"app": name}
+            found.append(_assumed(ctx, selector, owner))
+
+
+def _managed(ctx: Context, deployed: Deployed) -> Workload:
+    """The fleet that Istio deploys for a Gateway: one pod, more only by an autoscaler of the user's.
+
+    Source: istio/istio manifests/charts/istio-control/istio-discovery/files/kube-gateway.yaml.
+    """
+    gateway, name = deployed.gateway, deployed.name
+    workload = Workload(
+        name=name, namespace=gateway.namespace, labels=dict(deployed.labels), gateway=gateway, settings=ctx.mesh.default_config
+    )
+    scaler = next(
+        (
+            one
+            for one in ctx.registry.autoscalers
+            if one.namespace == gateway.namespace and (one.scale_target_ref.kind, one.scale_target_ref.name) == ("Deployment", name)
+        ),
+        None,
+    )
+    written = [one for one in ctx.registry.services if (one.namespace, one.name) == (gateway.namespace, name)]
+    if written:
+        workload.services = (_proxy_service(written[0], None),)
+    else:
+        workload.services = (_managed_service(deployed),)
+    replicas = scaler.min_replicas if scaler is not None else 1
+    workload.assumed.append(
+        f"Gateway {gateway.namespace}/{gateway.name} gets the Deployment {name} that Istio makes for it: "
+        f"{replicas} {'replica' if replicas == 1 else 'replicas'}, requests 100m CPU and 128Mi, limits 2 CPU and 1Gi, so 2 workers"
+    )
+    workload.fields = {
+        **CHART,
+        "replicas": replicas,
+        "workers": ctx.mesh.default_config.concurrency or 2,
+        "autoscaler": autoscaler_from(ctx, scaler) if scaler is not None else None,
+        "zones": ctx.zones,
+        "pods": _pods(ctx, name, replicas, ctx.zones),
+        "network": gateway.meta.labels.get(NETWORK_LABEL, ""),
+        **telemetry_fields(ctx, workload.settings),
+    }
+    return workload
+
+
+def _managed_service(deployed: Deployed) -> ProxyService:
+    """The Service that Istio makes: the listeners' ports and the one for health checks."""
+    ports = dict.fromkeys([STATUS_PORT, *deployed.ports])
+    return ProxyService(
+        name=deployed.name,
+        namespace=deployed.gateway.namespace,
+        type=deployed.service_type,
+        ports=tuple(
+            ProxyServicePort(port=one, target_port=one, name="status-port" if one == STATUS_PORT else f"port-{one}")
+            for one in ports
+        ),
+    )
+
+
 def _chart_service(ctx: Context, workload: Workload) -> ProxyService:
     """The chart's Service, with the ports that Gateways of this workload declare beside its own."""
+    host = service_host(workload.name, workload.namespace)
     declared = {
         server.port.number
         for gateway in ctx.registry.gateways
-        if contains(workload.labels, gateway.selector)
+        if (host in gateway.bound_to if isinstance(gateway, ListenerGateway) else contains(workload.labels, gateway.selector))
         for server in gateway.servers
     }
     names = {STATUS_PORT: "status-port", 80: "http2", 443: "https"}

@@ -37,8 +37,8 @@ def string_match(text: Text) -> StringMatch:
     return StringMatch(kind="present")
 
 
-def route_match(match: HTTPMatchRequest | None) -> RouteMatch:
-    """All conditions of one match that a request can be tested for."""
+def route_match(match: HTTPMatchRequest | None, *, segments: bool = False) -> RouteMatch:
+    """All conditions of one match that a request can be tested for. `segments`: prefixes are of whole segments."""
     if match is None:
         return RouteMatch()
     plain = {name: text for name, text in match.headers.items() if not name.startswith(_CLAIMS)}
@@ -46,7 +46,7 @@ def route_match(match: HTTPMatchRequest | None) -> RouteMatch:
     claims = [_claim(name, text, invert=False) for name, text in match.headers.items() if name not in plain]
     claims += [_claim(name, text, invert=True) for name, text in match.without_headers.items() if name not in inverted]
     return RouteMatch(
-        path=_path(match.uri, match.ignore_uri_case),
+        path=_path(match.uri, match.ignore_uri_case, segments),
         headers=_headers(plain),
         without_headers=_headers(inverted),
         query_params=tuple(
@@ -63,11 +63,13 @@ def _headers(matches: Mapping[str, Text]) -> tuple[HeaderMatch, ...]:
     return tuple(HeaderMatch(name=name.lower(), match=string_match(text)) for name, text in sorted(matches.items()))
 
 
-def _path(uri: Text | None, ignore_case: bool) -> PathMatch:
+def _path(uri: Text | None, ignore_case: bool, segments: bool) -> PathMatch:
     if uri is None:
         return PathMatch(kind="prefix", value="/")
     if uri.exact is not None:
         return PathMatch(kind="exact", value=uri.exact, ignore_case=ignore_case)
+    if uri.prefix is not None and segments and uri.prefix != "/":
+        return PathMatch(kind="path_separated_prefix", value=uri.prefix.removesuffix("/"), ignore_case=ignore_case)
     if uri.prefix is not None:
         return PathMatch(kind="prefix", value=uri.prefix, ignore_case=ignore_case)
     return PathMatch(kind="regex", value=uri.regex or ".*")

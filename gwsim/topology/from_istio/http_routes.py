@@ -6,6 +6,7 @@ Source: istio/istio pilot/pkg/networking/core/route/route.go (`BuildHTTPRoutesFo
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 
 from gwsim.diagnostics import Level
@@ -18,13 +19,14 @@ from gwsim.resources.models import (
     HTTPRedirect,
     HTTPRewrite,
     HTTPRoute,
-    VirtualService,
+    Resource,
 )
 from gwsim.topology.from_istio.context import Context, place
-from gwsim.topology.from_istio.destinations import Destinations, Use, shares
+from gwsim.topology.from_istio.converted import PREFIX_MARK
+from gwsim.topology.from_istio.destinations import Destinations, Use, meant_of, shares
 from gwsim.topology.from_istio.http_matches import applies, route_match, string_match
 from gwsim.topology.from_istio.retries import retry_policy
-from gwsim.topology.from_istio.virtual_services import Bound, HttpRule, gateway_name
+from gwsim.topology.from_istio.virtual_services import Bound, HttpRule, Semantics, gateway_name
 from gwsim.topology.routes import (
     Action,
     Cors,
@@ -39,6 +41,7 @@ from gwsim.topology.routes import (
     PathRewrite,
     Redirect,
     Route,
+    RouteMatch,
     WeightedCluster,
 )
 
@@ -64,10 +67,11 @@ class RouteBuilder:
         routes: list[Route] = []
         for position, rule in enumerate(bound.http):
             for match_position, match in self._matches(rule):
-                route = self._route(rule, match, match_position)
+                route = self._route(rule, match, match_position, bound.semantics)
                 routes.append(route)
                 if route.match.catch_all:
-                    self._report_unreachable(bound, position, match_position, rule)
+                    if bound.semantics == "istio":
+                        self._report_unreachable(bound, position, match_position, rule)
                     return routes
         return routes
 
@@ -89,7 +93,7 @@ class RouteBuilder:
         ]
 
     def _report_unreachable(self, bound: Bound, position: int, match: int | None, rule: HttpRule) -> None:
-        unreachable: list[tuple[VirtualService, str]] = []
+        unreachable: list[tuple[Resource, str]] = []
         if match is not None:
             more = range(match + 1, len(rule.rule.match))
             unreachable += [(rule.source, f"{rule.path}.match[{one}]") for one in more]
@@ -98,14 +102,15 @@ class RouteBuilder:
             message = f"{source.ref}: {path} is never used: {rule.path} before it takes every request"
             self.ctx.find("RULE_UNREACHABLE", message, source, path)
 
-    def _route(self, rule: HttpRule, match: HTTPMatchRequest | None, position: int | None) -> Route:
+    def _route(self, rule: HttpRule, match: HTTPMatchRequest | None, position: int | None, semantics: Semantics) -> Route:
         http = rule.rule
         name = f"{rule.name}.{match.name}" if match is not None and match.name else rule.name
         fault = http.fault
+        conditions = route_match(match, segments=semantics != "istio")
         return Route(
             name=name,
-            match=route_match(match),
-            action=self._action(rule),
+            match=conditions,
+            action=self._action(rule, conditions, semantics),
             fault_delay=_delay(http) if fault is not None else None,
             fault_abort=_abort(http) if fault is not None else None,
             cors=_cors(http.cors_policy) if http.cors_policy is not None else None,
@@ -114,15 +119,15 @@ class RouteBuilder:
             origin=place(rule.source, rule.path if position is None else f"{rule.path}.match[{position}]"),
         )
 
-    def _action(self, rule: HttpRule) -> Action:
+    def _action(self, rule: HttpRule, match: RouteMatch, semantics: Semantics) -> Action:
         http = rule.rule
         if http.redirect is not None:
-            return self._redirect(http.redirect)
+            return self._redirect(http.redirect, semantics)
         if http.direct_response is not None:
             return _direct(http.direct_response)
-        return self._forward(rule)
+        return self._forward(rule, match, semantics)
 
-    def _redirect(self, redirect: HTTPRedirect) -> Action:
+    def _redirect(self, redirect: HTTPRedirect, semantics: Semantics) -> Action:
         if redirect.redirect_code not in REDIRECT_CODES:
             return NoAction(reason=f"redirect code {redirect.redirect_code} is none that istiod knows")
         port = redirect.port
@@ -130,21 +135,25 @@ class RouteBuilder:
             port = self.port
         if port == _DEFAULT_PORTS.get(redirect.scheme or ("https" if self.tls else "http")):
             port = None
+        prefix = None
+        if semantics == "gateway" and redirect.uri and redirect.uri.startswith(PREFIX_MARK):
+            prefix = redirect.uri.removeprefix(PREFIX_MARK)
         return Redirect(
             status=redirect.redirect_code,
             scheme=redirect.scheme or "",
             host=redirect.authority or "",
             port=port,
-            path=redirect.uri or "",
+            path=redirect.uri or "" if prefix is None else "",
+            prefix_rewrite=prefix,
         )
 
-    def _forward(self, rule: HttpRule) -> Forward:
+    def _forward(self, rule: HttpRule, match: RouteMatch, semantics: Semantics) -> Forward:
         http, namespace = rule.rule, rule.source.namespace
         clusters: list[WeightedCluster] = []
         hashes: list[HashPolicy] = []
         # Every destination is looked up, so that one with weight 0 that leads nowhere is reported too.
         names = [
-            self._cluster(one.destination, Use(rule.source, f"{rule.path}.route[{position}]"))
+            self._cluster(one.destination, Use(rule.source, rule.target(position), 500 if semantics == "gateway" else 503))
             for position, one in enumerate(http.route)
         ]
         for position, weight in shares([one.weight for one in http.route]):
@@ -153,6 +162,7 @@ class RouteBuilder:
                 WeightedCluster(
                     cluster=names[position],
                     weight=weight,
+                    meant=meant_of(one.destination),
                     request_headers=_changes(one.headers.request) if one.headers else None,
                     response_headers=_changes(one.headers.response) if one.headers else None,
                     host_rewrite=_host_header(one.headers.request) if one.headers else "",
@@ -168,9 +178,10 @@ class RouteBuilder:
             timeout_s=timeout_s,
             max_grpc_timeout_s=timeout_s,
             retry_policy=policy,
-            path_rewrite=_path_rewrite(http.rewrite) if http.rewrite is not None else None,
+            path_rewrite=_path_rewrite(http.rewrite, match, semantics) if http.rewrite is not None else None,
             host_rewrite=_host_rewrite(http),
             hash_policy=tuple(hashes),
+            cluster_not_found_status=500 if semantics == "gateway" else 503,
             mirrors=self._mirrors(rule),
         )
 
@@ -205,10 +216,14 @@ def _direct(response: HTTPDirectResponse) -> DirectResponse:
     return DirectResponse(status=response.status, body=body)
 
 
-def _path_rewrite(rewrite: HTTPRewrite) -> PathRewrite | None:
+def _path_rewrite(rewrite: HTTPRewrite, match: RouteMatch, semantics: Semantics) -> PathRewrite | None:
     regex = rewrite.uri_regex_rewrite
     if regex is not None:
         return PathRewrite(kind="regex", pattern=regex.match or "", value=regex.rewrite or "")
+    if rewrite.uri == "/" and semantics == "gateway":
+        # The prefix is cut off; a slash is kept in case nothing is left.
+        prefix = match.path.value if match.path.kind == "path_separated_prefix" else ""
+        return PathRewrite(kind="regex", pattern=f"^{re.escape(prefix)}(/?)(.*)", value=r"/\2")
     return PathRewrite(kind="prefix", value=rewrite.uri) if rewrite.uri else None
 
 

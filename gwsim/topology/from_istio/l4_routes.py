@@ -7,16 +7,16 @@ Source: istio/istio pilot/pkg/networking/core/gateway.go (`buildGatewayNetworkFi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gwsim.diagnostics import Span
 from gwsim.resources.models import L4MatchAttributes, RouteDestination, TLSMatchAttributes
 from gwsim.topology.from_istio.context import Context, place
-from gwsim.topology.from_istio.destinations import Destinations, Use, shares
+from gwsim.topology.from_istio.destinations import Destinations, Use, meant_of, shares
 from gwsim.topology.from_istio.hosts import intersection
 from gwsim.topology.from_istio.servers import BoundServer
 from gwsim.topology.from_istio.virtual_services import Bound, VirtualServiceIndex, gateway_name
-from gwsim.topology.listeners import FilterChain, FilterChainMatch, TcpProxy
+from gwsim.topology.listeners import DownstreamTls, FilterChain, FilterChainMatch, TcpProxy
 from gwsim.topology.routes import WeightedCluster
 
 
@@ -43,10 +43,18 @@ class L4Configurator:
                     )
         return None
 
+    def terminated_chains(self, server: BoundServer, taken: set[str], tls: DownstreamTls) -> list[FilterChain]:
+        """Chains for TLSRoutes on a server that terminates TLS; `tls` rules of VirtualServices are for passthrough only."""
+        routes = [one for one in self._serving(server) if one.semantics == "gateway"]
+        return [replace(one, tls=tls) for one in self._sni_chains(server, routes, taken)]
+
     def passthrough_chains(self, server: BoundServer, taken: set[str]) -> list[FilterChain]:
         """One chain for every `tls` match whose server names are not yet `taken` on the port."""
+        return self._sni_chains(server, self._serving(server), taken)
+
+    def _sni_chains(self, server: BoundServer, serving: Sequence[Bound], taken: set[str]) -> list[FilterChain]:
         chains: list[FilterChain] = []
-        for bound in self._serving(server):
+        for bound in serving:
             for position, rule in enumerate(bound.source.tls):
                 for match_position, match in enumerate(rule.match):
                     path = f"tls[{position}]"
@@ -75,7 +83,8 @@ def tcp_proxy(
         destinations.cluster(one.destination, port, Use(bound.source, f"{path}.route[{n}]")) for n, one in enumerate(route)
     ]
     clusters = tuple(
-        WeightedCluster(cluster=names[n], weight=weight) for n, weight in shares([one.weight for one in route])
+        WeightedCluster(cluster=names[n], weight=weight, meant=meant_of(route[n].destination))
+        for n, weight in shares([one.weight for one in route])
     )
     first = destinations.clusters.get(names[0]) if names else None
     hashes = destinations.hash_of(route[0].destination, bound.source.namespace) if route else ()

@@ -11,6 +11,7 @@ from typing import Any
 from gwsim.resources.models import KeyKind, ServerTls
 from gwsim.topology.from_istio.auto_passthrough import east_west, passthrough_chains
 from gwsim.topology.from_istio.context import Context, place
+from gwsim.topology.from_istio.converted import SECRET_PREFIX, WORKLOAD_CREDENTIAL
 from gwsim.topology.from_istio.filter_order import filter_chain
 from gwsim.topology.from_istio.fleet import Workload
 from gwsim.topology.from_istio.l4_routes import L4Configurator
@@ -61,7 +62,7 @@ class ListenerBuilder:
             elif server.http:
                 chains.append(self._https(server, group))
             else:
-                chains.extend(self._tcp(server))
+                chains.extend(self._tcp(server, taken))
         if not chains:
             return None
         return Listener(
@@ -99,8 +100,12 @@ class ListenerBuilder:
             origin=place(gateway, server.path),
         )
 
-    def _tcp(self, server: BoundServer) -> list[FilterChain]:
+    def _tcp(self, server: BoundServer, taken: set[str]) -> list[FilterChain]:
         proxy = self.l4.tcp_proxy(server)
+        if proxy is None and server.tls:
+            chains = self.l4.terminated_chains(server, taken, self._tls(server, http=False))
+            if chains:
+                return chains
         if proxy is None:
             self._report_no_route(server, "tcp")
             return []
@@ -152,11 +157,13 @@ class ListenerBuilder:
 
     def _certificate(self, server: BoundServer, tls: ServerTls) -> tuple[str, bool]:
         """Kind of key, and whether the chain has a certificate at all. Secrets count in the pods' namespace."""
-        names = _credentials(tls)
+        names, kinds = _credentials(tls), []
         if not names:
             return "unknown", True
-        namespace, kinds = self.workload.namespace, []
-        for name in names:
+        if names == (WORKLOAD_CREDENTIAL,):
+            return WORKLOAD_KEY, True
+        for written in names:
+            namespace, name = self._secret(written)
             secret = self.ctx.registry.secrets.get((namespace, name))
             if secret is not None:
                 kinds.append(KEY_KINDS[secret.key_kind])
@@ -167,6 +174,13 @@ class ListenerBuilder:
         # Clients of today choose the ECDSA certificate where a server offers both kinds.
         kinds.sort(key=lambda kind: not kind.startswith("p"))
         return (kinds[0] if kinds else "unknown"), bool(kinds)
+
+    def _secret(self, credential: str) -> tuple[str, str]:
+        """Namespace and name of the Secret that a credential means."""
+        if credential.startswith(SECRET_PREFIX):
+            namespace, _, name = credential.removeprefix(SECRET_PREFIX).partition("/")
+            return namespace, name
+        return self.workload.namespace, credential
 
     def _report_credential(self, server: BoundServer, name: str) -> None:
         elsewhere = sorted(ns for ns, one in self.ctx.registry.secrets if one == name)

@@ -20,6 +20,7 @@ from gwsim.resources.models import (
 )
 from gwsim.resources.models import OutlierDetection as OutlierSettings
 from gwsim.topology.from_istio import protocols
+from gwsim.topology.from_istio.converted import INVALID_CREDENTIAL
 from gwsim.topology.upstream import (
     UNLIMITED,
     CircuitBreakers,
@@ -167,4 +168,5 @@ def _tls(tls: ClientTls | None) -> UpstreamTls | None:
     if tls is None or tls.mode == "DISABLE":
         return None
     mode: Any = tls.mode.lower()
-    return UpstreamTls(mode=mode, sni=tls.sni or "", credential_name=tls.credential_name or "")
+    usable = tls.credential_name != INVALID_CREDENTIAL
+    return UpstreamTls(mode=mode, sni=tls.sni or "", credential_name=tls.credential_name or "", usable=usable)

@@ -125,6 +125,10 @@ class Registry:
         self._index_hosts()
         return self
 
+    def add_gateways(self, gateways: Iterable[Gateway]) -> None:
+        """Take in Gateways made from other objects."""
+        self.gateways = sorted([*self.gateways, *gateways], key=_age)
+
     def _index_hosts(self) -> None:
         free = cluster_addresses(one.cluster_ip for one in self.services)
         for service in self.services:

@@ -12,6 +12,7 @@ from gwsim.diagnostics import Level
 from gwsim.resources.models import Gateway, Server
 from gwsim.topology.from_istio import protocols
 from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.converted import ListenerGateway
 from gwsim.topology.from_istio.fleet import Workload
 from gwsim.topology.from_istio.gateway_services import bound_hosts
 from gwsim.topology.from_istio.hosts import server_host, service_host
@@ -112,12 +113,13 @@ def bound_servers(ctx: Context, workload: Workload) -> list[BoundServer]:
     found: list[BoundServer] = []
     for gateway in ctx.registry.gateways:
         services = _services_for(gateway, workload)
-        if services is None:
+        if services is None or (ctx.rules.strict_gateway_merging and _is_strange(gateway, workload)):
             continue
         for position, server in enumerate(gateway.servers):
             port = resolve_port(services, server.port.number)
             if port is None:
                 if bound_hosts(gateway):
+                    _check_exposed(ctx, workload, gateway, position, server)
                     continue
                 port = server.port.number
             _check_exposed(ctx, workload, gateway, position, server)
@@ -133,6 +135,11 @@ def bound_servers(ctx: Context, workload: Workload) -> list[BoundServer]:
             protocol = protocols.parse(server.port.protocol)
             found.append(BoundServer(gateway, position, server, port, protocol, hosts))
     return found
+
+
+def _is_strange(gateway: Gateway, workload: Workload) -> bool:
+    """Whether a Gateway of another namespace wants to join the proxies that Istio deploys for a Gateway API Gateway."""
+    return workload.gateway is not None and not isinstance(gateway, ListenerGateway) and gateway.namespace != workload.namespace
 
 
 def _services_for(gateway: Gateway, workload: Workload) -> list[ProxyService] | None:

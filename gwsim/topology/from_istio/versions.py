@@ -24,6 +24,11 @@ class VersionRules:
     """`-shadow` appended to the Host of mirrored requests; off since 1.28 (DISABLE_SHADOW_HOST_SUFFIX)."""
     default_traffic_policy: bool = False
     """`meshConfig.defaultTrafficPolicy` under every DestinationRule: from 1.31 (istio 1.31 release notes)."""
+    rules_beat_backend_policies: bool = False
+    """Settings of a DestinationRule go before those of a BackendTLSPolicy: from 1.31 (istio 1.31 release notes).
+    Before, the policy, which counts as the oldest rule, gave the whole traffic policy."""
+    insecure_frontend_fallback: bool = False
+    """Client certificates with mode AllowInsecureFallback may be left out: from 1.31 (istio 1.31 release notes)."""
     tcp_listeners_of_gateway_api: bool = False
     """TCP listeners without PILOT_ENABLE_ALPHA_GATEWAY_API: from 1.31 (istio 1.31 release notes)."""
 
@@ -35,6 +40,8 @@ _1_31 = VersionRules(
     strict_gateway_merging=True,
     http_route_without_backends_status=500,
     default_traffic_policy=True,
+    rules_beat_backend_policies=True,
+    insecure_frontend_fallback=True,
     tcp_listeners_of_gateway_api=True,
 )
 VERSIONS: dict[str, VersionRules] = {

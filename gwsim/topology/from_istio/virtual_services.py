@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Literal
 
 from gwsim.diagnostics import did_you_mean
-from gwsim.resources.models import HTTPRoute, VirtualService
+from gwsim.resources.models import HTTPRoute, Resource, VirtualService
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.hosts import fqdn, private, visible
 
 MESH = "mesh"
+SEMANTICS = "internal.istio.io/route-semantics"
+"""Annotation with which istiod marks VirtualServices that it made of routes and Ingresses."""
+
+Semantics = Literal["istio", "gateway", "ingress"]
+"""`gateway` and `ingress`: prefixes are whole segments; `gateway`: missing backends are answered 500."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,8 +28,14 @@ class HttpRule:
     """One HTTP rule and where it is written, which is another VirtualService for a delegate's."""
 
     rule: HTTPRoute
-    source: VirtualService
+    source: Resource
     path: str
+    targets: tuple[str, ...] = ()
+    """Where the destinations are written, when not below `path` as in a VirtualService."""
+
+    def target(self, position: int) -> str:
+        """Where a destination of the rule is written."""
+        return self.targets[position] if self.targets else f"{self.path}.route[{position}]"
 
     @property
     def name(self) -> str:
@@ -39,6 +51,7 @@ class Bound:
     hosts: tuple[str, ...]
     gateways: tuple[str, ...]
     http: tuple[HttpRule, ...]
+    semantics: Semantics = "istio"
 
 
 def gateway_name(name: str, namespace: str) -> str:
@@ -67,22 +80,33 @@ class VirtualServiceIndex:
                 continue
             names = tuple(gateway_name(one, service.namespace) for one in service.gateways) or (MESH,)
             hosts = tuple(fqdn(host, service.namespace) for host in service.hosts)
-            bound = Bound(service, hosts, names, expand(ctx, service))
+            bound = Bound(service, hosts, names, expand(ctx, service), _semantics(service))
             self.all.append(bound)
             for name in dict.fromkeys(names):
+                self._by_gateway[name].append(bound)
+        for bound in ctx.converted.routes:
+            for name in bound.gateways:
                 self._by_gateway[name].append(bound)
 
     def bound_to(self, gateway: str, namespace: str) -> list[Bound]:
         """Those bound to a Gateway and seen from the pods' namespace: private ones, then exported, then public."""
         seen = [one for one in self._by_gateway.get(gateway, ()) if visible(one.source.export_to, one.source.namespace, namespace)]
-        return sorted(seen, key=_rank)
+        return sorted(seen, key=lambda one: _rank(one, namespace))
 
 
-def _rank(bound: Bound) -> int:
+def _rank(bound: Bound, namespace: str) -> tuple[int, int]:
+    """Of the public ones, routes of the Gateway API in the pods' namespace come first."""
     source = bound.source
     if private(source.export_to, source.namespace):
-        return 0
-    return 2 if not source.export_to or "*" in source.export_to else 1
+        return 0, 0
+    if source.export_to and "*" not in source.export_to:
+        return 1, 0
+    return 2, int(bound.semantics != "gateway" or source.namespace != namespace)
+
+
+def _semantics(service: VirtualService) -> Semantics:
+    given = service.meta.annotations.get(SEMANTICS)
+    return "gateway" if given == "gateway" else "ingress" if given == "ingress" else "istio"
 
 
 def check_gateways(ctx: Context, index: VirtualServiceIndex) -> None:

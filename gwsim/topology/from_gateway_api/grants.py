@@ -1,0 +1,31 @@
+"""ReferenceGrants: which references across namespaces are allowed.
+
+Source: istio/istio pilot/pkg/config/kube/gateway/references_collection.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gwsim.resources.models import ReferenceGrant
+
+GATEWAY_GROUP = "gateway.networking.k8s.io"
+
+
+class Grants:
+    """The grants by what they allow."""
+
+    def __init__(self, grants: Iterable[ReferenceGrant]) -> None:
+        self._names: set[tuple[str, str, str, str, str, str, str | None]] = set()
+        for grant in grants:
+            for source in grant.from_:
+                for target in grant.to:
+                    key = (source.group, source.kind, source.namespace, target.group, target.kind)
+                    self._names.add((*key, grant.namespace, target.name or None))
+
+    def allow(self, kind: str, namespace: str, target_kind: str, target_namespace: str, name: str) -> bool:
+        """Whether objects of the Gateway API's `kind` in a namespace may refer to a core object in another one."""
+        if namespace == target_namespace:
+            return True
+        known = (GATEWAY_GROUP, kind, namespace, "", target_kind, target_namespace)
+        return (*known, None) in self._names or (*known, name) in self._names
