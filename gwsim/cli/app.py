@@ -44,7 +44,7 @@ def application() -> typer.Typer:
     app.command("init", short_help="Write a commented example project.")(init.init)
     app.command("report", short_help="Report on a saved run again.")(report.report)
     app.add_typer(route.commands(), name="route", short_help="Ask where a request goes, and test it.")
-    app.command("explain", short_help="Explain a code or a response flag.")(explain.explain)
+    app.command("explain", short_help="Explain a code, a response flag or a field.")(explain.explain)
     app.command("schema", short_help="Print the JSON Schema of scenarios or runs.")(schema.schema)
     app.command("warmup", short_help="Compile the engine now.")(warmup.warmup)
     app.command("version", short_help="Print the version.")(version.version)

@@ -19,6 +19,8 @@ class FlagNote:
     meaning: str
     look_at: str
     status: str
+    where: str
+    """Where gwsim produces it, or why it does not."""
 
 
 _ROWS = (
@@ -38,8 +40,37 @@ _ROWS = (
     ("DC", "DownstreamConnectionTermination", "the client went away before the answer", "client time-outs below the latency of the route", "none: the client has gone"),
 )
 
-FLAGS: Mapping[str, FlagNote] = {row[0]: FlagNote(*row) for row in _ROWS}
+_SIMULATED = "the simulation counts it"
+_ROUTED = "gwsim route and the simulation"
+_WHERE = {
+    "NR": _ROUTED, "NC": _ROUTED, "UH": _ROUTED, "FI": _ROUTED, "DI": "gwsim route shows the delay", "RL": "the simulation, for rate limits of EnvoyFilters",
+    "UT": "the simulation; gwsim route with --backend-delay", "UAEX": "the simulation, for ext_authz filters",
+}  # fmt: skip
+FLAGS: Mapping[str, FlagNote] = {row[0]: FlagNote(*row, where=_WHERE.get(row[0], _SIMULATED)) for row in _ROWS}
 """Every response flag of the model."""
+
+_NEVER = "never: "
+_OTHER_ROWS = (
+    ("DT", "DurationTimeout", "the request or connection was older than its longest duration", "connectionPool.tcp.maxConnectionDuration, max_stream_duration in EnvoyFilters", "504", _NEVER + "durations are not limited in the model"),
+    ("LH", "FailedLocalHealthCheck", "the service's own health check filter failed the request", "health_check filters in EnvoyFilters; Istio sets none", "503", _NEVER + "Istio sets no such filter"),
+    ("LR", "LocalReset", "Envoy itself reset the connection", "reloads of listeners, drains, overload", "503", _NEVER + "configuration does not change during a run"),
+    ("DR", "DownstreamRemoteReset", "the client reset the stream", "browsers that cancel, HTTP/2 clients with short deadlines", "none: the client has gone", _NEVER + "clients that give up close their connection (DC)"),
+    ("RLSE", "RateLimitServiceError", "the rate limit service did not answer", "the service behind envoy.filters.http.ratelimit, its timeout and failure_mode_deny", "500 where failure_mode_deny is set", "the simulation, for global rate limits"),
+    ("IH", "InvalidEnvoyRequestHeaders", "a header of Envoy's own had a value that is not allowed", "x-envoy-* headers set by clients or EnvoyFilters", "400", _NEVER + "such headers are not checked"),
+    ("SI", "StreamIdleTimeout", "nothing moved on the stream for too long", "stream_idle_timeout; Istio switches it off", "408 before, 504 after the request was sent", _NEVER + "Istio sets no such limit"),
+    ("DPE", "DownstreamProtocolError", "the client broke the protocol", "HTTP/1.1 sent to an HTTP/2 port, TLS to a plaintext one", "400", _NEVER + "clients keep to their protocol"),
+    ("UPE", "UpstreamProtocolError", "the backend broke the protocol", "HTTP/2 to a backend that speaks HTTP/1.1: the Service port's name or h2UpgradePolicy", "502", _NEVER + "backends are taken to speak what their port says"),
+    ("UMSDR", "UpstreamMaxStreamDurationReached", "the stream to the backend was older than its longest duration", "max_stream_duration in EnvoyFilters", "504", _NEVER + "durations are not limited in the model"),
+    ("RFCF", "ResponseFromCacheFilter", "a cache answered", "the cache filter in EnvoyFilters", "as cached", _NEVER + "caches are not modelled"),
+    ("NFCF", "NoFilterConfigFound", "a filter's configuration did not arrive in time", "WasmPlugin modules that cannot be fetched, with failStrategy FAIL_CLOSE", "500", _NEVER + "modules are taken to be loaded"),
+    ("OM", "OverloadManagerTerminated", "the overload manager refused the request", "memory limits of the proxy", "503", _NEVER + "memory is not limited in the model"),
+    ("DF", "DnsResolutionFailed", "the name of the destination could not be resolved", "ServiceEntry resolution DYNAMIC_DNS, dynamic forward proxies", "503", _NEVER + "names are taken to resolve"),
+    ("DO", "DropOverload", "the control plane asked for some requests to be dropped", "drop_overloads of the endpoints; istiod sends none", "503", _NEVER + "istiod asks for none"),
+    ("UDO", "UnconditionalDropOverload", "the control plane asked for all requests to be dropped", "drop_overloads of the endpoints; istiod sends none", "503", _NEVER + "istiod asks for none"),
+)  # fmt: skip
+
+EVERY_FLAG: Mapping[str, FlagNote] = {**FLAGS, **{row[0]: FlagNote(*row) for row in _OTHER_ROWS}}
+"""Every response flag that Envoy documents."""
 
 
 def meaning_of(name: str) -> str:
@@ -51,4 +82,4 @@ def meaning_of(name: str) -> str:
     return f"answered with status {name}"
 
 
-__all__ = ["FLAGS", "FlagNote", "meaning_of"]
+__all__ = ["EVERY_FLAG", "FLAGS", "FlagNote", "meaning_of"]

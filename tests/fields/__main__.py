@@ -1,4 +1,4 @@
-"""`python -m tests.fields` writes docs/coverage.md; `--fill` first completes rows that lack `before` and `after`."""
+"""`python -m tests.fields` writes docs/coverage.md and the list that `gwsim explain` reads; `--fill` first completes rows that lack `before` and `after`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent))
 
 from coverage_effects import FOLDER, rows
-from coverage_table import PAGE, page, table
+from coverage_table import DECISIONS, PAGE, decisions, page, table
 
 
 def fill() -> None:
@@ -43,3 +43,4 @@ if __name__ == "__main__":
     for problem in table().problems:
         print(problem, file=sys.stderr)
     PAGE.write_text(page(), encoding="utf-8")
+    DECISIONS.write_text(decisions(), encoding="utf-8")

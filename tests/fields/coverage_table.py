@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from coverage_fields import METADATA, Field, Pair, all_fields, general
 from gwsim.resources.not_modelled import NOT_MODELLED, WITHOUT_EFFECT
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
+DECISIONS = PAGE.parents[1] / "gwsim" / "resources" / "decision_only.json"
 PENDING = Path(__file__).parent / "pending.txt"
 MODELLED, DECISION, NOT = "modelled", "decision only", "not modelled"
 
@@ -139,3 +141,9 @@ def page() -> str:
             spaced.append("")
         spaced.append(line)
     return "\n".join(spaced).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def decisions() -> str:
+    """The fields that only route choice follows, as `Message.field`, for `gwsim explain`."""
+    found = sorted({".".join(one.field.pair) for one in table().entries if one.status == DECISION})
+    return json.dumps(found, indent=0) + "\n"

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from coverage_effects import Row, rows
 from coverage_fields import Field, all_fields
-from coverage_table import MODELLED, PAGE, page, table
+from coverage_table import DECISIONS, MODELLED, PAGE, decisions, page, table
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.id)
@@ -23,6 +23,10 @@ def test_every_field_is_accounted_for():
 
 def test_the_page_is_current():
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.fields"
+
+
+def test_the_list_for_explain_is_current():
+    assert DECISIONS.read_text(encoding="utf-8") == decisions(), "run python -m tests.fields"
 
 
 def test_a_new_field_names_itself():
