@@ -20,6 +20,7 @@ from gwsim.topology.routes import (
 
 if TYPE_CHECKING:
     from gwsim.diagnostics import Span
+    from gwsim.topology.filters import Descriptor, HttpConfig
 
 
 class Outcome(StrEnum):
@@ -68,9 +69,11 @@ class Request:
     alpn: tuple[str, ...] = ()
     client_certificate: bool | None = None
     claims: Mapping[str, Any] | None = None
-    """Claims of a token that verifies; None: no such token."""
+    """Claims of a token that verifies; None: no such token. Without `iss` and `aud` they are taken to be the right ones."""
     token_rejected: bool = False
     """A token is sent that does not verify."""
+    principal: str = ""
+    """Identity in the client's certificate, `<trust domain>/ns/<namespace>/sa/<account>`; counts with mutual TLS."""
     destination: str = ""
     remote_ip: str = ""
     http_version: Literal["", "1.0", "1.1", "2", "3"] = ""
@@ -107,11 +110,24 @@ class Location:
 class Step:
     """One thing looked at on the way, whether it was taken, and why."""
 
-    kind: Literal["listener", "filter_chain", "tls", "virtual_host", "route", "cluster"]
+    kind: Literal["listener", "filter_chain", "tls", "virtual_host", "route", "filter", "cluster"]
     name: str
     taken: bool
     why: str
     span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveFilter:
+    """A filter that has something to do for a request, with what its route and virtual host say about it.
+
+    `descriptors` are those a rate limit is asked for; `name` is the filter's in Envoy.
+    """
+
+    name: str
+    config: HttpConfig
+    descriptors: tuple[Descriptor, ...] = ()
+    origin: Span | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,5 +162,9 @@ class Decision:
     """Changes that the virtual host makes after the route's."""
     host_response_headers: HeaderChanges | None = None
     route_config: str = ""
+    filters: tuple[ActiveFilter, ...] = ()
+    """The HTTP filters that act on the request, in order, up to the one that answers it."""
+    answered_by: str = ""
+    """The filter that answers; empty: the router, or nobody."""
     steps: tuple[Step, ...] = ()
     """Why, in order; only when asked for."""

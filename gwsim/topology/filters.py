@@ -124,6 +124,8 @@ class JwtProvider:
     jwks_uri: str = ""
     cluster: str = ""
     fetch_timeout_s: float = 5.0
+    space_delimited_claims: tuple[str, ...] = ("permission", "scope")
+    """Claims whose text is a list, separated by spaces."""
     forward: bool = False
     """The token is passed on to the backend instead of being removed."""
     claims_to_headers: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -209,23 +209,21 @@ def _query(match: QueryMatch) -> Condition:
     return f"query parameter {name} {describe(match.match)}", check
 
 
-_SPACED_CLAIMS = ("scope", "permission")
-"""Claims whose text is a list with spaces. Source: istio pilot/pkg/security/authn/policy_applier.go."""
+def claim_values(claims: Mapping[str, Any] | None, path: tuple[str, ...]) -> list[str]:
+    """The texts at a path of a token: a text, or the texts of a list. Numbers and booleans are not compared."""
+    found: Any = claims
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if isinstance(found, str):
+        return [found]
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list | tuple) else []
 
 
 def _claim(match: ClaimMatch) -> Condition:
     test = text_test(match.match)
-    spaced = len(match.path) == 1 and match.path[0] in _SPACED_CLAIMS
 
     def check(view: RequestView) -> bool:
-        found: Any = view.claims
-        for key in match.path:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        if spaced and isinstance(found, str):
-            found = found.split(" ")
-        values = found if isinstance(found, list) else [found]
-        # Only texts are compared: numbers and truth values match nothing.
-        return any(isinstance(value, str) and test(value) for value in values) != match.invert
+        return any(test(value) for value in claim_values(view.claims, match.path)) != match.invert
 
     return f"claim {'.'.join(match.path)} {'not ' if match.invert else ''}{describe(match.match)}", check
 

@@ -13,12 +13,15 @@ from dataclasses import replace
 from typing import Any
 
 from gwsim.topology.chains import find_chain
+from gwsim.topology.conditions import CompiledRules
 from gwsim.topology.cors import answers_preflight
 from gwsim.topology.decision import Decision, Outcome, Request, Rewrite, Step
 from gwsim.topology.dialling import Dialled, dial
+from gwsim.topology.filtering import Answer, evaluate, facts_of, filters_of, pass_filters, token_of
+from gwsim.topology.filters import ExtAuthz, Rbac
 from gwsim.topology.listeners import FilterChain, HttpConnectionManager, Listener, TcpProxy
 from gwsim.topology.location import location_of, rewritten_path
-from gwsim.topology.matching import CompiledRoute, RequestView, domains_of, host_without_port
+from gwsim.topology.matching import CompiledHost, CompiledRoute, RequestView, domains_of, host_without_port
 from gwsim.topology.model import Proxy
 from gwsim.topology.routes import DirectResponse, Forward, Redirect, Route, WeightedCluster
 from gwsim.topology.upstream import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER, Cluster
@@ -88,7 +91,7 @@ def _on_listener(proxy: Proxy, dialled: Dialled, request: Request, steps: Steps)
             outcome=Outcome.CONNECTION_REJECTED, reason=refusal, listener=listener.name, filter_chain=chain.name
         )
     if isinstance(chain.filter, TcpProxy):
-        return _tcp(proxy, listener, chain, chain.filter, steps)
+        return _tcp(proxy, listener, chain, chain.filter, request, steps)
     return _http(proxy, listener, chain, chain.filter, request, steps)
 
 
@@ -124,10 +127,33 @@ def _refused(chain: FilterChain, request: Request) -> str:
     return ""
 
 
-def _tcp(proxy: Proxy, listener: Listener, chain: FilterChain, tcp: TcpProxy, steps: Steps) -> Decision:
+def _tcp(
+    proxy: Proxy, listener: Listener, chain: FilterChain, tcp: TcpProxy, request: Request, steps: Steps
+) -> Decision:
     known: Known = {"listener": listener.name, "filter_chain": chain.name, "route": tcp.route}
+    refusal = _connection_refused(listener, chain, request, steps)
+    if refusal:
+        return Decision(outcome=Outcome.DENIED, reason=refusal, **known)
     known["hash_policy"] = tcp.hash_policy
     return _served(proxy, known, _resolved(proxy, tcp.clusters, steps), http=False, not_found=0)
+
+
+def _connection_refused(listener: Listener, chain: FilterChain, request: Request, steps: Steps) -> str:
+    """Why access rules close a TCP connection; empty when they do not."""
+    if not chain.network_filters:
+        return ""
+    facts = facts_of(request, None, chain, listener.port, sni_of(request))
+    for one in chain.network_filters:
+        if isinstance(one.config, Rbac) and one.config.rules is not None:
+            refusal = evaluate(CompiledRules(one.config.rules), facts, steps)
+            if refusal is not None:
+                return f"access denied: {refusal}"
+        elif isinstance(one.config, ExtAuthz) and steps is not None:
+            only = one.config.only
+            asked = only is None or CompiledRules(only).match(facts) is not None
+            why = f"{one.config.cluster} is asked" if asked else "no CUSTOM rule matches"
+            _note(steps, Step(kind="filter", name=one.name, taken=asked, why=why, span=one.origin))
+    return ""
 
 
 def _http(
@@ -140,27 +166,56 @@ def _http(
 ) -> Decision:
     scheme = _scheme_of(chain, manager, request)
     view = RequestView(request, scheme=scheme, manager=manager)
-    known: Known = {"listener": listener.name, "filter_chain": chain.name}
+    known: Known = {"listener": listener.name, "filter_chain": chain.name, "route_config": manager.route_config.name}
+    compiled_filters = filters_of(manager)
+    token = token_of(compiled_filters, request, view)
+    view.claims = token.claims
+    compiled, reason = _virtual_host(manager, request, steps)
+    virtual_host = compiled.host if compiled is not None else None
+    route = None
+    to_https = virtual_host is not None and virtual_host.require_tls and scheme != "https"
+    if compiled is not None and virtual_host is not None:
+        known["virtual_host"] = virtual_host.name
+        known["host_request_headers"] = virtual_host.request_headers
+        known["host_response_headers"] = virtual_host.response_headers
+        if not to_https:
+            route = _first_match(compiled.routes, view, steps)
+            reason = f"no route of virtual host {virtual_host.name} matches"
+    facts = facts_of(request, view, chain, listener.port, sni_of(request), manager.xff_num_trusted_hops)
+    passage = pass_filters(compiled_filters, facts, token, virtual_host, route, steps)
+    known["filters"] = passage.active
+    if passage.answer is not None:
+        return _answered(known, passage.answer, route)
+    if to_https:
+        return _redirect(known, Redirect(scheme="https"), None, view, "the server redirects all plaintext to https")
+    if route is None:
+        return _not_found(known, reason)
+    return _act(proxy, known, route, view, steps)
+
+
+def _virtual_host(
+    manager: HttpConnectionManager, request: Request, steps: Steps
+) -> tuple[CompiledHost | None, str]:
+    """The virtual host of a request, or None and why there is none."""
     configuration = manager.route_config
-    known["route_config"] = configuration.name
     host = host_without_port(request.host) if configuration.ignore_port_in_host else request.host.lower()
     found = domains_of(configuration).find(host)
     if found is None:
         _note(steps, Step(kind="virtual_host", name="", taken=False, why=f"no virtual host for {host!r}"))
-        return _not_found(known, f"no virtual host for {host!r} in {configuration.name}")
+        return None, f"no virtual host for {host!r} in {configuration.name}"
     domain, compiled = found
-    virtual_host = compiled.host
-    why = f"{host!r} is {domain!r}" if domain == host else f"{host!r} falls under {domain!r}, no more specific domain does"
-    _note(steps, Step(kind="virtual_host", name=virtual_host.name, taken=True, why=why, span=virtual_host.origin))
-    known["virtual_host"] = virtual_host.name
-    known["host_request_headers"] = virtual_host.request_headers
-    known["host_response_headers"] = virtual_host.response_headers
-    if virtual_host.require_tls and scheme != "https":
-        return _redirect(known, Redirect(scheme="https"), None, view, "the server redirects all plaintext to https")
-    route = _first_match(compiled.routes, view, steps)
-    if route is None:
-        return _not_found(known, f"no route of virtual host {virtual_host.name} matches")
-    return _act(proxy, known, route, view, steps)
+    if steps is not None:
+        why = f"{host!r} is {domain!r}" if domain == host else f"{host!r} falls under {domain!r}, no more specific domain does"
+        steps.append(Step(kind="virtual_host", name=compiled.host.name, taken=True, why=why, span=compiled.host.origin))
+    return compiled, ""
+
+
+def _answered(known: Known, answer: Answer, route: Route | None) -> Decision:
+    """A filter's refusal, whatever route was found."""
+    if route is not None:
+        known |= {"route": route.name, "rule": route}
+    known |= {"status": answer.status, "reason": answer.reason, "body": answer.body, "answered_by": answer.by}
+    return Decision(outcome=Outcome.DENIED, **known)
 
 
 def _scheme_of(chain: FilterChain, manager: HttpConnectionManager, request: Request) -> str:

@@ -49,6 +49,11 @@ spec:
     match: [{uri: {prefix: /cart}}]
     headers: {request: {set: {x-team: cart}}, response: {add: {x-served: "yes"}}}
     route: [{destination: {host: shop}, weight: 90}, {destination: {host: shop, subset: v9}, weight: 10}]
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: tokens, namespace: istio-system}
+spec: {jwtRules: [{issuer: someone}]}
 """
 
 

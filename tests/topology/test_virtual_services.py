@@ -10,9 +10,18 @@ def shop(http: str, **more):
     return build(SERVICES, GATEWAY, routes(http, **more))
 
 
+TOKENS = """
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: tokens, namespace: istio-system}
+spec: {jwtRules: [{issuer: someone}]}
+"""
+
+
 def matched(match: str):
     """One rule with this match, answering `yes`; everything else is 404."""
-    return shop(f"- name: yes\n  match: {match}\n  {TO_SHOP}")
+    rule = f"- name: yes\n  match: {match}\n  {TO_SHOP}"
+    return build(SERVICES, GATEWAY, routes(rule), TOKENS if "@request.auth" in match else "")
 
 
 MATCHES = [

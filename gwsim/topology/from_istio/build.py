@@ -13,6 +13,7 @@ from gwsim.diagnostics import Collector
 from gwsim.resources import ResourceSet
 from gwsim.resources.mesh import mesh_of
 from gwsim.resources.models import KubernetesGateway, Resource
+from gwsim.topology.from_istio.attachment import WAYPOINT_CLASS, Attached, PolicyIndex
 from gwsim.topology.from_istio.auto_passthrough import east_west, passthrough_clusters
 from gwsim.topology.from_istio.checks import check_destination_rules, check_duplicate_matches, check_hosts
 from gwsim.topology.from_istio.clusters import ClusterBuilder
@@ -32,6 +33,7 @@ from gwsim.topology.from_istio.sidecars import SidecarBuilder
 from gwsim.topology.from_istio.versions import rules_for
 from gwsim.topology.from_istio.virtual_hosts import HttpConfigurator
 from gwsim.topology.from_istio.virtual_services import VirtualServiceIndex, check_gateways
+from gwsim.topology.from_istio.workload_filters import WorkloadFilters
 from gwsim.topology.model import Proxy, ServedGateway, Topology
 
 
@@ -60,7 +62,8 @@ def from_istio(
     rules = rules_for(istio_version)
     collector = Collector() if collector is None else collector
     mesh = mesh_of(resources, mesh_config, collector=collector)
-    registry = Registry.of(with_mesh_defaults(resources, mesh.config), Assumed.parse(assume_exists))
+    seen = with_mesh_defaults(resources, mesh.config)
+    registry = Registry.of(seen, Assumed.parse(assume_exists))
     ctx = Context(
         registry=registry,
         rules=rules,
@@ -70,6 +73,7 @@ def from_istio(
         node_cpus=node_cpus,
         regions=regions_by_zone(registry),
         in_force=mesh,
+        policies=PolicyIndex.of(seen),
     )
     # Imported here, because that package builds on this one.
     from gwsim.topology.from_gateway_api.conversion import convert
@@ -104,8 +108,13 @@ def _proxy(ctx: Context, workload: Workload, index: VirtualServiceIndex, builder
     if east_west(servers):
         clusters |= passthrough_clusters(clusters, workload.labels.get(NETWORK_LABEL, ""))
     destinations = Destinations(ctx, workload, builder.rules, clusters)
+    waypoint = workload.gateway is not None and workload.gateway.gateway_class_name == WAYPOINT_CLASS
+    seen = Attached(
+        namespace=workload.namespace, labels=workload.labels, root_namespace=ctx.root_namespace, waypoint=waypoint
+    )
+    filters = WorkloadFilters(ctx, ctx.policies, seen)
     listeners = ListenerBuilder(
-        ctx, workload, HttpConfigurator(ctx, index, destinations), L4Configurator(ctx, index, destinations)
+        ctx, workload, HttpConfigurator(ctx, index, destinations), L4Configurator(ctx, index, destinations), filters
     )
     groups = merge(ctx, servers)
     built = [listeners.listener(group) for group in groups]
@@ -119,7 +128,7 @@ def _proxy(ctx: Context, workload: Workload, index: VirtualServiceIndex, builder
         listeners=tuple(sorted((one for one in built if one is not None), key=lambda one: (one.port, one.bind))),
         clusters=clusters,
         assumed=tuple(workload.assumed),
-        **workload.fields,
+        **workload.fields | filters.telemetry.fields(workload.fields),
     )
 
 

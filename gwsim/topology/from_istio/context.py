@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gwsim.diagnostics import Collector, Level, Span, code
 from gwsim.resources.mesh import Mesh
 from gwsim.resources.models import MeshConfig, MeshNetworks, Resource
+from gwsim.topology.from_istio.attachment import PolicyIndex
 from gwsim.topology.from_istio.converted import Converted
 from gwsim.topology.from_istio.registry import Registry
 from gwsim.topology.from_istio.versions import VersionRules
@@ -34,6 +35,9 @@ class Context:
     """What the Gateway API and Ingresses come to."""
     in_force: Mesh = field(default_factory=Mesh)
     """Mesh configuration and networks: what the files give, and istiod's defaults for the rest."""
+
+    policies: PolicyIndex = field(default_factory=PolicyIndex)
+    """Policies and plugins, whatever workload they are for."""
 
     @property
     def mesh(self) -> MeshConfig:

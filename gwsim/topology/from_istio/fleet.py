@@ -134,7 +134,8 @@ def _assumed(ctx: Context, selector: Mapping[str, str], namespace: str) -> Workl
     ]  # fmt: skip
     for service in matching:
         labels |= service.selector
-    workload = Workload(name=name, namespace=namespace, labels=labels, settings=ctx.mesh.default_config)
+    settings = settings_of(ctx, {}, f"{namespace}/{name}", namespace=namespace, labels=labels)
+    workload = Workload(name=name, namespace=namespace, labels=labels, settings=settings)
     workload.assumed.append(
         f"gateway {namespace}/{name} has no Deployment in the files: the fleet of Istio's gateway chart is taken "
         "(1 to 5 replicas at 80 % CPU, requests 100m CPU and 128Mi, limits 2 CPU and 1Gi, so 2 workers)"
@@ -148,7 +149,7 @@ def _assumed(ctx: Context, selector: Mapping[str, str], namespace: str) -> Workl
     workload.fields = {
         **CHART,
         "replicas": replicas,
-        "workers": ctx.mesh.default_config.concurrency or 2,
+        "workers": settings.concurrency or 2,
         "autoscaler": chart_autoscaler(name),
         "zones": ctx.zones,
         "pods": _pods(ctx, name, replicas, ctx.zones),
@@ -284,7 +285,13 @@ def _from_deployment(ctx: Context, deployment: PodOwner) -> Workload:
     spec, replicas = deployment.template.spec, replicas_at_start(ctx, deployment)
     zones = zones_of(ctx, spec, key)
     scaler = autoscaler_of(ctx, deployment)
-    settings = settings_of(ctx, dict(deployment.annotations), f"{deployment.ref} {CONFIG_ANNOTATION}")
+    settings = settings_of(
+        ctx,
+        deployment.annotations,
+        f"{deployment.ref} {CONFIG_ANNOTATION}",
+        namespace=deployment.namespace,
+        labels=deployment.labels,
+    )
     workload.settings = settings
     resources = _resources(workload, proxy)
     workload.fields = {

@@ -5,19 +5,19 @@ Source: istio/istio pilot/pkg/networking/core/{gateway,listener,listener_builder
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gwsim.resources.models import KeyKind, ServerTls
 from gwsim.topology.from_istio.auto_passthrough import east_west, passthrough_chains
 from gwsim.topology.from_istio.context import Context, place
 from gwsim.topology.from_istio.converted import SECRET_PREFIX, WORKLOAD_CREDENTIAL
-from gwsim.topology.from_istio.filter_order import filter_chain
 from gwsim.topology.from_istio.fleet import Workload
 from gwsim.topology.from_istio.l4_routes import L4Configurator
 from gwsim.topology.from_istio.mesh_defaults import manager_fields
 from gwsim.topology.from_istio.servers import BoundServer, PortGroup
 from gwsim.topology.from_istio.virtual_hosts import HttpConfigurator
+from gwsim.topology.from_istio.workload_filters import WorkloadFilters
 from gwsim.topology.listeners import (
     DownstreamTls,
     FilterChain,
@@ -47,6 +47,7 @@ class ListenerBuilder:
     workload: Workload
     http: HttpConfigurator
     l4: L4Configurator
+    filters: WorkloadFilters
 
     def listener(self, group: PortGroup) -> Listener | None:
         """The listener of a port, or None when no server comes to a filter chain."""
@@ -58,11 +59,11 @@ class ListenerBuilder:
                 if server is plain[0]:
                     chains.append(self._plain_http(plain, group))
             elif server.passthrough:
-                chains.extend(self._passthrough(server, taken))
+                chains.extend(self._guarded(self._passthrough(server, taken), server))
             elif server.http:
                 chains.append(self._https(server, group))
             else:
-                chains.extend(self._tcp(server, taken))
+                chains.extend(self._guarded(self._tcp(server, taken), server))
         if not chains:
             return None
         return Listener(
@@ -74,12 +75,20 @@ class ListenerBuilder:
             proxy_protocol=self.workload.proxy_protocol,
         )
 
+    def _guarded(self, chains: list[FilterChain], server: BoundServer) -> list[FilterChain]:
+        """Chains with the network filters of policies; those that pass Istio's own TLS through have none."""
+        tls = server.server.tls
+        if tls is not None and tls.mode == "AUTO_PASSTHROUGH":
+            return chains
+        network = self.filters.network()
+        return [replace(one, network_filters=network + one.network_filters) for one in chains] if network else chains
+
     def _manager(self, name: str, servers: list[BoundServer]) -> HttpConnectionManager:
         configuration = self.http.route_configuration(name, servers)
         return HttpConnectionManager(
             route_config=configuration,
             stat_prefix=f"outbound_{name}",
-            http_filters=filter_chain(),
+            http_filters=self.filters.http(servers[0].port),
             **manager_fields(self.ctx, self.workload.settings),
         )
 

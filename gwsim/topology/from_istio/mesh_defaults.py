@@ -6,17 +6,18 @@ selectors), pilot/pkg/networking/core/{listener,httproute}.go (path normalisatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from gwsim.resources import ResourceSet
-from gwsim.resources.mesh import proxy_settings
+from gwsim.resources.mesh import overlay, proxy_settings
 from gwsim.resources.models import (
     DestinationRule,
     MeshConfig,
     MeshConfigMap,
     Namespace,
+    ProxyConfig,
     ProxySettings,
     Resource,
     Service,
@@ -24,7 +25,7 @@ from gwsim.resources.models import (
     VirtualService,
 )
 from gwsim.topology.from_istio.context import Context
-from gwsim.topology.from_istio.registry import EXPORT_ANNOTATION
+from gwsim.topology.from_istio.registry import EXPORT_ANNOTATION, contains
 
 CONFIG_ANNOTATION = "proxy.istio.io/config"
 DEFAULT_SAMPLING_PERCENT = 1.0
@@ -74,9 +75,35 @@ def _with_export(resource: _Exported, default: tuple[str, ...]) -> _Exported:
     return resource if resource.export_to else replace(resource, export_to=default)
 
 
-def settings_of(ctx: Context, annotations: dict[str, str] | None, ref: str) -> ProxySettings:
-    """What a proxy is started with: the mesh's `defaultConfig`, and the annotation of its pods over it."""
-    return proxy_settings(ctx.mesh.default_config, (annotations or {}).get(CONFIG_ANNOTATION, ""), ref, ctx.collector)
+def settings_of(
+    ctx: Context, annotations: Mapping[str, str], ref: str, *, namespace: str, labels: Mapping[str, str]
+) -> ProxySettings:
+    """What a proxy is started with: the mesh's `defaultConfig`, ProxyConfigs of the root and of its own namespace,
+    the annotation of its pods, ProxyConfigs that select it; each over those before.
+
+    Of one scope the oldest ProxyConfig counts. Source: istio/istio pilot/pkg/model/proxy_config.go.
+    """
+    base = ctx.mesh.default_config
+    for scope in dict.fromkeys((ctx.root_namespace, namespace)):
+        base = _with_object(base, _proxy_config(ctx, scope, None))
+    base = proxy_settings(base, annotations.get(CONFIG_ANNOTATION, ""), ref, ctx.collector)
+    return _with_object(base, _proxy_config(ctx, namespace, labels))
+
+
+def _proxy_config(ctx: Context, namespace: str, labels: Mapping[str, str] | None) -> ProxyConfig | None:
+    """The oldest ProxyConfig of a namespace: that selects pods with these labels, or (None) that has no selector."""
+    for one in ctx.policies.proxy_configs:
+        wanted = one.selector.match_labels if one.selector is not None else {}
+        fits = contains(labels, wanted) if labels is not None and wanted else labels is None and not wanted
+        if one.namespace == namespace and fits:
+            return one
+    return None
+
+
+def _with_object(base: ProxySettings, config: ProxyConfig | None) -> ProxySettings:
+    if config is None:
+        return base
+    return overlay(base, ProxySettings(concurrency=config.concurrency, proxy_metadata=config.environment_variables))
 
 
 def telemetry_fields(ctx: Context, settings: ProxySettings) -> dict[str, Any]:
