@@ -43,6 +43,8 @@ class Visit(IntEnum):
     BACKOFF = 11
     CLOSE = 12
     ATTACH = 13
+    DELAY = 14
+    CALL_TIMEOUT = 15
 
 
 class Part(IntEnum):
@@ -77,9 +79,10 @@ class Flag(IntFlag):
     UAEX = 2048
     FI = 4096
     DI = 8192
+    RLSE = 16384
 
 
-FLAG_ORDER = ("DI", "FI", "URX", "UF", "UC", "UR", "UT", "UO", "UH", "NR", "NC", "RL", "UAEX", "DC")
+FLAG_ORDER = ("DI", "FI", "URX", "UF", "UC", "UR", "UT", "UO", "UH", "NR", "NC", "RL", "RLSE", "UAEX", "DC")
 """Order in which set flags are printed: the order in which Envoy sets them in the situations modelled."""
 
 
@@ -144,6 +147,10 @@ class Purpose(IntEnum):
     HASH = 24
     OUTLIER = 25
     ENFORCING = 26
+    FAULT_DELAY = 27
+    FAULT_ABORT = 28
+    BUCKET = 29
+    MIRROR = 30
 
 
 N_COMPONENTS = len(Component)

@@ -17,6 +17,7 @@ class Feature(StrEnum):
 
     LOAD_BALANCING = "weights, health, localities and consistent hashing in load balancing"
     OUTLIERS = "outlier detection"
+    FILTERS = "faults, rate limits, calls of filters and mirrors"
 
 
 COMPILED: frozenset[Feature] = frozenset()
@@ -30,6 +31,9 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.LOAD_BALANCING)
     if any(cluster.cluster.outlier_detection is not None and cluster.stations for cluster in model.clusters):
         found.add(Feature.OUTLIERS)
+    outcomes = [shape.outcome for client in model.clients for shape in client.mix]
+    if any(one.program or one.mirrors or one.local_bytes for one in outcomes):
+        found.add(Feature.FILTERS)
     return frozenset(found)
 
 

@@ -201,6 +201,72 @@ class HashRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenBucket:
+    """A local rate limit's bucket: state per gateway pod, starts full. Refill is continuous, as in Envoy."""
+
+    max_tokens: int
+    tokens_per_fill: int = 1
+    fill_interval_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delay:
+    """`percent` of the requests wait `delay_s` (fault injection)."""
+
+    percent: float
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abort:
+    """`percent` of the requests are answered with `status` (fault injection)."""
+
+    percent: float
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """Each of `buckets` (indices into `Model.buckets`) must give a token; otherwise `status`, in `enforced_percent` of the cases."""
+
+    buckets: tuple[int, ...]
+    enabled_percent: float = 100.0
+    enforced_percent: float = 100.0
+    status: int = 429
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call to a service (external authorization, rate limit service) that the request waits for.
+
+    Its answer below 400 lets the request pass, 4xx refuses it with that status. An error (5xx, time-out, no
+    connection) lets it pass with `fail_open`, else answers `error_status`.
+    """
+
+    cluster: int
+    request_bytes: int = 0
+    body_max_bytes: int = 0
+    """Of the request's body so many bytes are sent along."""
+    response_bytes: int = 0
+    timeout_s: float = 0.0
+    fail_open: bool = False
+    error_status: int = 403
+    deny_flag: str = "UAEX"
+    error_flag: str = "UAEX"
+
+
+Operation = Delay | Abort | Bucket | Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """A copy of `percent` of the requests to a cluster (-1: one that does not exist), whose answer nobody waits for."""
+
+    cluster: int
+    percent: float = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the topology does with one request shape, decided once by `gwsim.topology.routing`.
 
@@ -215,6 +281,11 @@ class Outcome:
     retry: RetryPolicy | None = None
     hash: tuple[HashRule, ...] = ()
     """What RING_HASH and MAGLEV hash; empty: nothing, so every attempt goes anywhere."""
+    program: tuple[Operation, ...] = ()
+    """What filters do before the router sees the request, in order."""
+    mirrors: tuple[Mirror, ...] = ()
+    local_bytes: int = 0
+    """Size of a local reply's body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,6 +437,7 @@ class Model:
     stations: tuple[Station, ...]
     network: Network
     run: Run
+    buckets: tuple[TokenBucket, ...] = ()
 
     def classes(self) -> tuple[tuple[int, int], ...]:
         """(client index, shape index) of every traffic class, in class order."""
@@ -373,7 +445,8 @@ class Model:
 
 
 __all__ = [
-    "UNLIMITED", "Arrivals", "Bursts", "Client", "ClientRetry", "ClosedLoop", "Connection", "Distribution",
-    "DownstreamCosts", "Fleet", "HashRule", "Host", "Model", "Network", "Outcome", "Paced", "Placement", "Pod", "Poisson", "RateSegment",
-    "Replay", "Run", "Shape", "SimCluster", "Station", "UpstreamCosts", "WeightedTarget", "constant",
+    "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
+    "DownstreamCosts", "Fleet", "HashRule", "Host", "Mirror", "Model", "Network", "Operation", "Outcome", "Paced", "Placement", "Pod",
+    "Poisson", "RateSegment", "Replay", "Run", "Shape", "SimCluster", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
+    "constant",
 ]

@@ -9,7 +9,21 @@ from dataclasses import replace
 from random import Random
 
 from gwsim.engine.features import Feature
-from gwsim.scenario.model import HashRule, Host, Model, Placement, SimCluster
+from gwsim.scenario.model import (
+    Abort,
+    Bucket,
+    Call,
+    Delay,
+    HashRule,
+    Host,
+    Mirror,
+    Model,
+    Operation,
+    Outcome,
+    Placement,
+    SimCluster,
+    TokenBucket,
+)
 from gwsim.topology import LbPolicy, OutlierDetection, SlowStart
 
 SHARE = 0.6
@@ -110,7 +124,46 @@ def _outliers(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, clusters=tuple(watched(one) for one in model.clusters))
 
 
+# --- filters -------------------------------------------------------------------------------------------------
+
+
+def _filters(model: Model, random: Random, lattice: bool) -> Model:
+    clusters = len(model.clusters)
+
+    def percent() -> float:
+        return random.choice((0.0, 30.0, 70.0, 100.0))
+
+    def operation() -> Operation:
+        kind = random.randrange(4 if clusters else 3)
+        if kind == 0:
+            return Delay(percent=percent(), delay_s=_span(random, 0.0, 8e-3, lattice))
+        if kind == 1:
+            return Abort(percent=random.choice((0.0, 10.0, 100.0)), status=random.choice((200, 404, 500, 503)))
+        if kind == 2:
+            buckets = tuple(random.randrange(len(limits)) for _ in range(random.choice((0, 1, 1, 2))))
+            return Bucket(buckets=buckets, enabled_percent=percent(), enforced_percent=percent(), status=random.choice((429, 503)))
+        return Call(
+            cluster=random.randrange(clusters), request_bytes=random.choice((0, 500)), body_max_bytes=random.choice((0, 1000)),
+            response_bytes=random.choice((0, 300)), timeout_s=random.choice((0.0, max(1e-3, _span(random, 1e-3, 10e-3, lattice)))),
+            fail_open=random.random() < 0.5, error_status=random.choice((403, 500)), deny_flag=random.choice(("UAEX", "RL")),
+            error_flag=random.choice(("UAEX", "RLSE")),
+        )
+
+    def filtered(outcome: Outcome) -> Outcome:
+        mirrors = tuple(Mirror(cluster=random.randrange(-1, clusters), percent=percent()) for _ in range(random.choice((0, 0, 1, 2))))
+        program = tuple(operation() for _ in range(random.choice((0, 1, 1, 2, 3))))
+        return replace(outcome, program=program, mirrors=mirrors, local_bytes=random.choice((0, 700)))
+
+    limits = tuple(
+        TokenBucket(max_tokens=random.choice((1, 5, 20)), tokens_per_fill=random.choice((1, 10)), fill_interval_s=random.choice((0.05, 0.1)))
+        for _ in range(random.randint(1, 3))
+    )
+    clients = tuple(replace(one, mix=tuple(replace(s, outcome=filtered(s.outcome)) for s in one.mix)) for one in model.clients)
+    return replace(model, clients=clients, buckets=limits)
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
+    Feature.FILTERS: _filters,
 }

@@ -28,7 +28,8 @@ BATCH = 20
 BATCHES = [range(first, first + BATCH) for first in range(0, SEEDS, BATCH)]
 
 UNMODELLED_COMPONENTS = {Component.FILTER_CALLS, Component.INJECTED_DELAY, Component.THROTTLING}
-UNMODELLED_FLAGS = {Flag.UF, Flag.UC, Flag.UR, Flag.DI}
+UNMODELLED_FLAGS = {Flag.UF, Flag.UC, Flag.UR, Flag.DI, Flag.RLSE}
+UNMODELLED_VISITS = {Visit.DELAY, Visit.CALL_TIMEOUT}
 UNMODELLED_COUNTERS = {c for c in Counter if c >= Counter.LB_HEALTHY_PANIC}
 """What no model reaches yet. Who models one of these takes it out of here, and the generator has to reach it."""
 
@@ -64,7 +65,7 @@ def test_generated_models_reach_everything() -> None:
         ends.add(int(raw.saturated[0]))
     assert arrivals == {Poisson, Paced, Bursts, Replay, ClosedLoop}
     assert connections == {(http, tls) for http in (1, 2) for tls in (None, "1.2", "1.3")}
-    assert {v for v in Visit if not visits[v]} == set()
+    assert {v for v in Visit if not visits[v]} == UNMODELLED_VISITS
     assert {c for c in Counter if not counters[c]} == UNMODELLED_COUNTERS
     assert {c for c in Component if not components[c]} == UNMODELLED_COMPONENTS
     assert {f for f in Flag if f and not flags[f.bit_length() - 1]} == UNMODELLED_FLAGS

@@ -17,6 +17,8 @@ POOL_WAIT = Component.POOL_WAIT
 UPSTREAM_NETWORK = Component.UPSTREAM_NETWORK
 UPSTREAM_QUEUE = Component.UPSTREAM_QUEUE
 UPSTREAM_SERVICE = Component.UPSTREAM_SERVICE
+FILTER_CALLS = Component.FILTER_CALLS
+INJECTED_DELAY = Component.INJECTED_DELAY
 RETRY_BACKOFF = Component.RETRY_BACKOFF
 CLIENT_BACKOFF = Component.CLIENT_BACKOFF
 
@@ -45,3 +47,13 @@ class Timeline:
             if instant < end:
                 spent[component] += end - instant
                 end = instant
+
+
+class Unaccounted(Timeline):
+    """Of what takes no time of a request's own: filter calls (charged as a whole) and mirrored copies."""
+
+    def __init__(self) -> None:
+        super().__init__(0, FILTER_CALLS)
+
+    def enter(self, instant: int, component: Component) -> None:
+        """Nothing to note."""

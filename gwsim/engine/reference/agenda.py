@@ -20,8 +20,8 @@ ENTITY_CLIENT, ENTITY_SOURCE = 10**6, 2 * 10**6
 
 _PART, _A, _K, _NUMBER, _SOURCE = 4, 12, 12, 44, 20
 _NAME = _PART + _A + _K + _NUMBER + _SOURCE
-MAX_ATTEMPTS = (1 << _A) - 1
-"""Attempts of a client, or of the gateway, that the packed key has room for."""
+MAX_ATTEMPTS = 2999
+"""Attempts of a client, or of the gateway, that can be told apart; higher numbers are those of filters' calls and copies."""
 
 
 def name_of(source: int, number: int, k: int) -> int:

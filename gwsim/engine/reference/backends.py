@@ -98,7 +98,7 @@ class Station:
         ready = departure + upstream.pool.down
         upstream.status = status
         upstream.ready = ready
-        timeline = upstream.stream.timeline
+        timeline = upstream.timeline
         timeline.enter(now, UPSTREAM_QUEUE)
         timeline.enter(start, UPSTREAM_SERVICE)
         timeline.enter(departure, UPSTREAM_NETWORK)

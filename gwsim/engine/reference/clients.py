@@ -27,7 +27,7 @@ from gwsim.engine.reference.agenda import (
     place_of,
 )
 from gwsim.engine.reference.connections import Connection, Slot, Slots, State, kernel_choice, place
-from gwsim.engine.reference.filters import Route
+from gwsim.engine.reference.router import Route
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.engine.reference.streams import Request, Stream
 from gwsim.engine.schema import (

@@ -229,7 +229,7 @@ class Connection:
         if part == Part.REQUEST and stream is not None:
             self.streams[stream.name] = stream
             worker.streams_read()
-            worker.router.begin(stream, start, end)
+            worker.filters.begin(stream, start, end)
         elif part == Part.CANCEL and stream is not None:
             if stream in self.answers:
                 self.answers.remove(stream)

@@ -1,7 +1,8 @@
-"""The filter chain of a stream: so far the router filter alone, which every chain ends with.
+"""The filters before the router: faults, rate limits, calls to other services; and mirrored copies.
 
-Envoy: `Router::Filter` (source/common/router/router.cc): it takes the route, picks the cluster once for all retries,
-arms the route time-out, starts attempts and decides what the client gets.
+A route's filters are a program of few operations, run in order when a request is read. An operation lets the request go
+on, rejects it, or suspends the program until a later visit. Envoy: source/extensions/filters/http/{fault,local_ratelimit,
+ext_authz,ratelimit}, source/common/router/shadow_writer_impl.cc.
 """
 
 from __future__ import annotations
@@ -9,252 +10,217 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gwsim.engine.codes import Counter, Flag, Purpose, Visit
-from gwsim.engine.draws import below, draw64, fold, name64, ns
-from gwsim.engine.hashing import rotl64, xxh64
-from gwsim.engine.reference.accounting import PROXY_CPU, RETRY_BACKOFF, WORKER_QUEUE
+from gwsim.engine.draws import draw64, fold, name64, ns, uniform
+from gwsim.engine.reference.accounting import (
+    FILTER_CALLS,
+    INJECTED_DELAY,
+    PROXY_CPU,
+    WORKER_QUEUE,
+    Unaccounted,
+)
 from gwsim.engine.reference.load_balancing import NONE
-from gwsim.engine.reference.retries import Retries
 from gwsim.engine.reference.streams import UpstreamRequest
-from gwsim.engine.schema import ANSWER_LOCAL, ANSWER_TIMEOUT, ANSWER_UPSTREAM
-from gwsim.scenario.model import Outcome
+from gwsim.scenario.model import Abort, Bucket, Call, Delay, Operation
 
 if TYPE_CHECKING:
-    from gwsim.engine.reference.pools import WorkerCluster
-    from gwsim.engine.reference.recording import Recorder
+    from gwsim.engine.reference.router import Router
     from gwsim.engine.reference.streams import Stream
     from gwsim.engine.reference.worker import Worker
 
-USER = name64("user")
+FIRST_CALL, FIRST_MIRROR = 3000, 3500
+"""Numbers, in place of an attempt's, of what filters send."""
 
 
-class Route:
-    """What the topology does with a request shape."""
-
-    __slots__ = ("flags", "hash", "local_status", "retries", "targets", "time_out_ns", "weights")
-
-    def __init__(self, outcome: Outcome) -> None:
-        self.targets = [target.cluster for target in outcome.targets]
-        self.weights = [target.weight for target in outcome.targets]
-        self.local_status = outcome.local_status
-        self.hash = outcome.hash
-        self.flags = 0
-        for flag in outcome.flags:
-            self.flags |= Flag[flag]
-        self.time_out_ns = max(1, ns(outcome.timeout_s)) if outcome.timeout_s > 0.0 else 0
-        self.retries = None if outcome.retry is None else Retries(outcome.retry, self.time_out_ns)
-
-    def choose(self, stream_key: int) -> int:
-        """One of the weighted clusters; the draw is the stream's, so that retries stay there."""
-        if len(self.targets) == 1:
-            return self.targets[0]
-        point = below(draw64(stream_key, Purpose.CLUSTER), sum(self.weights))
-        for target, weight in zip(self.targets, self.weights, strict=True):
-            if point < weight:
-                return target
-            point -= weight
-        return self.targets[-1]
-
-    def hash_of(self, stream: Stream) -> int | None:
-        """The hash of a request by the route's policies (Envoy: `HashPolicyImpl::generateHash`)."""
-        x: int | None = None
-        for rule in self.hash:
-            if rule.kind == "fixed":
-                v = xxh64(rule.text)
-            elif rule.kind == "user":
-                v = fold(USER, below(draw64(stream.request.key, Purpose.HASH), rule.users))
-            else:
-                v = stream.slot.key
-            x = v if x is None else rotl64(x, 1) ^ v
-        return x
+def chance(stream_key: int, purpose: Purpose, i: int, percent: float) -> bool:
+    """Whether a share of the requests has this one in it."""
+    return uniform(draw64(stream_key, purpose, i)) * 100.0 < percent
 
 
-class Router:
-    """The router filter of one worker's streams."""
+class Filters:
+    """The filter chain of one worker's streams."""
 
-    __slots__ = ("clusters", "recorder", "worker")
+    __slots__ = ("copies", "router", "worker")
 
-    def __init__(self, worker: Worker, recorder: Recorder) -> None:
+    def __init__(self, worker: Worker, router: Router) -> None:
         self.worker = worker
-        self.recorder = recorder
-        self.clusters: dict[int, WorkerCluster] = {}
+        self.router = router
+        self.copies = Copies(worker)
+
+    # --- the program -----------------------------------------------------------------------------------------
 
     def begin(self, stream: Stream, start: int, end: int) -> None:
-        """The request was read (Envoy: `decodeHeaders`)."""
+        """The request was read (Envoy: `FilterManager::decodeHeaders`)."""
         stream.gw_start = start
         stream.timeline.enter(start, PROXY_CPU)
+        self._go_on(stream, 0, start, end)
+
+    def _go_on(self, stream: Stream, at: int, start: int, end: int) -> None:
+        """Operations from `at` on, in the visit [start, end]; after the last one the router."""
         route = stream.request.traffic.route
-        if not route.targets:
-            self.reply(stream, route.local_status, route.flags, end)
-            return
-        target = route.choose(stream.key)
-        if target < 0:
-            self.reply(stream, 503, Flag.NC, end)
-            return
-        stream.cluster = self.clusters[target]
-        self.recorder.cluster_chosen(stream.request, target)
-        if route.time_out_ns:
-            self.worker.set_timer(end + route.time_out_ns, stream.name, Visit.ROUTE_TIMEOUT, stream)
-        self.attempt(stream, start, end)
+        for i in range(at, len(route.program)):
+            if not self._operate(route.program[i], i, stream, start, end):
+                stream.operation = i
+                return
+        self.router.begin(stream, start, end)
+        if route.mirrors and stream.upstream is not None:
+            self._mirror(stream, start, end)
 
-    def attempt(self, stream: Stream, start: int, end: int) -> None:
-        """One more attempt: pick a host and enter its pool (Envoy: `createConnPool`, `UpstreamRequest`)."""
-        cluster = stream.cluster
-        assert cluster is not None
-        a = stream.attempts
-        upstream = UpstreamRequest(stream, a, fold(stream.key, a))
-        host = self._pick(cluster, upstream, start)
-        if host == NONE:
-            cluster.shared.count(Counter.UPSTREAM_CX_NONE_HEALTHY)
-            self._release_retry(stream)
-            self.reply(stream, 503, Flag.UH, end)
-            return
-        stream.attempts += 1
-        stream.upstream = upstream
-        upstream.pool = cluster.pools[host]
-        upstream.pool.admit(upstream, start, end)
+    def _operate(self, operation: Operation, i: int, stream: Stream, start: int, end: int) -> bool:
+        """Whether the program goes on at once."""
+        if isinstance(operation, Delay):
+            return not self._delay(operation, i, stream, end)
+        if isinstance(operation, Abort):
+            return not self._abort(operation, i, stream, end)
+        if isinstance(operation, Bucket):
+            return not self._limit(operation, i, stream, start, end)
+        return self._call(operation, i, stream, start, end)
 
-    def _pick(self, cluster: WorkerCluster, upstream: UpstreamRequest, start: int) -> int:
-        """A host, avoiding those tried before if the retry policy says so (Envoy: `shouldSelectAnotherHost`)."""
-        stream = upstream.stream
-        route = stream.request.traffic.route
-        x = route.hash_of(stream) if cluster.hashed else None
-        if route.retries is None:
-            return cluster.balancer.pick(upstream.key, 0, start, x)
-        if stream.tried is None:
-            stream.tried = set()
-        more = route.retries.reselections if upstream.a > 0 else 0
-        for t in range(1 + more):
-            host = cluster.balancer.pick(upstream.key, t, start, x)
-            if host not in stream.tried:
-                break
-        stream.tried.add(host)
-        return host
+    def _delay(self, operation: Delay, i: int, stream: Stream, end: int) -> bool:
+        if not chance(stream.key, Purpose.FAULT_DELAY, i, operation.percent):
+            return False
+        stream.flags |= Flag.DI
+        deadline = end + max(1, ns(operation.delay_s))
+        stream.timeline.enter(end, INJECTED_DELAY)
+        stream.timeline.enter(deadline, WORKER_QUEUE)
+        self.worker.set_timer(deadline, stream.name, Visit.DELAY, stream)
+        return True
 
-    # --- how a stream ends -----------------------------------------------------------------------------------
+    def delay_over(self, stream: Stream, start: int) -> int:
+        """DELAY visit (Envoy: `FaultFilter::postDelayInjection`)."""
+        end = self.worker.spend(Visit.DELAY, stream.name, start, timer_cost(stream))
+        stream.timeline.enter(start, PROXY_CPU)
+        self._go_on(stream, stream.operation + 1, start, end)
+        return end
 
-    def reply(self, stream: Stream, status: int, flags: int, end: int, answer: int = ANSWER_LOCAL) -> None:
-        """A local reply (Envoy: `sendLocalReply`)."""
-        stream.flags |= flags
-        self._respond(stream, status, answer, 0, end)
+    def _abort(self, operation: Abort, i: int, stream: Stream, end: int) -> bool:
+        hit = chance(stream.key, Purpose.FAULT_ABORT, i, operation.percent)
+        if hit:
+            self.router.reply(stream, operation.status, Flag.FI, end)
+        return hit
 
-    def overflow(self, upstream: UpstreamRequest, end: int) -> None:
-        """A breaker refused the attempt; never retried (Envoy: `PoolFailureReason::Overflow`)."""
-        upstream.over = True
-        self._release_retry(upstream.stream)
-        self.reply(upstream.stream, 503, Flag.UO, end)
+    def _limit(self, operation: Bucket, i: int, stream: Stream, start: int, end: int) -> bool:
+        """Whether a rate limit refuses the request (Envoy: `LocalRateLimit::Filter::decodeHeaders`)."""
+        if not chance(stream.key, Purpose.BUCKET, 2 * i, operation.enabled_percent):
+            return False
+        buckets = self.worker.pod.buckets
+        if all(buckets[b].take(start) for b in operation.buckets):
+            return False
+        refused = chance(stream.key, Purpose.BUCKET, 2 * i + 1, operation.enforced_percent)
+        if refused:
+            self.router.reply(stream, operation.status, Flag.RL, end)
+        return refused
 
-    def _respond(self, stream: Stream, status: int, answer: int, size: int, end: int) -> None:
-        """The stream has its answer: it is armed on the downstream connection."""
-        stream.status = status
-        stream.answer = answer
-        stream.response_bytes = size
-        stream.timeline.enter(end, WORKER_QUEUE)
-        self._end(stream, end, counted=answer != ANSWER_LOCAL)
-        stream.connection.answer(stream)
+    # --- calls -----------------------------------------------------------------------------------------------
 
-    def _end(self, stream: Stream, end: int, counted: bool) -> None:
-        stream.gw_end = end
-        stream.over = True
-        stream.upstream = None
-        del stream.connection.streams[stream.name]
-        self.recorder.stream_ended(stream, counted)
+    def _call(self, operation: Call, i: int, stream: Stream, start: int, end: int) -> bool:
+        """Ask a service; whether the program goes on at once, because it could not be asked and that does not matter."""
+        call = UpstreamRequest(stream, FIRST_CALL + i, fold(stream.key, name64(f"call/{i}")), self, Unaccounted())
+        call.sent_bytes = operation.request_bytes + min(stream.request.request_bytes, operation.body_max_bytes)
+        call.answer_bytes = operation.response_bytes
+        stream.operation = i
+        stream.call = call
+        stream.timeline.enter(end, FILTER_CALLS)
+        send(self.worker, call, operation.cluster, max(1, ns(operation.timeout_s)) if operation.timeout_s > 0.0 else 0, start, end)
+        return False
 
     def answered(self, upstream: UpstreamRequest, start: int, end: int) -> None:
-        """The answer was read and its connection is free again (Envoy: `onUpstreamHeaders`, complete)."""
+        """The service has answered."""
         stream = upstream.stream
-        cluster = stream.cluster
-        assert cluster is not None
-        status = upstream.status
-        self._release_retry(stream)
-        retries = stream.request.traffic.route.retries
-        if retries is not None and retries.on_status(status) and self._retry(upstream, start, end):
-            return
-        if upstream.a > 0 and status < 500:
-            cluster.shared.count(Counter.UPSTREAM_RQ_RETRY_SUCCESS)
-        size = stream.request.response_bytes if status < 500 else 0
-        self._respond(stream, status, ANSWER_UPSTREAM, size, end)
-
-    def route_time_out(self, stream: Stream, start: int) -> int:
-        """ROUTE_TIMEOUT visit (Envoy: `onResponseTimeout`)."""
-        end = self.worker.spend(Visit.ROUTE_TIMEOUT, stream.name, start, self._timer_cost(stream))
-        self._interrupt(stream, start)
-        upstream = stream.upstream
-        self._stop_upstream(stream, start, end)
-        self._blame(upstream, start)
-        assert stream.cluster is not None
-        stream.cluster.shared.count(Counter.UPSTREAM_RQ_TIMEOUT)
-        self.reply(stream, 504, Flag.UT, end, ANSWER_TIMEOUT)
-        return end
-
-    def try_time_out(self, upstream: UpstreamRequest, start: int) -> int:
-        """TRY_TIMEOUT visit (Envoy: `onPerTryTimeout`)."""
-        stream = upstream.stream
-        end = self.worker.spend(Visit.TRY_TIMEOUT, upstream.name, start, self._timer_cost(stream))
-        self._interrupt(stream, start)
-        assert stream.cluster is not None
-        stream.cluster.shared.count(Counter.UPSTREAM_RQ_PER_TRY_TIMEOUT)
-        self._stop_upstream(stream, start, end)
-        self._blame(upstream, start)
-        retries = stream.request.traffic.route.retries
-        if retries is None or not retries.on_time_out or not self._retry(upstream, start, end):
-            self.reply(stream, 504, Flag.UT, end, ANSWER_TIMEOUT)
-        return end
-
-    def back_off_over(self, upstream: UpstreamRequest, start: int) -> int:
-        """BACKOFF visit (Envoy: `doRetry`)."""
-        stream = upstream.stream
-        end = self.worker.spend(Visit.BACKOFF, upstream.name, start, self._timer_cost(stream))
+        stream.call = None
         stream.timeline.enter(start, PROXY_CPU)
-        self.attempt(stream, start, end)
-        return end
+        operation = stream.request.traffic.route.program[stream.operation]
+        assert isinstance(operation, Call)
+        if upstream.status >= 500:
+            self._failed(stream, operation, start, end)
+        elif upstream.status >= 400:
+            self.router.reply(stream, upstream.status, Flag[operation.deny_flag], end)
+        else:
+            self._go_on(stream, stream.operation + 1, start, end)
 
-    def cancel(self, stream: Stream, start: int, end: int) -> None:
-        """The client gave the stream up (Envoy: `onDestroy`); nobody waits for an answer."""
-        self._stop_upstream(stream, start, end)
-        stream.flags |= Flag.DC
-        stream.status = 0
-        self._end(stream, end, counted=False)
-
-    # --- helpers ---------------------------------------------------------------------------------------------
-
-    def _timer_cost(self, stream: Stream) -> int:
-        return stream.connection.client.costs.timer
-
-    def _interrupt(self, stream: Stream, start: int) -> None:
-        """A time-out cuts off what lay ahead of the stream."""
+    def overflow(self, upstream: UpstreamRequest, start: int, end: int) -> None:
+        """The service could not be asked."""
+        stream = upstream.stream
+        upstream.over = True
+        stream.call = None
+        operation = stream.request.traffic.route.program[stream.operation]
+        assert isinstance(operation, Call)
         stream.timeline.cut(start)
         stream.timeline.enter(start, PROXY_CPU)
+        self._failed(stream, operation, start, end)
 
-    def _stop_upstream(self, stream: Stream, start: int, end: int) -> None:
-        """End the attempt that runs, if any, without its answer; a retry slot held is released."""
-        upstream = stream.upstream
-        if upstream is not None:
-            upstream.pool.abandon(upstream, start, end)
-            stream.upstream = None
-        self._release_retry(stream)
-
-    def _blame(self, upstream: UpstreamRequest | None, start: int) -> None:
-        """Outlier detection hears of a time-out of an attempt that had a connection."""
-        if upstream is not None and upstream.attached and upstream.pool.limits.detector is not None:
-            upstream.pool.limits.detector.timed_out(upstream.pool.endpoint, start)
-
-    def _release_retry(self, stream: Stream) -> None:
-        if stream.retry_slot:
-            assert stream.cluster is not None
-            stream.retry_slot = False
-            stream.cluster.shared.retries -= 1
-
-    def _retry(self, upstream: UpstreamRequest, start: int, end: int) -> bool:
-        """Try again after a back-off, if the policy's number and the breaker allow it."""
+    def timed_out(self, upstream: UpstreamRequest, start: int) -> int:
+        """CALL_TIMEOUT visit of a call."""
         stream = upstream.stream
-        cluster, retries = stream.cluster, stream.request.traffic.route.retries
-        assert cluster is not None and retries is not None
-        if not retries.admit(stream, cluster.shared):
-            return False
-        stream.upstream = None
-        stream.failed_ns += start - upstream.admitted
-        deadline = end + retries.back_off(stream, upstream.key)
-        stream.timeline.enter(end, RETRY_BACKOFF)
-        stream.timeline.enter(deadline, WORKER_QUEUE)
-        self.worker.set_timer(deadline, upstream.name, Visit.BACKOFF, upstream)
-        return True
+        end = give_up(self.worker, upstream, start)
+        stream.call = None
+        stream.timeline.enter(start, PROXY_CPU)
+        operation = stream.request.traffic.route.program[stream.operation]
+        assert isinstance(operation, Call)
+        self._failed(stream, operation, start, end)
+        return end
+
+    def _failed(self, stream: Stream, operation: Call, start: int, end: int) -> None:
+        if operation.fail_open:
+            self._go_on(stream, stream.operation + 1, start, end)
+        else:
+            self.router.reply(stream, operation.error_status, Flag[operation.error_flag], end)
+
+    # --- mirrors ---------------------------------------------------------------------------------------------
+
+    def _mirror(self, stream: Stream, start: int, end: int) -> None:
+        """Send copies (Envoy: `ShadowWriterImpl::shadow`)."""
+        route = stream.request.traffic.route
+        for j, mirror in enumerate(route.mirrors):
+            if chance(stream.key, Purpose.MIRROR, j, mirror.percent) and mirror.cluster >= 0:
+                key = fold(stream.key, name64(f"mirror/{j}"))
+                copy = UpstreamRequest(stream, FIRST_MIRROR + j, key, self.copies, Unaccounted())
+                send(self.worker, copy, mirror.cluster, route.time_out_ns, start, end)
+
+
+class Copies:
+    """Who hears of mirrored copies: nobody."""
+
+    __slots__ = ("worker",)
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+
+    def answered(self, upstream: UpstreamRequest, start: int, end: int) -> None:
+        """The answer is forgotten."""
+
+    def overflow(self, upstream: UpstreamRequest, start: int, end: int) -> None:
+        """The copy was not sent."""
+        upstream.over = True
+
+    def timed_out(self, upstream: UpstreamRequest, start: int) -> int:
+        """CALL_TIMEOUT visit of a copy."""
+        return give_up(self.worker, upstream, start)
+
+
+def send(worker: Worker, upstream: UpstreamRequest, cluster_index: int, time_out_ns: int, start: int, end: int) -> None:
+    """Send a request of one's own: one pick, no retry (Envoy: `AsyncStreamImpl`)."""
+    if time_out_ns:
+        worker.set_timer(end + time_out_ns, upstream.name, Visit.CALL_TIMEOUT, upstream)
+    stream = upstream.stream
+    cluster = worker.router.clusters[cluster_index]
+    x = stream.request.traffic.route.hash_of(stream) if cluster.hashed else None
+    host = cluster.balancer.pick(upstream.key, 0, start, x)
+    if host == NONE:
+        cluster.shared.count(Counter.UPSTREAM_CX_NONE_HEALTHY)
+        upstream.owner.overflow(upstream, start, end)
+        return
+    upstream.pool = cluster.pools[host]
+    upstream.pool.admit(upstream, start, end)
+
+
+def give_up(worker: Worker, upstream: UpstreamRequest, start: int) -> int:
+    """The visit that ends a request of one's own without its answer."""
+    end = worker.spend(Visit.CALL_TIMEOUT, upstream.name, start, timer_cost(upstream.stream))
+    upstream.pool.abandon(upstream, start, end)
+    worker.router.blame(upstream, start)
+    return end
+
+
+def timer_cost(stream: Stream) -> int:
+    """CPU of a timer's visit, ns."""
+    return stream.connection.client.costs.timer

@@ -150,25 +150,25 @@ class Pool:
         limits = self.limits
         upstream.admitted = end
         if self.idle > 0:
-            if self._attach(upstream, end) and not limits.http2:
+            if self._attach(upstream, start, end) and not limits.http2:
                 self.idle -= 1
                 self.busy += 1
         elif limits.pending >= limits.breakers.max_pending_requests:
             limits.count(Counter.UPSTREAM_RQ_PENDING_OVERFLOW)
-            self.worker.router.overflow(upstream, end)
+            upstream.owner.overflow(upstream, start, end)
         else:
             self.pending.append(upstream)
             limits.pending += 1
             limits.count(Counter.UPSTREAM_RQ_PENDING_TOTAL)
-            upstream.stream.timeline.enter(end, POOL_WAIT)
+            upstream.timeline.enter(end, POOL_WAIT)
             self._connect_if_needed(upstream.name, end)
 
-    def _attach(self, upstream: UpstreamRequest, end: int) -> bool:
+    def _attach(self, upstream: UpstreamRequest, start: int, end: int) -> bool:
         """Give a stream its connection, unless too many requests are active (Envoy: `attachStreamToClient`)."""
         limits = self.limits
         if limits.requests >= limits.breakers.max_requests:
             limits.count(Counter.UPSTREAM_RQ_ACTIVE_OVERFLOW)
-            self.worker.router.overflow(upstream, end)
+            upstream.owner.overflow(upstream, start, end)
             return False
         limits.requests += 1
         limits.active[self.endpoint] += 1
@@ -176,8 +176,9 @@ class Pool:
         if limits.detector is not None:
             limits.detector.attached(self.endpoint)
         upstream.attached = True
-        upstream.stream.station = self.station.index
-        upstream.stream.timeline.enter(end, WORKER_QUEUE)
+        if upstream.attempt:
+            upstream.stream.station = self.station.index
+        upstream.timeline.enter(end, WORKER_QUEUE)
         self.worker.arm(Visit.WRITE_UP, upstream)
         return True
 
@@ -236,8 +237,8 @@ class Pool:
         while self.pending:
             upstream = self.pending.popleft()
             self.limits.pending -= 1
-            upstream.stream.timeline.enter(start, PROXY_CPU)
-            if self._attach(upstream, end) and not http2:
+            upstream.timeline.enter(start, PROXY_CPU)
+            if self._attach(upstream, start, end) and not http2:
                 self.busy += 1
                 return
         if not http2:
@@ -247,37 +248,37 @@ class Pool:
 
     def write(self, upstream: UpstreamRequest, start: int) -> int:
         """WRITE_UP visit: the request leaves at its end (Envoy: `encodeHeaders` of the upstream codec)."""
-        worker, costs, stream = self.worker, self.limits.costs, upstream.stream
-        cost = costs.write_up + byte_cost(stream.request.request_bytes, costs.write_up_byte_s)
+        worker, costs = self.worker, self.limits.costs
+        cost = costs.write_up + byte_cost(upstream.sent_bytes, costs.write_up_byte_s)
         end = worker.spend(Visit.WRITE_UP, upstream.name, start, cost)
-        stream.timeline.enter(start, PROXY_CPU)
-        stream.timeline.enter(end, UPSTREAM_NETWORK)
+        upstream.timeline.enter(start, PROXY_CPU)
+        upstream.timeline.enter(end, UPSTREAM_NETWORK)
         upstream.written = end
         self.station.deliver(upstream, end + self.up)
-        retries = stream.request.traffic.route.retries
-        if retries is not None and retries.per_try_ns:
-            worker.set_timer(end + retries.per_try_ns, upstream.name, Visit.TRY_TIMEOUT, upstream)
+        if upstream.per_try_ns:
+            worker.set_timer(end + upstream.per_try_ns, upstream.name, Visit.TRY_TIMEOUT, upstream)
         return end
 
     def read(self, upstream: UpstreamRequest, start: int) -> int:
         """READ_UP visit: the answer ends the attempt and frees its connection (Envoy: `onStreamComplete`)."""
-        worker, limits, stream = self.worker, self.limits, upstream.stream
+        worker, limits = self.worker, self.limits
         costs, status = limits.costs, upstream.status
-        size = stream.request.response_bytes if status < 500 else 0
+        size = upstream.answer_bytes if status < 500 else 0
         cost = costs.read_up + byte_cost(size, costs.read_up_byte_s)
         end = worker.spend(Visit.READ_UP, upstream.name, start, cost)
-        stream.timeline.enter(start, PROXY_CPU)
-        stream.upstream_ns += upstream.ready - upstream.written
+        upstream.timeline.enter(start, PROXY_CPU)
         limits.count(Counter.UPSTREAM_RQ_COMPLETED)
         if status // 100 in CLASS_COUNTERS:
             limits.count(CLASS_COUNTERS[status // 100])
-        limits.recorder.attempt_answered(upstream, limits.index)
+        if upstream.attempt:
+            upstream.stream.upstream_ns += upstream.ready - upstream.written
+            limits.recorder.attempt_answered(upstream, limits.index)
         self._detach(upstream)
         if not limits.http2:
             self._freed(upstream, end)
         if limits.detector is not None:
             limits.detector.answered(self.endpoint, status, start)
-        worker.router.answered(upstream, start, end)
+        upstream.owner.answered(upstream, start, end)
         return end
 
     def _freed(self, upstream: UpstreamRequest, end: int) -> None:
@@ -319,7 +320,7 @@ class Pool:
             limits.pending -= 1
             limits.count(Counter.UPSTREAM_RQ_CANCELLED)
             return
-        if upstream.written >= 0:
+        if upstream.written >= 0 and upstream.attempt:
             upstream.stream.upstream_ns += start - upstream.written
         self._detach(upstream)
         if not limits.http2:

@@ -6,7 +6,7 @@ The three levels have the three keys of their draws. Envoy's names: `Stream` is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gwsim.engine.codes import N_COMPONENTS
 from gwsim.engine.draws import fold
@@ -48,8 +48,8 @@ class Stream:
     """One attempt of a client: a stream at the gateway, and its wait at the client before and after."""
 
     __slots__ = (
-        "answer", "attempts", "cluster", "connection", "done", "failed_ns", "flags", "gw_end", "gw_start",
-        "handshake", "k", "key", "name", "over", "request", "response_bytes", "retries", "retry_slot", "sent", "slot",
+        "answer", "attempts", "call", "cluster", "connection", "done", "failed_ns", "flags", "gw_end", "gw_start",
+        "handshake", "k", "key", "name", "operation", "over", "request", "response_bytes", "retries", "retry_slot", "sent", "slot",
         "start", "station", "status", "time_out", "timeline", "tried", "upstream", "upstream_ns",
     )
 
@@ -82,6 +82,10 @@ class Stream:
         self.cluster: WorkerCluster | None = None
         self.upstream: UpstreamRequest | None = None
         """The attempt that runs, pending ones included."""
+        self.call: UpstreamRequest | None = None
+        """The exchange that a filter waits for."""
+        self.operation = 0
+        """Of the program of filters, while it waits."""
         self.attempts = 0
         self.retries = 0
         self.retry_slot = False
@@ -91,17 +95,41 @@ class Stream:
         self.failed_ns = 0
 
 
-class UpstreamRequest:
-    """One attempt of the gateway for a stream."""
+class Owner(Protocol):
+    """Who hears what became of an upstream request."""
 
-    __slots__ = ("a", "admitted", "attached", "key", "name", "over", "pool", "ready", "status", "stream", "written")
+    def answered(self, upstream: UpstreamRequest, start: int, end: int) -> None:
+        """Its answer was read."""
+
+    def overflow(self, upstream: UpstreamRequest, start: int, end: int) -> None:
+        """A breaker refused it."""
+
+    def timed_out(self, upstream: UpstreamRequest, start: int) -> int:
+        """Its own time limit has passed; returns the end of the visit."""
+        ...
+
+
+class UpstreamRequest:
+    """One request to a host: an attempt of the gateway for a stream, a filter's call or a mirrored copy."""
+
+    __slots__ = (
+        "a", "admitted", "answer_bytes", "attached", "attempt", "key", "name", "over", "owner", "per_try_ns", "pool", "ready",
+        "sent_bytes", "status", "stream", "timeline", "written",
+    )
 
     pool: Pool
 
-    def __init__(self, stream: Stream, a: int, key: int) -> None:
+    def __init__(self, stream: Stream, a: int, key: int, owner: Owner, timeline: Timeline) -> None:
         self.stream = stream
         self.a = a
         self.key = key
+        self.owner = owner
+        self.timeline = timeline
+        self.attempt = timeline is stream.timeline
+        """Whether it is an attempt for the stream, and counts as one."""
+        self.sent_bytes = stream.request.request_bytes
+        self.answer_bytes = stream.request.response_bytes
+        self.per_try_ns = 0
         self.name = stream.name | attempt_of(a)
         self.attached = False
         self.over = False

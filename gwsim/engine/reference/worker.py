@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from gwsim.engine.codes import Part, Visit
 from gwsim.engine.draws import fold
 from gwsim.engine.reference.agenda import RANK_WORKER, Agenda, Happening, place_of
-from gwsim.engine.reference.filters import Router
+from gwsim.engine.reference.filters import Filters
+from gwsim.engine.reference.router import Router
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.connections import Connection
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MS = 1_000_000
 NEVER = 1 << 62
 WRITE_DOWN, ATTACH, BACKOFF = Visit.WRITE_DOWN, Visit.ATTACH, Visit.BACKOFF
-TIMER_ORDER = {Visit.ROUTE_TIMEOUT: 0, Visit.TRY_TIMEOUT: 1, Visit.BACKOFF: 2}
+TIMER_ORDER = {Visit.ROUTE_TIMEOUT: 0, Visit.TRY_TIMEOUT: 1, Visit.BACKOFF: 2, Visit.DELAY: 3, Visit.CALL_TIMEOUT: 4}
 UPSTREAM_VISIT: dict[int, Visit] = {
     Part.UP_RESPONSE: Visit.READ_UP,
     Part.UP_CONNECTED: Visit.UP_CONNECTED,
@@ -41,7 +42,7 @@ class Worker:
     """One event loop of a pod."""
 
     __slots__ = (
-        "accepting", "agenda", "alarm", "armed", "asleep", "fleet", "index", "items", "iteration_ns", "key", "place",
+        "accepting", "agenda", "alarm", "armed", "asleep", "filters", "fleet", "index", "items", "iteration_ns", "key", "place",
         "pod", "recorder", "router", "timers", "visits", "wakeup_ns",
     )
 
@@ -56,6 +57,7 @@ class Worker:
         self.iteration_ns = pod.fleet.iteration_ns
         self.place = place_of(RANK_WORKER, index)
         self.router = Router(self, recorder)
+        self.filters = Filters(self, self.router)
         self.items: list[tuple[int, int, Any, Stream | None]] = []
         """What is delivered to accepted connections and from upstream: a heap by tie key."""
         self.accepting: list[tuple[int, int, Connection]] = []
@@ -76,8 +78,10 @@ class Worker:
             Visit.UP_TLS: lambda connecting, start: connecting.pool.handshaken(connecting, start),
             Visit.ATTACH: lambda freed, start: freed[0].attach(freed, start),
             Visit.ROUTE_TIMEOUT: self.router.route_time_out,
-            Visit.TRY_TIMEOUT: self.router.try_time_out,
+            Visit.TRY_TIMEOUT: self.router.timed_out,
             Visit.BACKOFF: self.router.back_off_over,
+            Visit.DELAY: self.filters.delay_over,
+            Visit.CALL_TIMEOUT: lambda upstream, start: upstream.owner.timed_out(upstream, start),
         }
 
     # --- the loop --------------------------------------------------------------------------------------------

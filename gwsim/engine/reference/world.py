@@ -14,12 +14,13 @@ from gwsim.engine.reference.backends import Station
 from gwsim.engine.reference.clients import Client
 from gwsim.engine.reference.outliers import Detector
 from gwsim.engine.reference.pools import ClusterOnPod, WorkerCluster
+from gwsim.engine.reference.rate_limits import Bucket
 from gwsim.engine.reference.recording import Recorder
 from gwsim.engine.reference.sources import ClosedSource, OpenSource, Source
 from gwsim.engine.reference.worker import Worker
 from gwsim.engine.schema import Options, RawRun
 from gwsim.errors import UsageError
-from gwsim.scenario.model import ClosedLoop, Model
+from gwsim.scenario.model import Call, ClosedLoop, Model
 from gwsim.scenario.model import Fleet as FleetModel
 from gwsim.scenario.model import Pod as PodModel
 
@@ -29,7 +30,7 @@ DEFAULT = Options()
 class Pod:
     """A proxy pod: workers that share breakers, active counts and ticket keys."""
 
-    __slots__ = ("clusters", "fleet", "index", "model", "workers")
+    __slots__ = ("buckets", "clusters", "fleet", "index", "model", "workers")
 
     def __init__(self, fleet: Fleet, index: int, model: PodModel) -> None:
         self.fleet = fleet
@@ -37,6 +38,7 @@ class Pod:
         self.model = model
         self.workers: list[Worker] = []
         self.clusters: dict[int, ClusterOnPod] = {}
+        self.buckets: list[Bucket] = []
 
 
 class Fleet:
@@ -84,6 +86,7 @@ class World:
         in_fleet = 0
         for pod_model in model.pods:
             pod = Pod(fleet, len(self.pods), pod_model)
+            pod.buckets = [Bucket(bucket) for bucket in self.model.buckets]
             self.pods.append(pod)
             fleet.pods.append(pod)
             for _ in range(pod_model.workers):
@@ -111,13 +114,11 @@ class World:
                     )
 
     def _reached(self, fleet: int) -> set[int]:
-        return {
-            target.cluster
-            for client in self.model.clients
-            if client.fleet == fleet
-            for shape in client.mix
-            for target in shape.outcome.targets
-        }
+        """Clusters that the fleet's requests, their filters and their copies go to."""
+        outcomes = [shape.outcome for client in self.model.clients if client.fleet == fleet for shape in client.mix]
+        routed = {target.cluster for outcome in outcomes for target in outcome.targets}
+        called = {one.cluster for outcome in outcomes for one in outcome.program if isinstance(one, Call)}
+        return routed | called | {mirror.cluster for outcome in outcomes for mirror in outcome.mirrors}
 
     def _source(self, client: Client) -> Source:
         key = fold(self.run_key, name64(client.model.name))
