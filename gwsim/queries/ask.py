@@ -26,7 +26,7 @@ from gwsim.topology import (
     choose,
 )
 from gwsim.topology.exchange import in_time
-from gwsim.topology.from_istio import from_istio
+from gwsim.topology.from_istio import ClusterConfig, build_mesh
 
 GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
 NOWHERE = frozenset(
@@ -89,27 +89,19 @@ def load(
     """
     collector = Collector()
     resources: dict[str, ResourceSet] = {}
-    built: list[Topology] = []
+    clusters: list[ClusterConfig] = []
     for name, paths in _by_cluster(configs).items():
         resources[name] = read(paths, collector=collector, unknown_fields=unknown_fields)
-        built.append(
-            from_istio(
-                resources[name],
-                istio_version=istio_version,
-                assume_exists=assume_exists,
-                cluster=name,
+        clusters.append(
+            ClusterConfig(
+                resources=resources[name],
+                name=name,
                 gateways=gateways,
                 sidecars=_sidecar(client, name, resources[name]),
-                collector=collector,
             )
         )
+    topology = build_mesh(clusters, istio_version=istio_version, assume_exists=assume_exists, collector=collector)
     collector.raise_if_errors()
-    topology = Topology(
-        istio_version=built[0].istio_version,
-        proxies=tuple(proxy for one in built for proxy in one.proxies),
-        services=tuple(service for one in built for service in one.services),
-        assumptions=tuple(dict.fromkeys(text for one in built for text in one.assumptions)),
-    )
     return Configuration(resources=resources, topology=topology, findings=collector.findings)
 
 

@@ -14,7 +14,7 @@ from gwsim.scenario.fleets import refuse_under_autoscaler
 from gwsim.scenario.overrides import ObjectOverride, split
 from gwsim.scenario.reading import LoadedScenario, find_file, load
 from gwsim.topology import Proxy, Topology
-from gwsim.topology.from_istio import from_istio
+from gwsim.topology.from_istio import ClusterConfig, build_mesh, from_istio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,25 +94,20 @@ def _check_clusters(objects: Iterable[ObjectOverride], clusters: Iterable[str], 
 
 
 def build_topology(loaded: LoadedScenario, resources: Mapping[str, ResourceSet], collector: Collector) -> Topology:
-    """The topology of all clusters, side by side."""
+    """The topology of all clusters, which are one mesh."""
     scenario = loaded.scenario
-    built = [
-        from_istio(
-            resources[name],
-            istio_version=scenario.istio.version,
-            assume_exists=scenario.assume_exists,
-            cluster=name,
+    clusters = [
+        ClusterConfig(
+            resources=resources[name],
+            name=name,
+            network=section.network,
             zones=section.zones,
             node_cpus=section.node.cpus or 0,
-            collector=collector,
         )
         for name, section in scenario.clusters.items()
     ]
-    return Topology(
-        istio_version=scenario.istio.version,
-        proxies=tuple(proxy for one in built for proxy in one.proxies),
-        services=tuple(service for one in built for service in one.services),
-        assumptions=tuple(dict.fromkeys(text for one in built for text in one.assumptions)),
+    return build_mesh(
+        clusters, istio_version=scenario.istio.version, assume_exists=scenario.assume_exists, collector=collector
     )
 
 

@@ -153,7 +153,8 @@ def _proxy_at(topology: Topology, at: Proxy, cluster: Cluster, leg: Leg) -> tupl
         return None
     via = leg.endpoint.via if leg.endpoint is not None else ""
     if via:
-        return next(((one, leg.port, leg.port) for one in topology.proxies if one.qualified == via), None)
+        gateway = next((one for one in topology.proxies if one.qualified == via), None)
+        return (gateway, _listening(gateway, leg.port), leg.port) if gateway is not None else None
     found = [
         (proxy, port.target_port, port.port)
         for proxy in topology.proxies
@@ -164,6 +165,12 @@ def _proxy_at(topology: Topology, at: Proxy, cluster: Cluster, leg: Leg) -> tupl
         if port.port == cluster.port and port.protocol == "TCP"
     ]
     return next((one for one in found if one[0].cluster == at.cluster), next(iter(found), None))
+
+
+def _listening(proxy: Proxy, port: int) -> int:
+    """Where a port of the proxy's Services leads."""
+    ports = (one for service in proxy.services for one in service.ports)
+    return next((one.target_port for one in ports if one.port == port), port)
 
 
 def _onward(chain: FilterChain | None, leg: Leg, wire: _Wire, decision: Decision) -> _Wire:

@@ -7,6 +7,7 @@ VirtualServices, make clusters with the DestinationRule in force.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from gwsim.diagnostics import Collector
@@ -21,20 +22,43 @@ from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.converted import GeneratedGateway, ListenerGateway
 from gwsim.topology.from_istio.destination_rules import RuleIndex
 from gwsim.topology.from_istio.destinations import Destinations
-from gwsim.topology.from_istio.endpoints import NETWORK_LABEL
 from gwsim.topology.from_istio.fleet import Workload, workloads
 from gwsim.topology.from_istio.l4_routes import L4Configurator
 from gwsim.topology.from_istio.listeners import ListenerBuilder
 from gwsim.topology.from_istio.mesh_defaults import with_mesh_defaults
+from gwsim.topology.from_istio.networks import Networks, network_of, networks_of
 from gwsim.topology.from_istio.nodes import regions_by_zone, zones_in
 from gwsim.topology.from_istio.registry import Assumed, Registry
 from gwsim.topology.from_istio.servers import BoundServer, bound_servers, merge
 from gwsim.topology.from_istio.sidecars import SidecarBuilder
-from gwsim.topology.from_istio.versions import rules_for
+from gwsim.topology.from_istio.versions import VersionRules, rules_for
 from gwsim.topology.from_istio.virtual_hosts import HttpConfigurator
 from gwsim.topology.from_istio.virtual_services import VirtualServiceIndex, check_gateways
 from gwsim.topology.from_istio.workload_filters import WorkloadFilters
 from gwsim.topology.model import Proxy, ServedGateway, Topology
+
+Names = Sequence[tuple[str, Mapping[str, str]]]
+"""Workloads by (namespace, pod labels)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """The configuration of one Kubernetes cluster.
+
+    `network` is the Istio network of its pods. `zones` are in placement order; `node_cpus` the cores of a node
+    (0: not known); Nodes in the files say both where these do not. `gateways` declares gateway workloads that the files
+    do not hold; `sidecars` asks for the proxies of client workloads: each becomes a proxy of kind `sidecar`, after the
+    gateways. `mesh_config` are MeshConfig fields in their JSON form, which replace those of the files.
+    """
+
+    resources: ResourceSet
+    name: str = ""
+    network: str = ""
+    zones: Sequence[str] = ()
+    node_cpus: int = 0
+    gateways: Names = ()
+    sidecars: Names = ()
+    mesh_config: Mapping[str, Any] | None = None
 
 
 def from_istio(
@@ -43,70 +67,128 @@ def from_istio(
     istio_version: str = "1.30",
     assume_exists: Iterable[str] = (),
     cluster: str = "",
+    network: str = "",
     zones: Sequence[str] = (),
     node_cpus: int = 0,
-    gateways: Sequence[tuple[str, Mapping[str, str]]] = (),
-    sidecars: Sequence[tuple[str, Mapping[str, str]]] = (),
+    gateways: Names = (),
+    sidecars: Names = (),
     mesh_config: Mapping[str, Any] | None = None,
     collector: Collector | None = None,
 ) -> Topology:
-    """The gateways of one Kubernetes cluster as istiod would configure them.
+    """The gateways (and wanted sidecars) of one Kubernetes cluster as istiod would configure them.
 
-    `assume_exists` names objects kept elsewhere as `Kind/namespace/name`. `zones` are those of the cluster, in
-    placement order; `node_cpus` the cores of a node (0: not known); Nodes in the files say both where these do not. `gateways` declares gateway workloads that
-    the files do not hold, as (namespace, pod labels). `sidecars` asks for the proxies of client workloads, named in
-    the same way: each becomes a proxy of kind `sidecar`, after the gateways. `mesh_config` are
-    MeshConfig fields in their JSON form, which replace those of the files. What Istio accepts and what will not work goes to
-    `collector`; nothing is raised for it. Raises InputError for an Istio version not known.
+    `assume_exists` names objects kept elsewhere as `Kind/namespace/name`; see `ClusterConfig` for the rest. What
+    Istio accepts and what will not work goes to `collector`; nothing is raised for it. Raises InputError for an Istio
+    version not known.
+    """
+    one = ClusterConfig(
+        resources=resources,
+        name=cluster,
+        network=network,
+        zones=zones,
+        node_cpus=node_cpus,
+        gateways=gateways,
+        sidecars=sidecars,
+        mesh_config=mesh_config,
+    )
+    return build_mesh([one], istio_version=istio_version, assume_exists=assume_exists, collector=collector)
+
+
+def build_mesh(
+    clusters: Sequence[ClusterConfig],
+    *,
+    istio_version: str = "1.30",
+    assume_exists: Iterable[str] = (),
+    collector: Collector | None = None,
+) -> Topology:
+    """The proxies of several clusters that are one mesh.
+
+    Istio's objects count in the cluster that holds them. Services of the same name and namespace are one service with
+    the pods of all clusters; those on another network are reached through its gateways.
     """
     rules = rules_for(istio_version)
     collector = Collector() if collector is None else collector
-    mesh = mesh_of(resources, mesh_config, collector=collector)
-    seen = with_mesh_defaults(resources, mesh.config)
-    registry = Registry.of(seen, Assumed.parse(assume_exists))
+    assumed = Assumed.parse(assume_exists)
+    contexts = [_context(one, rules, assumed, collector) for one in clusters]
+    for ctx in contexts:
+        for other in contexts:
+            if other is not ctx:
+                ctx.registry.learn(other.registry)
+    for ctx, one in zip(contexts, clusters, strict=True):
+        _convert(ctx, one.resources)
+    found = [workloads(ctx, one.gateways) for ctx, one in zip(contexts, clusters, strict=True)]
+    networks = networks_of(zip(contexts, found, strict=True)) if any(ctx.network for ctx in contexts) else Networks()
+    proxies: list[Proxy] = []
+    for ctx, one, gateways in zip(contexts, clusters, found, strict=True):
+        peers = tuple(other for other in contexts if other is not ctx)
+        proxies += _proxies(ctx, gateways, one.sidecars, peers, networks)
+    told = dict.fromkeys(text for proxy in proxies for text in proxy.assumed)
+    for ctx in contexts:
+        told |= ctx.assumptions
+    return Topology(
+        istio_version=rules.version,
+        proxies=tuple(proxies),
+        services=tuple(
+            host.known for ctx in contexts for hosts in ctx.registry.hosts.values() for host in hosts if not host.remote
+        ),
+        assumptions=tuple(told),
+    )
+
+
+def _context(one: ClusterConfig, rules: VersionRules, assumed: Assumed, collector: Collector) -> Context:
+    mesh = mesh_of(one.resources, one.mesh_config, collector=collector)
+    seen = with_mesh_defaults(one.resources, mesh.config)
+    registry = Registry.of(seen, assumed)
     ctx = Context(
         registry=registry,
         rules=rules,
         collector=collector,
-        cluster=cluster,
-        zones=tuple(zones) or zones_in(registry.nodes),
-        node_cpus=node_cpus,
+        cluster=one.name,
+        zones=tuple(one.zones) or zones_in(registry.nodes),
+        node_cpus=one.node_cpus,
         regions=regions_by_zone(registry),
         in_force=mesh,
         policies=PolicyIndex.of(seen),
     )
+    ctx.network = network_of(ctx, one.network)
+    return ctx
+
+
+def _convert(ctx: Context, resources: ResourceSet) -> None:
+    """The Gateway API and Ingresses in Istio's own terms, from here on like what is written in them."""
     # Imported here, because that package builds on this one.
     from gwsim.topology.from_gateway_api.conversion import convert
 
     ctx.converted = convert(ctx, resources)
-    registry.add_gateways((*ctx.converted.listeners, *ctx.converted.ingresses))
+    ctx.registry.add_gateways((*ctx.converted.listeners, *ctx.converted.ingresses))
+
+
+def _proxies(
+    ctx: Context, found: list[Workload], sidecars: Names, peers: tuple[Context, ...], networks: Networks
+) -> list[Proxy]:
+    """The proxies of one cluster, gateways first."""
     index = VirtualServiceIndex(ctx)
     rule_index = RuleIndex(
-        registry, ctx.root_namespace, ctx.converted.policies, rules_first=rules.rules_beat_backend_policies
+        ctx.registry, ctx.root_namespace, ctx.converted.policies, rules_first=ctx.rules.rules_beat_backend_policies
     )
     check_gateways(ctx, index)
     check_hosts(ctx, index)
     check_destination_rules(ctx)
     check_duplicate_matches(ctx)
-    clusters = ClusterBuilder(ctx, rule_index)
-    proxies = tuple(_proxy(ctx, one, index, clusters) for one in workloads(ctx, gateways))
+    builder = ClusterBuilder(ctx, rule_index, peers, networks)
+    proxies = [_proxy(ctx, one, index, builder) for one in found]
     if sidecars:
-        clients = SidecarBuilder.of(ctx, clusters, registry_only=mesh.config.outbound_traffic_policy.mode == "REGISTRY_ONLY")
-        proxies += tuple(clients.proxy(namespace, labels) for namespace, labels in sidecars)
-    assumed = dict.fromkeys(text for proxy in proxies for text in proxy.assumed) | ctx.assumptions
-    return Topology(
-        istio_version=rules.version,
-        proxies=proxies,
-        services=tuple(host.known for found in registry.hosts.values() for host in found),
-        assumptions=tuple(assumed),
-    )
+        registry_only = ctx.mesh.outbound_traffic_policy.mode == "REGISTRY_ONLY"
+        clients = SidecarBuilder.of(ctx, builder, registry_only=registry_only)
+        proxies += [clients.proxy(namespace, labels) for namespace, labels in sidecars]
+    return proxies
 
 
 def _proxy(ctx: Context, workload: Workload, index: VirtualServiceIndex, builder: ClusterBuilder) -> Proxy:
     clusters = builder.clusters_for(workload.namespace, workload.labels)
     servers = bound_servers(ctx, workload)
     if east_west(servers):
-        clusters |= passthrough_clusters(clusters, workload.labels.get(NETWORK_LABEL, ""))
+        clusters |= passthrough_clusters(clusters, builder.network_of(workload.labels))
     destinations = Destinations(ctx, workload, builder.rules, clusters)
     waypoint = workload.gateway is not None and workload.gateway.gateway_class_name == WAYPOINT_CLASS
     seen = Attached(
@@ -128,7 +210,9 @@ def _proxy(ctx: Context, workload: Workload, index: VirtualServiceIndex, builder
         listeners=tuple(sorted((one for one in built if one is not None), key=lambda one: (one.port, one.bind))),
         clusters=clusters,
         assumed=tuple(workload.assumed),
-        **workload.fields | filters.telemetry.fields(workload.fields),
+        **workload.fields
+        | filters.telemetry.fields(workload.fields)
+        | {"network": builder.network_of(workload.labels)},
     )
 
 

@@ -18,12 +18,15 @@ from gwsim.topology.from_istio.destination_rules import (
     origin_of,
     with_default,
 )
-from gwsim.topology.from_istio.endpoints import discovery_of, endpoints_of
+from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, discovery_of, endpoints_of, has_workloads
+from gwsim.topology.from_istio.hosts import DOMAIN, most_specific
+from gwsim.topology.from_istio.networks import Networks
 from gwsim.topology.from_istio.policy import cluster_fields
 from gwsim.topology.from_istio.registry import Host
 from gwsim.topology.model import ServicePort
 from gwsim.topology.upstream import Cluster, Endpoint, LbPolicy, LocalityLb, cluster_name
 
+NO_NETWORKS = Networks()
 CLOSE = ("topology.istio.io/network", "topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 """Labels that a Service's `trafficDistribution` prefers to share (loadbalancer.go)."""
 
@@ -58,7 +61,14 @@ class ClusterBuilder:
 
     ctx: Context
     rules: RuleIndex
+    peers: tuple[Context, ...] = ()
+    """Other clusters of the mesh, whose pods are endpoints of services of the same name."""
+    networks: Networks = NO_NETWORKS
     _endpoints: dict[tuple[str, str, int, tuple[tuple[str, str], ...]], tuple[Endpoint, ...]] = field(default_factory=dict)
+
+    def network_of(self, labels: Mapping[str, str]) -> str:
+        """The network of a proxy with these labels."""
+        return labels.get(NETWORK_LABEL, self.ctx.network)
 
     def clusters_for(self, namespace: str, labels: Mapping[str, str]) -> dict[str, Cluster]:
         """Every cluster of a proxy with these labels in this namespace, by name."""
@@ -78,6 +88,9 @@ class ClusterBuilder:
                     continue
                 for subset in ("", *(rule.subsets if rule else ())):
                     cluster = self._cluster(host, port, subset, rule)
+                    if self.networks.gateways:
+                        seen = self.networks.view(cluster.endpoints, self.network_of(labels))
+                        cluster = replace(cluster, endpoints=seen)
                     clusters.setdefault(cluster.name, _as_sidecar(host, cluster) if sidecar else cluster)
         return clusters
 
@@ -115,5 +128,45 @@ class ClusterBuilder:
     def _endpoints_of(self, host: Host, port: int, labels: Mapping[str, str]) -> tuple[Endpoint, ...]:
         key = (host.known.namespace, host.known.host, port, tuple(sorted(labels.items())))
         if key not in self._endpoints:
-            self._endpoints[key] = endpoints_of(self.ctx, host, port, labels or None)
+            self._endpoints[key] = self._gathered(host, port, labels)
         return self._endpoints[key]
+
+    def _gathered(self, host: Host, port: int, labels: Mapping[str, str]) -> tuple[Endpoint, ...]:
+        """Endpoints of all clusters; a pod is only assumed where no cluster has any."""
+        places = self._places(host)
+        if not places and host.remote:
+            return ()  # It exists elsewhere, and its traffic stays there.
+        if len(places) < 2:
+            ctx, own = places[0] if places else (self.ctx, host)
+            return endpoints_of(ctx, own, port, labels or None)
+        known = any(isinstance(own.source, Service) and has_workloads(ctx, own.source) for ctx, own in places)
+        return tuple(
+            endpoint
+            for n, (ctx, own) in enumerate(places)
+            if own.port(port) is not None
+            for endpoint in endpoints_of(ctx, own, port, labels or None, assume=not known and n == 0)
+        )
+
+    def _places(self, host: Host) -> list[tuple[Context, Host]]:
+        """The clusters that have the service, each with its own definition."""
+        if not self.peers or not isinstance(host.source, Service):
+            return []
+        everywhere = (self.ctx,) if cluster_local(self.ctx, host.known.host) else (self.ctx, *self.peers)
+        return [
+            (ctx, one)
+            for ctx in everywhere
+            for one in ctx.registry.hosts.get(host.known.host, ())
+            if isinstance(one.source, Service) and not one.remote
+        ]
+
+
+def cluster_local(ctx: Context, host: str) -> bool:
+    """Whether traffic to a service stays in its cluster. The more specific setting counts, then istiod's defaults.
+
+    Source: istio/istio pilot/pkg/model/cluster_local.go.
+    """
+    wanted = {name: one.settings.cluster_local for one in ctx.mesh.service_settings for name in one.hosts}
+    for name in (f"*.kube-system.svc.{DOMAIN}", f"kubernetes.default.svc.{DOMAIN}"):
+        wanted.setdefault(name, True)
+    best = most_specific(host, wanted)
+    return bool(best is not None and wanted[best])

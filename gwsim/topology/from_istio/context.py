@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gwsim.diagnostics import Collector, Level, Span, code
 from gwsim.resources.mesh import Mesh
@@ -25,6 +25,8 @@ class Context:
     rules: VersionRules
     collector: Collector
     cluster: str = ""
+    network: str = ""
+    """Network of its pods; empty: there is only one."""
     zones: tuple[str, ...] = ()
     node_cpus: int = 0
     """Cores of a node, for gateways without a CPU limit; 0: not known."""
@@ -53,6 +55,10 @@ class Context:
     def root_namespace(self) -> str:
         """The namespace whose objects hold for the whole mesh."""
         return self.in_force.config.root_namespace
+
+    def quiet(self) -> Context:
+        """The same, with findings and assumptions that go nowhere."""
+        return replace(self, collector=Collector(), assumptions={})
 
     def find(
         self,

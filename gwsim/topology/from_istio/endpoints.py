@@ -5,6 +5,7 @@ Sources: istio/istio pilot/pkg/serviceregistry/{kube/controller,serviceentry}, p
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 
 from gwsim.resources.models import (
@@ -17,7 +18,7 @@ from gwsim.resources.models import (
     WorkloadEntry,
 )
 from gwsim.topology.from_istio.context import Context
-from gwsim.topology.from_istio.listed import listed_endpoints
+from gwsim.topology.from_istio.listed import has_list, listed_endpoints
 from gwsim.topology.from_istio.peer import peer_mode
 from gwsim.topology.from_istio.placement import locality, replicas_at_start, zones_of
 from gwsim.topology.from_istio.registry import Host, contains, workload_labels
@@ -36,10 +37,26 @@ def discovery_of(host: Host) -> Discovery:
     return _DISCOVERY.get(host.known.resolution, "EDS")
 
 
-def endpoints_of(ctx: Context, host: Host, port: int, subset: Mapping[str, str] | None) -> tuple[Endpoint, ...]:
-    """The endpoints of a service port that carry the labels of a subset (None: all)."""
+def has_workloads(ctx: Context, service: Service) -> bool:
+    """Whether the files hold anything that the Service selects."""
+    return bool(
+        ctx.registry.deployments_behind(service.selector, service.namespace)
+        or ctx.registry.workload_entries_behind(service.selector, service.namespace)
+        or has_list(ctx, service)
+    )
+
+
+def endpoints_of(
+    ctx: Context, host: Host, port: int, subset: Mapping[str, str] | None, *, assume: bool = True
+) -> tuple[Endpoint, ...]:
+    """The endpoints of a service port that carry the labels of a subset (None: all).
+
+    `assume`: a Service without workloads in the files gets a pod that stands for them.
+    """
     source = host.source
     if isinstance(source, Service):
+        if not assume and not has_workloads(ctx, source):
+            return ()
         found = _of_service(ctx, host, source, port, subset)
     elif isinstance(source, ServiceEntry):
         found = _of_entry(ctx, host, source, port)
@@ -92,7 +109,7 @@ def _pods(ctx: Context, deployment: PodOwner, port: int) -> list[Endpoint]:
             labels=dict(labels),
             workload=workload,
             pod=f"{deployment.name}-{ordinal}",
-            network=labels.get(NETWORK_LABEL, ""),
+            network=labels.get(NETWORK_LABEL, ctx.network),
             cluster=ctx.cluster,
             mtls=injected and mode != "DISABLE",
             mtls_known=injected or sidecar_told(ctx, deployment),
@@ -117,6 +134,7 @@ def _assumed(ctx: Context, host: Host, port: int, subset: Mapping[str, str] | No
         labels=labels,
         workload=f"{known.namespace}/{known.name}",
         pod=pod,
+        network=ctx.network,
         cluster=ctx.cluster,
         mtls_known=False,
     )
@@ -203,6 +221,18 @@ def _entry_endpoint(
     return _outside(ctx, one, number, dict(one.labels), workload, pod, mesh=entry.location == "MESH_INTERNAL")
 
 
+def _by_address(ctx: Context, address: str | None) -> str:
+    """The network whose ranges in meshNetworks hold the address."""
+    try:
+        ip = ipaddress.ip_address(address or "")
+    except ValueError:
+        return ""
+    for name, network in ctx.networks.networks.items():
+        if any(one.from_cidr and ip in ipaddress.ip_network(one.from_cidr, strict=False) for one in network.endpoints):
+            return name
+    return ""
+
+
 def _outside(
     ctx: Context, one: WorkloadEntry, port: int, labels: dict[str, str], workload: str, pod: str, *, mesh: bool
 ) -> Endpoint:
@@ -218,7 +248,7 @@ def _outside(
         labels=labels,
         workload=workload,
         pod=pod,
-        network=one.network or labels.get(NETWORK_LABEL, ""),
+        network=one.network or labels.get(NETWORK_LABEL, "") or _by_address(ctx, one.address) or ctx.network,
         cluster=ctx.cluster,
         mtls=injected and mode != "DISABLE",
         accepts=mode if injected else "",

@@ -36,7 +36,7 @@ def listed_endpoints(ctx: Context, host: Host, service: Service, port: ServicePo
 
     None when the files hold no list for the Service.
     """
-    if not _has_list(ctx, service):
+    if not has_list(ctx, service):
         return None
     found = dict.fromkeys([*_of_slices(ctx, service, port), *_of_endpoints(ctx, service, port)])
     return tuple(
@@ -47,7 +47,9 @@ def listed_endpoints(ctx: Context, host: Host, service: Service, port: ServicePo
             labels=dict(service.selector),
             workload=f"{service.namespace}/{service.name}",
             pod=one.pod,
+            network=ctx.network,
             cluster=ctx.cluster,
+            mtls_known=False,
             healthy=one.ready,
         )
         for one in found
@@ -55,7 +57,8 @@ def listed_endpoints(ctx: Context, host: Host, service: Service, port: ServicePo
     )
 
 
-def _has_list(ctx: Context, service: Service) -> bool:
+def has_list(ctx: Context, service: Service) -> bool:
+    """Whether the files list endpoints of the Service."""
     slices, endpoints = ctx.registry.endpoint_slices, ctx.registry.endpoints
     return any((one.namespace, one.service) == (service.namespace, service.name) for one in slices) or any(
         (one.namespace, one.name) == (service.namespace, service.name) for one in endpoints

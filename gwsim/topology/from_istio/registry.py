@@ -42,6 +42,8 @@ class Host:
 
     known: KnownService
     source: Service | ServiceEntry | None
+    remote: bool = False
+    """It is there because another cluster of the mesh has it."""
 
     def port(self, number: int) -> ServicePort | None:
         """The port of that number."""
@@ -155,6 +157,16 @@ class Registry:
                     used.setdefault(destination.port.number, protocol)
         return tuple(ServicePort(number=number, protocol=protocol) for number, protocol in sorted(used.items()))
 
+    def learn(self, other: Registry) -> None:
+        """Take up the Services that another cluster has and this one has not."""
+        for name, found in other.hosts.items():
+            here = any(isinstance(one.source, Service) for one in self.hosts.get(name, ()))
+            if not here:
+                services = (one for one in found if isinstance(one.source, Service) and not one.remote)
+                self.hosts[name] += [replace(one, remote=True) for one in services][:1]
+                if not self.hosts[name]:
+                    del self.hosts[name]
+
     def _definitions(self, name: str, namespace: str) -> list[Host]:
         """Definitions of a host that `namespace` sees: Kubernetes' first, then its own, then by age."""
         found = [one for one in self.hosts.get(name, ()) if visible(one.known.exported_to, one.known.namespace, namespace)]
@@ -169,7 +181,7 @@ class Registry:
             return next(iter(found), None)
         ports = {port.number: port for one in reversed(found) for port in one.known.ports}
         merged = tuple(ports[number] for number in sorted(ports))
-        return Host(replace(found[0].known, ports=merged), found[0].source)
+        return replace(found[0], known=replace(found[0].known, ports=merged))
 
     def hosts_visible_from(self, namespace: str) -> list[Host]:
         """The definitions of every host that `namespace` sees; of a port defined twice, the first counts."""
@@ -182,7 +194,7 @@ class Registry:
                     ports = tuple(port for port in ports if port.number not in taken)
                     if not ports:
                         continue
-                    one = Host(replace(one.known, ports=ports), one.source)
+                    one = replace(one, known=replace(one.known, ports=ports))
                 taken.update(port.number for port in ports)
                 result.append(one)
         return result

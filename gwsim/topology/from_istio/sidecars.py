@@ -6,15 +6,13 @@ Source: istio/istio pilot/pkg/networking/core/{listener,cluster}.go for proxies 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from gwsim.diagnostics import Collector
 from gwsim.resources.models import PodOwner
 from gwsim.topology.from_istio.clusters import ClusterBuilder
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.destinations import Destinations
-from gwsim.topology.from_istio.endpoints import NETWORK_LABEL
 from gwsim.topology.from_istio.fleet import Workload
 from gwsim.topology.from_istio.outbound import OutboundListeners
 from gwsim.topology.from_istio.outbound_chains import OutboundChains
@@ -38,7 +36,7 @@ class SidecarBuilder:
     @classmethod
     def of(cls, ctx: Context, clusters: ClusterBuilder, *, registry_only: bool) -> SidecarBuilder:
         """A builder whose findings go nowhere."""
-        quiet = replace(ctx, collector=Collector())
+        quiet = ctx.quiet()
         return cls(quiet, clusters, Scopes(quiet, VirtualServiceIndex(quiet), registry_only))
 
     def proxy(self, namespace: str, labels: Mapping[str, str]) -> Proxy:
@@ -62,7 +60,7 @@ class SidecarBuilder:
             listeners=listeners,
             clusters=clusters,
             addresses=_addresses(scope, clusters),
-            network=labels.get(NETWORK_LABEL, ""),
+            network=self.clusters.network_of(labels),
             zones=self.ctx.zones,
             **self._pods(deployment),
         )
