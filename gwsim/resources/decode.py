@@ -193,7 +193,7 @@ def decode_fields(schema: Schema, ctx: ObjectContext, node: Node, path: Path) ->
         spec = schema.by_name.get(key.value)
         if spec is None:
             if key.value not in schema.other and "*" not in schema.other:
-                report_unknown(key, ctx, path, schema.misspelt(key.value), schema.proto_names)
+                report_unknown(key, ctx, path, schema.misspelt(key.value), "Istio 1.30" if schema.proto_names else "Kubernetes")
             continue
         if isinstance(child, Scalar) and child.is_null:
             continue
@@ -216,13 +216,12 @@ def _report_not_modelled(ctx: ObjectContext, spec: FieldSpec, key: Node, path: P
     ctx.report("NOT_MODELLED", f"{spec.name} has no effect in the model: {spec.not_modelled}", key, (path, spec.name))
 
 
-def report_unknown(key: Scalar, ctx: ObjectContext, path: Path, slip: str | None, is_istio: bool) -> None:
+def report_unknown(key: Scalar, ctx: ObjectContext, path: Path, slip: str | None, schema_name: str) -> None:
     """Report an unknown field: an error when it is a slip of a known one, else a warning, or as asked for."""
     name = key.value
     if slip:
         ctx.report("MISSPELT_FIELD", f"there is no field {name}", key, (path, name), f"did you mean {slip}?")
         return
-    known = "Istio 1.30" if is_istio else "Kubernetes"
     # A line below 0 is an override's: there, a field that is not known is a mistake of the command line.
     level = Level.ERROR if ctx.unknown_fields == "error" or key.line < 0 else Level.WARNING
-    ctx.report("UNKNOWN_FIELD", f"{name} is not in the {known} schema known here", key, (path, name), level=level)
+    ctx.report("UNKNOWN_FIELD", f"{name} is not in the {schema_name} schema known here", key, (path, name), level=level)

@@ -39,6 +39,11 @@ class Kind:
         return self.group.endswith("istio.io")
 
     @property
+    def schema_name(self) -> str:
+        """Whose schema it is, for messages."""
+        return "Istio 1.30" if self.is_istio else "Kubernetes"
+
+    @property
     def proto_names(self) -> bool:
         """Whether proto's snake_case field names are accepted."""
         return self.is_istio or self.root == "data"
@@ -103,6 +108,8 @@ _KINDS = (
     Kind("", "Service", ("v1",), models.Service, models.Service),
     Kind("", "Secret", ("v1",), models.Secret, models.Secret, root_fields=("type", "data", "stringData", "immutable")),
     Kind("", "ConfigMap", ("v1",), models.MeshConfigMap, models.MeshData, root_fields=("data", "binaryData", "immutable"), root="data"),
+    Kind("install.istio.io", "IstioOperator", ("v1alpha1",), models.IstioOperator, models.IstioOperator),
+    Kind("sailoperator.io", "Istio", ("v1", "v1alpha1"), models.SailIstio, models.SailIstio, namespaced=False),
     Kind("", "Namespace", ("v1",), models.Namespace, models.Namespace, namespaced=False),
     Kind("apps", "Deployment", ("v1", "v1beta2", "v1beta1"), models.Deployment, models.Deployment),
     Kind("apps", "StatefulSet", ("v1", "v1beta2", "v1beta1"), models.StatefulSet, models.StatefulSet),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from gwsim.diagnostics import Collector
 from gwsim.resources.context import ObjectContext, SourceFile
 from gwsim.resources.decode import decode_fields, schema_of
+from gwsim.resources.models.install import IstioOperator, SailIstio
 from gwsim.resources.models.mesh_config import MeshConfig, MeshConfigMap, MeshNetworks, ProxySettings
 from gwsim.resources.resource_set import ResourceSet
 from gwsim.resources.yaml_nodes import Node, documents
@@ -28,7 +29,7 @@ class Mesh:
 
 
 def mesh_of(resources: ResourceSet, overrides: Mapping[str, Any] | None = None, *, collector: Collector | None = None) -> Mesh:
-    """The mesh of a cluster's objects: ConfigMap `istio` before those of revisions.
+    """The mesh of a cluster's objects: ConfigMap `istio`, those of revisions, or what an installation says.
 
     `overrides` are MeshConfig fields in their JSON form; each replaces the field of the files, those of `defaultConfig`
     one by one. What cannot be read of them goes to `collector`.
@@ -36,11 +37,31 @@ def mesh_of(resources: ResourceSet, overrides: Mapping[str, Any] | None = None, 
     maps = sorted(resources.of(MeshConfigMap), key=lambda one: (one.name != "istio", one.name))
     config = next((one.mesh for one in maps if one.mesh is not None), None)
     networks = next((one.mesh_networks for one in maps if one.mesh_networks is not None), None)
+    installed, installed_networks = _installed(resources, Collector() if collector is None else collector)
+    config, networks = config or installed, networks or installed_networks
     given = config is not None
     config = config or MeshConfig()
     if overrides:
         config, given = _overridden(config, overrides, Collector() if collector is None else collector), True
     return Mesh(config, networks or MeshNetworks(), given)
+
+
+def _installed(resources: ResourceSet, collector: Collector) -> tuple[MeshConfig | None, MeshNetworks | None]:
+    """Mesh configuration and networks of an IstioOperator, or of the Sail operator's `Istio`."""
+    config: MeshConfig | None = None
+    networks: MeshNetworks | None = None
+    installations: list[IstioOperator | SailIstio] = [*resources.of(IstioOperator), *resources.of(SailIstio)]
+    for one in installations:
+        values = one.values if isinstance(one.values, dict) else {}
+        if isinstance(one, IstioOperator) and config is None:
+            config = one.mesh_config
+        if config is None and isinstance(values.get("meshConfig"), dict):
+            config = _overridden(MeshConfig(), values["meshConfig"], collector)
+        shared = values.get("global")
+        found = shared.get("meshNetworks") if isinstance(shared, dict) else None
+        if networks is None and isinstance(found, dict) and found:
+            networks = MeshNetworks(**_values(MeshNetworks, json.dumps({"networks": found}, default=str), "<values>", one.ref, collector))
+    return config, networks
 
 
 def _overridden(config: MeshConfig, overrides: Mapping[str, Any], collector: Collector) -> MeshConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from gwsim.diagnostics import Collector, code, did_you_mean, misspelling_of
+from gwsim.diagnostics import Collector, Span, code, did_you_mean, misspelling_of
 from gwsim.resources.context import ObjectContext, SourceFile
 from gwsim.resources.decode import Schema, decode_fields, report_unknown, schema_of
 from gwsim.resources.embedded import embedded
@@ -15,6 +15,15 @@ from gwsim.resources.models.base import Labels, Meta, Resource
 from gwsim.resources.models.kubernetes import KeyKind
 from gwsim.resources.origin import Origin
 from gwsim.resources.patches import Patches
+from gwsim.resources.rendering import (
+    KNOWN_VALUES,
+    gateway_chart,
+    is_control_plane_values,
+    is_gateway_values,
+    named,
+    operator_gateways,
+    operator_of_values,
+)
 from gwsim.resources.scalars import MISSING, string, wrong_type
 from gwsim.resources.validation import validate
 from gwsim.resources.yaml_nodes import Mapping, Node, Scalar, Sequence, entries_of, text_of, value_at
@@ -58,7 +67,8 @@ class ObjectReader:
         self.unknown_fields = unknown_fields
         self.objects: list[Resource] = []
         self.passed_over = 0
-        self._not_read: set[tuple[str, str]] = set()
+        self._not_read: dict[tuple[str, str], list[Span]] = {}
+        self._made: set[tuple[str, str, str, str]] = set()
         self._seen: dict[tuple[str, str, str, str], Resource] = {}
 
     def read(self, source: SourceFile, node: Node, *, keep_text: bool = True) -> None:
@@ -67,6 +77,8 @@ class ObjectReader:
         api_version = text_of(value_at(node, "apiVersion"))
         if api_version and api_version.startswith("gwsim/"):
             self.passed_over += 1
+            return
+        if not kind and not api_version and self._read_values(source, node):
             return
         if not isinstance(node, Mapping) or not kind or not api_version:
             self._not_an_object(source, node, kind, api_version)
@@ -83,7 +95,40 @@ class ObjectReader:
         if kind == "ConfigMap" and not is_mesh_config(node):
             self.passed_over += 1
             return
+        if kind == "IstioOperator":
+            own = named(node, f"unnamed-{len(self.objects) + 1}")
+            node, keep_text = own, keep_text and own is node
         self._read_object(source, node, known, api_version, keep_text)
+        if kind == "IstioOperator":
+            self._read_rendered(source, operator_gateways(node))
+
+    def _read_values(self, source: SourceFile, node: Node) -> bool:
+        """Values of one of Istio's charts; whether the document is some."""
+        if is_control_plane_values(node):
+            self._read_rendered(source, [operator_of_values(node)])
+            return True
+        if not is_gateway_values(node):
+            return False
+        documents = gateway_chart(node)
+        name, namespace = (text_of(value_at(documents[0], "metadata", one)) for one in ("name", "namespace"))
+        message = f"read as values of Istio's gateway chart: {name} in namespace {namespace}"
+        help = "name: and namespace: in the values, or the output of helm template, say which release it is"
+        self.collector.add(code("HELM_VALUES"), message, source.span(node.line, node.column, quote=False), help=help)
+        for key, _ in node.pairs if isinstance(node, Mapping) else ():
+            if key.value not in KNOWN_VALUES:
+                ctx = ObjectContext(source, self.collector, f"values of {name}", self.unknown_fields)
+                report_unknown(key, ctx, (), misspelling_of(key.value, sorted(KNOWN_VALUES)), "gateway chart")
+        self._read_rendered(source, documents)
+        return True
+
+    def _read_rendered(self, source: SourceFile, documents: list[Node]) -> None:
+        """Objects that a chart makes. Those that the files hold themselves count instead of them."""
+        for document in documents:
+            api_version = text_of(value_at(document, "apiVersion")) or ""
+            kind = KINDS[api_version.rpartition("/")[0], text_of(value_at(document, "kind")) or ""]
+            count = len(self.objects)
+            self._read_object(source, document, kind, api_version, False, rendered=True)
+            self._made.update(_identity(one) for one in self.objects[count:])
 
     def _read_list(self, source: SourceFile, items: Sequence, keep_text: bool) -> None:
         # An item's own text can be parsed again by itself only if it needs no anchor from elsewhere.
@@ -114,12 +159,17 @@ class ObjectReader:
             self.collector.add(code("UNKNOWN_KIND"), f"{group} has no kind {kind!r}", span, help=hint)
             return
         self.passed_over += 1
-        if (group, kind) not in self._not_read:
-            self._not_read.add((group, kind))
-            name = f"{kind} ({group})" if group else kind
-            self.collector.add(code("KIND_NOT_READ"), f"objects of kind {name} are not read", span)
+        self._not_read.setdefault((group, kind), []).append(span)
 
-    def _read_object(self, source: SourceFile, node: Node, kind: Kind, api_version: str, keep_text: bool) -> None:
+    def finish(self) -> None:
+        """Say which kinds were passed over, once each and with their number."""
+        for (group, kind), spans in self._not_read.items():
+            name = f"{kind} ({group})" if group else kind
+            what = f"{len(spans)} objects of kind {name} are" if len(spans) > 1 else f"1 object of kind {name} is"
+            self.collector.add(code("KIND_NOT_READ"), f"{what} not read", spans[0])
+        self._not_read.clear()
+
+    def _read_object(self, source: SourceFile, node: Node, kind: Kind, api_version: str, keep_text: bool, *, rendered: bool = False) -> None:
         secret = kind.name == "Secret"
         written_name = text_of(value_at(node, "metadata", "name")) or "?"
         ref = f"{kind.name}/{written_name}"
@@ -137,15 +187,24 @@ class ObjectReader:
         text = None if secret or not keep_text else source.text[node.start : node.end].rstrip()
         resource = kind.make(meta, Origin(source.name, node.line + 1, node.column + 1, text), values)
         validate(resource, ctx, node)
-        self._keep(ctx, node, resource)
+        self._keep(ctx, node, resource, rendered)
 
-    def _keep(self, ctx: ObjectContext, node: Node, resource: Resource) -> None:
-        identity = (resource.meta.group, resource.meta.kind, resource.meta.namespace, resource.meta.name)
+    def _keep(self, ctx: ObjectContext, node: Node, resource: Resource, rendered: bool) -> None:
+        identity = _identity(resource)
+        if identity in self._seen and rendered:
+            return
+        if identity in self._made:
+            self._made.remove(identity)
+            self.objects.remove(self._seen.pop(identity))
         first = self._seen.setdefault(identity, resource)
         if first is resource:
             self.objects.append(resource)
             return
         ctx.report("DUPLICATE_OBJECT", f"{resource.ref} is defined twice, first at {first.span}", node)
+
+
+def _identity(resource: Resource) -> tuple[str, str, str, str]:
+    return (resource.meta.group, resource.meta.kind, resource.meta.namespace, resource.meta.name)
 
 
 def _meta(ctx: ObjectContext, node: Node, kind: Kind, api_version: str) -> Meta | None:
@@ -217,7 +276,7 @@ def _check_root(ctx: ObjectContext, node: Node, kind: Kind) -> None:
     known = {"apiVersion", "kind", "metadata", "status", *(kind.root_fields or ("spec",))}
     for key, _ in entries_of(node):
         if key.value not in known:
-            report_unknown(key, ctx, (), misspelling_of(key.value, sorted(known)), kind.is_istio)
+            report_unknown(key, ctx, (), misspelling_of(key.value, sorted(known)), kind.schema_name)
 
 
 def _secret_values(ctx: ObjectContext, node: Node) -> dict[str, Any] | None:

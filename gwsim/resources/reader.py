@@ -58,6 +58,7 @@ def read_contents(
     with _without_gc():
         for name, content in named:
             _read_content(reader, name, content)
+    reader.finish()
     if not reader.objects and not reader.passed_over and not collector.has_errors:
         names = ", ".join(str(path) for path in given) or "the input"
         collector.add(code("EMPTY_INPUT"), f"no object in {names}")
@@ -71,6 +72,7 @@ def read_text(
     own = Collector() if collector is None else collector
     reader = _reader(own, unknown_fields)
     _read_content(reader, name, text)
+    reader.finish()
     if collector is None:
         own.raise_if_errors()
     return ResourceSet(reader.objects)

@@ -41,6 +41,8 @@ def test_every_place_can_be_found_again():
     for file in FILES:
         lines = file.read_text().splitlines()
         for resource in read([file], collector=Collector()).all:
+            if resource.origin.text is None:
+                continue  # rendered from an installation's values
             span = resource.span_of("metadata.name")
             assert resource.name in lines[span.line - 1], (file, resource.ref)
 

@@ -187,8 +187,8 @@ def test_kinds_that_are_not_read_are_told_once(load):
     objects, collector = load("---\n".join([role % "a", role % "b", other]))
     assert len(objects) == 0
     assert [f.message for f in collector] == [
-        "objects of kind Role (rbac.authorization.k8s.io) are not read",
-        "objects of kind Thing (example.com) are not read",
+        "2 objects of kind Role (rbac.authorization.k8s.io) are not read",
+        "1 object of kind Thing (example.com) is not read",
     ]
     assert all(f.level is Level.INFO for f in collector)
 

@@ -145,6 +145,8 @@ from gwsim.resources.models.ingress import (
     IngressServicePort,
     IngressTls,
 )
+from gwsim.resources.models.install import *  # noqa: F403
+from gwsim.resources.models.install import __all__ as _install
 from gwsim.resources.models.kubernetes import (
     Container,
     ContainerPort,
@@ -483,5 +485,6 @@ __all__ = [
     "WorkloadSelector",
     "XBackendTrafficPolicy",
     *_cluster,
+    *_install,
     *_mesh_config,
 ]
