@@ -7,6 +7,7 @@ from typing import Any
 
 from gwsim.topology import Decision, Outcome, Proxy, Request, WeightedCluster
 from gwsim.topology.exchange import Exchange, exchange, rewritten_host
+from gwsim.topology.matching import host_without_port
 from gwsim.topology.upstream import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER
 from gwsim.units import duration_text
 
@@ -74,7 +75,7 @@ def _destinations(decision: Decision, request: Request, proxy: Proxy) -> dict[st
     reached = decision.outcome in (Outcome.FORWARD, Outcome.TIMEOUT, Outcome.ERROR)
     if reached and request.scheme in HTTP and decision.rule is not None:
         made["timeout"] = duration_text(decision.timeout_s)
-    return made | _upstream_tls(decision, proxy)
+    return made | _upstream_tls(decision, request, proxy)
 
 
 def _backends(clusters: tuple[WeightedCluster, ...], proxy: Proxy) -> list[dict[str, Any]]:
@@ -112,15 +113,26 @@ def _rewrite(decision: Decision) -> dict[str, str]:
     return {name: value for name, value in made.items() if value is not None}
 
 
-def _upstream_tls(decision: Decision, proxy: Proxy) -> dict[str, Any]:
+def _upstream_tls(decision: Decision, request: Request, proxy: Proxy) -> dict[str, Any]:
+    """Whether TLS is started towards the heaviest destination, and the server name sent.
+
+    Without one of its own, mutual TLS of the mesh names the cluster, and other TLS the host (auto SNI).
+    """
     heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
     cluster = proxy.clusters.get(heaviest.cluster) if heaviest is not None else None
     if cluster is None or decision.outcome is not Outcome.FORWARD:
         return {}
-    if cluster.tls is None:
-        return {"upstream_tls": False} if not any(one.mtls for one in cluster.endpoints) else {"upstream_tls": True}
-    made: dict[str, Any] = {"upstream_tls": True, "upstream_tls_mode": cluster.tls.mode.upper()}
-    return made | ({"upstream_sni": cluster.tls.sni} if cluster.tls.sni else {})
+    tls = cluster.tls
+    if tls is None and not any(one.mtls for one in cluster.endpoints):
+        return {"upstream_tls": False}
+    mode = tls.mode if tls is not None else "istio_mutual"
+    sni = tls.sni if tls is not None else ""
+    if not sni and mode == "istio_mutual":
+        sni = f"outbound_.{cluster.port}_.{cluster.subset}_.{cluster.host}"
+    elif not sni and decision.rule is not None:
+        sni = host_without_port(rewritten_host(decision) or request.host)
+    made: dict[str, Any] = {"upstream_tls": True, "upstream_tls_mode": mode.upper()}
+    return made | ({"upstream_sni": sni} if sni else {})
 
 
 def _headers(decision: Decision, seen: Exchange, asked: set[str]) -> dict[str, Any]:

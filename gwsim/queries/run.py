@@ -12,7 +12,7 @@ from gwsim.errors import GwsimError
 from gwsim.queries.actual import actual_of
 from gwsim.queries.case import Case
 from gwsim.queries.compare import Difference, compare
-from gwsim.queries.topologies import Built, Topologies
+from gwsim.queries.topologies import Built, NotServed, Topologies
 from gwsim.topology import Decision, Outcome, Request, choose
 from gwsim.topology.exchange import in_time
 
@@ -75,7 +75,13 @@ def _run(case: Case, topologies: Topologies) -> CaseResult:
     if case.request is None or case.gateway is None or not case.config or not case.port:
         message = problem.message if problem is not None else "the case is not complete"
         return CaseResult(case=case, status=Status.ERROR, message=message)
-    built = topologies.of(case)
+    try:
+        built = topologies.of(case)
+    except NotServed as error:
+        actual = _no_answer(str(error))
+        differences = tuple(compare(case.expect, actual, case.assert_only))
+        status = Status.ERROR if problem is not None else Status.FAIL if differences else Status.PASS
+        return CaseResult(case=case, status=status, actual=actual, differences=differences, message=str(error))
     decision = decide(built, case, case.request)
     asked = [*case.expect.get("absent_request_headers", ()), *case.expect.get("absent_response_headers", ())]
     actual = actual_of(decision, case.request, built.proxy, [str(one) for one in asked])

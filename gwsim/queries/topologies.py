@@ -27,6 +27,10 @@ class Built:
     findings: tuple[Finding, ...]
 
 
+class NotServed(Exception):
+    """The Gateway exists, and no proxy of Istio's serves it (its class is another's, or nothing of it is valid)."""
+
+
 @dataclass(slots=True)
 class Topologies:
     """Keeps what was read and built. `istio_version` and `assume_exists` hold for all cases."""
@@ -37,10 +41,22 @@ class Topologies:
     _built: dict[str, tuple[Topology, tuple[Finding, ...]]] = field(default_factory=dict)
 
     def of(self, case: Case) -> Built:
-        """What a case is asked of. Raises TargetMissing when the configuration has no such gateway."""
+        """What a case is asked of. Raises TargetMissing when the configuration has no such gateway, else NotServed."""
         assert case.gateway is not None
         topology, findings = self._topology(case)
-        return Built(topology, proxy_of(topology, case.gateway), findings)
+        try:
+            return Built(topology, proxy_of(topology, case.gateway), findings)
+        except TargetMissing:
+            if self._written(case):
+                raise NotServed(f"no proxy of Istio serves {case.gateway}") from None
+            raise
+
+    def _written(self, case: Case) -> bool:
+        """Whether the files of a case hold the Gateway that it asks."""
+        assert case.gateway is not None
+        objects = [one for path in case.config for one in self._files[path][0]]
+        wanted = (case.gateway.namespace, case.gateway.name)
+        return any(one.meta.kind == "Gateway" and (one.namespace, one.name) == wanted for one in objects)
 
     def _topology(self, case: Case) -> tuple[Topology, tuple[Finding, ...]]:
         assert case.gateway is not None

@@ -163,10 +163,8 @@ def _gateway(ingress: Ingress) -> GeneratedGateway:
         if tls.secret_name
     ]
     port = ServerPort(number=80, protocol="HTTP", name=f"http-80-ingress-{ingress.name}-{ingress.namespace}")
-    meta = Meta(
-        api_version=ingress.meta.api_version, kind="Ingress", name=_name(ingress), namespace=ROOT_NAMESPACE,
-        creation_timestamp=ingress.meta.creation_timestamp,
-    )  # fmt: skip
+    # istiod gives it no time of creation: Gateways of Ingresses are merged in order of their names, whatever their age.
+    meta = Meta(api_version=ingress.meta.api_version, kind="Ingress", name=_name(ingress), namespace=ROOT_NAMESPACE)
     return GeneratedGateway(
         meta=meta, origin=ingress.origin, selector=SELECTOR, servers=(*servers, Server(port=port, hosts=("*",))), written=ingress
     )
