@@ -36,6 +36,7 @@ _ROWS = (
     ("NR", "NoRouteFound", "no virtual host or route matches the request", "hosts and matches of the VirtualService and the Gateway", "404"),
     ("NC", "NoClusterFound", "the route leads to a cluster that does not exist", "destination host, port and subset", "503"),
     ("RL", "RateLimited", "a rate limit refused the request", "rate limit configuration (EnvoyFilter)", "429"),
+    ("RLSE", "RateLimitServiceError", "the rate limit service failed, and requests are refused then", "the rate limit service, failure_mode_deny", "500"),
     ("UAEX", "UnauthorizedExternalService", "the external authorisation service refused the request", "AuthorizationPolicy with a CUSTOM action", "403"),
     ("DC", "DownstreamConnectionTermination", "the client went away before the answer", "client time-outs below the latency of the route", "none: the client has gone"),
 )

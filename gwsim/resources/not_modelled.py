@@ -33,11 +33,6 @@ NOT_MODELLED: dict[str, str] = {
     # VirtualService
     "VirtualService.tls": _L4,
     "VirtualService.tcp": _L4,
-    "HTTPRoute.fault": "fault injection is not simulated yet",
-    "HTTPRoute.mirror": "mirrored traffic is not simulated yet",
-    "HTTPRoute.mirrors": "mirrored traffic is not simulated yet",
-    "HTTPRoute.mirrorPercent": "mirrored traffic is not simulated yet",
-    "HTTPRoute.mirrorPercentage": "mirrored traffic is not simulated yet",
     "HTTPRetry.retryRemoteLocalities": "locality load balancing is " + _POLICY,
     "HTTPRoute.corsPolicy": "cross-origin requests are not told apart",
     "HTTPRoute.headers": "changed headers are not carried on",

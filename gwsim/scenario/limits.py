@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gwsim.diagnostics import Collector, Span, code
 from gwsim.scenario.costing import ISTIO_FILTERS, PRICED
 from gwsim.scenario.reading import LoadedScenario
-from gwsim.topology import Cluster, Decision, FilterChain, HttpConnectionManager, LbPolicy, Proxy, TcpProxy
+from gwsim.topology import Cluster, FilterChain, HttpConnectionManager, LbPolicy, Proxy, TcpProxy
 
 SIMULATED_POLICIES = frozenset(LbPolicy) - {LbPolicy.ORIGINAL_DST}
 
@@ -64,18 +64,6 @@ def report_chain(proxy: Proxy, chain: FilterChain, collector: Collector) -> None
             _topology(collector, f"{chain.name}: the gateway's limit of requests per connection is not simulated", chain.origin)
 
 
-def report_decision(decision: Decision, collector: Collector) -> None:
-    """What the rule a request takes does that is not simulated."""
-    span = decision.rule.origin if decision.rule is not None else None
-    name = f"route {decision.route}"
-    if decision.fault_delay is not None:
-        _topology(collector, f"{name}: the injected delay is not simulated", span)
-    if decision.fault_abort is not None and decision.fault_abort.percent < 100.0:
-        _topology(collector, f"{name}: the injected abort of {decision.fault_abort.percent:g} % is not simulated", span)
-    if decision.mirrors:
-        _topology(collector, f"{name}: mirrored copies are not simulated", span)
-
-
 def report_cluster(proxy: Proxy, cluster: Cluster, collector: Collector) -> None:
     """What a cluster that requests reach has that is not simulated."""
     for text in _of_cluster(cluster):
@@ -100,4 +88,4 @@ def _of_cluster(cluster: Cluster) -> Iterator[str]:
         yield "some endpoints use mutual TLS and some do not; all are simulated like most of them"
 
 
-__all__ = ["report_chain", "report_cluster", "report_decision", "report_proxy", "report_scenario"]
+__all__ = ["report_chain", "report_cluster", "report_proxy", "report_scenario"]

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from gwsim.diagnostics import Collector, code
 from gwsim.scenario import file, limits, model
 from gwsim.scenario.backends import Backends
+from gwsim.scenario.filters import program_of
 from gwsim.scenario.fleets import fleet_name
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import ClassLabel
@@ -18,6 +19,7 @@ from gwsim.topology import (
     HashPolicy,
     HttpConnectionManager,
     Listener,
+    Mirror,
     Proxy,
     Request,
     TcpProxy,
@@ -75,7 +77,6 @@ class Router:
             self.collector.add(code("MIX_MATCHES_NO_ROUTE"), f"{name}: {decision.reason}; answered 404 NR", span)
         elif decision.outcome in REJECTED:
             self.collector.add(code("CONNECTION_REJECTED"), f"{name}: {decision.reason}", span)
-        limits.report_decision(decision, self.collector)
 
     def _hash(self, name: str, client: file.Client, entry: file.MixEntry, decision: Decision) -> tuple[model.HashRule, ...]:
         """What the route hashes in an entry's requests; told where the scenario leaves it open."""
@@ -94,8 +95,12 @@ class Router:
             return model.Outcome(route=route, flags=("NR",))
         tcp = chain is not None and isinstance(chain.filter, TcpProxy)
         targets = self._targets(proxy, decision, tcp)
+        program = program_of(decision)
         if targets is None:
-            return model.Outcome(route=route, local_status=decision.status, flags=decision.flags)
+            size = len(decision.body.encode()) if decision.outcome is Kind.DIRECT_RESPONSE else 0
+            return model.Outcome(
+                route=route, local_status=decision.status, flags=decision.flags, local_bytes=size, program=program
+            )
         retry = decision.retry_policy
         return model.Outcome(
             route=route,
@@ -103,7 +108,16 @@ class Router:
             timeout_s=decision.timeout_s,
             retry=retry if retry is not None and retry.num_retries > 0 else None,
             hash=hashed,
+            program=program,
+            mirrors=tuple(self._mirror(proxy, one) for one in decision.mirrors if one.percent > 0.0),
         )
+
+    def _mirror(self, proxy: Proxy, one: Mirror) -> model.Mirror:
+        cluster = proxy.clusters.get(one.cluster)
+        if cluster is None:
+            return model.Mirror(cluster=-1, percent=one.percent)
+        limits.report_cluster(proxy, cluster, self.collector)
+        return model.Mirror(cluster=self.backends.cluster(proxy, cluster, tcp=False), percent=one.percent)
 
     def _targets(self, proxy: Proxy, decision: Decision, tcp: bool) -> tuple[model.WeightedTarget, ...] | None:
         """The destinations; None when the gateway answers by itself."""

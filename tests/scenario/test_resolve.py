@@ -212,7 +212,6 @@ def test_client_retries_and_sizes(resolve: Resolve) -> None:
         ("backends.east/checkout.shop.keepalive_timeout=5s", "keepalive_timeout of a backend"),
         ("DestinationRule/shop/checkout:spec.trafficPolicy.connectionPool.http.maxRequestsPerConnection=5", "5 requests per upstream connection"),
         ("DestinationRule/shop/checkout:spec.trafficPolicy.loadBalancer.simple=PASSTHROUGH", "simulated as LEAST_REQUEST"),
-        ("VirtualService/shop/shop:spec.http[0].fault={delay: {fixedDelay: 1s, percentage: {value: 50}}}", "injected delay is not simulated"),
     ],
 )  # fmt: skip
 def test_what_is_not_simulated_is_said(resolve: Resolve, setting: str, said: str) -> None:
