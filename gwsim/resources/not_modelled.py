@@ -37,6 +37,8 @@ NOT_MODELLED: dict[str, str] = {
     "HTTPRoute.corsPolicy": "cross-origin requests are not told apart",
     "HTTPRoute.headers": "changed headers are not carried on",
     "HTTPRouteDestination.headers": "changed headers are not carried on",
+    "FaultDelay.exponentialDelay": "Istio itself ignores it",
+    "FaultAbort.http2Error": "Istio itself ignores it",
     # DestinationRule
     "TrafficPolicy.tunnel": "tunnelling is " + _POLICY,
     "TrafficPolicy.proxyProtocol": "the PROXY header is " + _POLICY,
