@@ -38,6 +38,7 @@ NOT_MODELLED: dict[str, str] = {
     "HTTPRoute.headers": "changed headers are not carried on",
     "HTTPRouteDestination.headers": "changed headers are not carried on",
     "FaultDelay.exponentialDelay": "Istio itself ignores it",
+    "FaultAbort.percent": "Istio itself ignores it; without a percentage nobody is hit",
     "FaultAbort.http2Error": "Istio itself ignores it",
     # DestinationRule
     "TrafficPolicy.tunnel": "tunnelling is " + _POLICY,
