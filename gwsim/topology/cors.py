@@ -32,6 +32,8 @@ def preflight_headers(cors: Cors, header: Lookup) -> dict[str, str]:
     made: dict[str, str] = {}
     if allowed(cors, origin):
         made["access-control-allow-origin"] = origin
+        if cors.expose_headers:
+            made["access-control-expose-headers"] = ",".join(cors.expose_headers)
     if cors.allow_credentials:
         made["access-control-allow-credentials"] = "true"
     for name, asked, listed in (

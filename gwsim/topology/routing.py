@@ -340,4 +340,11 @@ def _served(
     if all(one.missing or _refusing(proxy.clusters[one.cluster]) for one in clusters):
         reason = "every endpoint refuses the connection: its sidecar and this proxy do not agree on mutual TLS"
         return Decision(outcome=Outcome.ERROR, status=503 if http else 0, flags=("UC",), reason=reason, **known)
+    if all(one.missing or _untrusting(proxy.clusters[one.cluster]) for one in clusters):
+        reason = "no TLS connection can be made to the backend: its certificate authority is missing or not usable"
+        return Decision(outcome=Outcome.ERROR, status=503 if http else 0, flags=("UF",), reason=reason, **known)
     return Decision(outcome=Outcome.FORWARD, status=200 if http else 0, **known)
+
+
+def _untrusting(cluster: Cluster) -> bool:
+    return cluster.tls is not None and not cluster.tls.usable

@@ -63,7 +63,8 @@ kind: Gateway
 metadata: {{name: {name}, namespace: {namespace}}}
 spec:
   gatewayClassName: istio
-  listeners: {textwrap.indent(textwrap.dedent(listeners), "  ").strip()}
+  listeners:
+{textwrap.indent(textwrap.dedent(listeners).strip(), "    ")}
 {textwrap.indent(textwrap.dedent(more), "  ")}
 """
 
