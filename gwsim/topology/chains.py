@@ -20,8 +20,11 @@ Names = dict[str, tuple[FilterChain, ...]]
 Table = tuple[tuple[Network | None, Names], ...]
 """Chains by server name for every range of destination addresses, narrowest first; None: any address."""
 
-PLAINTEXT_HTTP = ("http/1.0", "http/1.1", "h2c")
-"""What Envoy's HTTP inspector says of a plaintext connection. Source: envoyproxy/envoy http_inspector.cc."""
+PLAINTEXT_HTTP = ("http/1.1", "h2c")
+"""What the HTTP inspector says of the plaintext HTTP that a sidecar looks into; HTTP/1.0 passes as bytes.
+
+Sources: envoyproxy/envoy http_inspector.cc, istio pilot/pkg/networking/core/listener.go `plaintextHTTPALPNs`.
+"""
 
 _tables: dict[tuple[int, int], tuple[weakref.ref[Listener], Table]] = {}
 

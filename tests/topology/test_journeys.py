@@ -225,3 +225,35 @@ spec: {hosts: ['*'], gateways: [public], http: [{rewrite: {uri: /v2, authority: 
     (hop,) = journey(topology, topology.proxies[0], 80, Request(scheme="grpc", host="shop.example", method="POST", path="/a"))
     assert told(hop) == ("shop", 9000, "h2", "istio_mutual", "outbound_.80_._.shop.app.svc.cluster.local")
     assert hop.end == "workload"
+
+
+def test_the_charts_service_is_there_without_being_written():
+    hops = follow(EXTERNAL % "HTTPS", GATEWAY % (80, "HTTP", ""), RULE % "", SERVICE % (HTTP % (80, 80, 80)), request=PLAIN, port=80)
+    # The chart names port 80 http2.
+    assert [told(one) for one in hops] == [("istio-egressgateway", 80, "h2", "", ""), ("out", 80, "http/1.1", "", "")]
+
+
+def test_a_gateway_of_the_gateway_api_as_the_way_out():
+    texts = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: out, namespace: app}
+spec: {gatewayClassName: istio, listeners: [{name: http, hostname: out.example, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: in, namespace: app}
+spec:
+  parentRefs: [{kind: ServiceEntry, group: networking.istio.io, name: out}]
+  rules: [{backendRefs: [{name: out-istio, port: 80}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: on, namespace: app}
+spec:
+  parentRefs: [{name: out}]
+  hostnames: [out.example]
+  rules: [{backendRefs: [{kind: Hostname, group: networking.istio.io, name: out.example, port: 80}]}]
+"""
+    hops = follow(EXTERNAL % "HTTPS", texts, request=PLAIN, port=80)
+    assert [told(one) for one in hops] == [("out-istio", 80, "http/1.1", "", ""), ("out", 80, "http/1.1", "", "")]

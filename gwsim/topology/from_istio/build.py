@@ -117,6 +117,8 @@ def build_mesh(
     for ctx, one in zip(contexts, clusters, strict=True):
         _convert(ctx, one.resources)
     found = [workloads(ctx, one.gateways) for ctx, one in zip(contexts, clusters, strict=True)]
+    for ctx, gateways in zip(contexts, found, strict=True):
+        ctx.registry.add_services(service for one in gateways for service in one.services)
     networks = networks_of(zip(contexts, found, strict=True)) if any(ctx.network for ctx in contexts) else Networks()
     proxies: list[Proxy] = []
     for ctx, one, gateways in zip(contexts, clusters, found, strict=True):

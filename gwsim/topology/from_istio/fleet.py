@@ -232,12 +232,18 @@ def _managed(ctx: Context, deployed: Deployed) -> Workload:
 def _managed_service(deployed: Deployed) -> ProxyService:
     """The Service that Istio makes: the listeners' ports and the one for health checks."""
     ports = dict.fromkeys([STATUS_PORT, *deployed.ports])
+    spoken = {one.port: one.protocol.lower() for one in deployed.gateway.listeners}
     return ProxyService(
         name=deployed.name,
         namespace=deployed.gateway.namespace,
         type=deployed.service_type,
         ports=tuple(
-            ProxyServicePort(port=one, target_port=one, name="status-port" if one == STATUS_PORT else f"port-{one}")
+            ProxyServicePort(
+                port=one,
+                target_port=one,
+                name="status-port" if one == STATUS_PORT else f"port-{one}",
+                app_protocol=spoken.get(one, ""),
+            )
             for one in ports
         ),
     )

@@ -147,6 +147,13 @@ class OutboundHosts:
         if not routes:
             return None
         hosts, matching = self._split(egress, bound, services)
+        if bound.semantics == "gateway":
+            # Routes of the Gateway API are for services alone: those of their own namespace, or their clients'.
+            own = {bound.source.namespace}
+            hosts = []
+            matching = [one for one in matching if {one.known.namespace, self.scope.namespace} & own]
+            if not matching:
+                return None
         if not any(_http_or_sniffed(services[one.known.host][1]) for one in matching) and port != 80:
             return None
         matching = [one for one in matching if _http_or_sniffed(services[one.known.host][1])]

@@ -31,7 +31,7 @@ from gwsim.resources.models import (
 )
 from gwsim.topology.from_istio import protocols
 from gwsim.topology.from_istio.hosts import fqdn, service_host, visible
-from gwsim.topology.model import KnownService, ServicePort
+from gwsim.topology.model import KnownService, ProxyService, ServicePort
 
 EXPORT_ANNOTATION = "networking.istio.io/exportTo"
 
@@ -102,6 +102,7 @@ class Registry:
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     hosts: dict[str, list[Host]] = field(default_factory=lambda: defaultdict(list))
     assumed: Assumed = field(default_factory=Assumed)
+    free_addresses: Iterator[str] = field(default_factory=lambda: iter(()))
 
     @classmethod
     def of(cls, resources: ResourceSet, assumed: Assumed) -> Registry:
@@ -132,9 +133,9 @@ class Registry:
         self.gateways = sorted([*self.gateways, *gateways], key=_age)
 
     def _index_hosts(self) -> None:
-        free = cluster_addresses(one.cluster_ip for one in self.services)
+        self.free_addresses = cluster_addresses(one.cluster_ip for one in self.services)
         for service in self.services:
-            known = _known(service, free)
+            known = _known(service, self.free_addresses)
             self.hosts[known.host].append(Host(known, service))
         for entry in self.service_entries:
             for known in _known_of_entry(entry):
@@ -156,6 +157,26 @@ class Registry:
                 if destination.port is not None and fqdn(destination.host, service.namespace) == host:
                     used.setdefault(destination.port.number, protocol)
         return tuple(ServicePort(number=number, protocol=protocol) for number, protocol in sorted(used.items()))
+
+    def add_services(self, services: Iterable[ProxyService]) -> None:
+        """Take up Services of gateways that are not in the files: those Istio or its chart makes."""
+        for service in services:
+            if service.origin is not None or self.hosts.get(service.fqdn):
+                continue
+            ports = tuple(
+                ServicePort(
+                    number=port.port,
+                    name=port.name,
+                    protocol=protocols.of_service_port(port.name, port.app_protocol, port.protocol),
+                    target_port=port.target_port,
+                )
+                for port in service.ports
+            )
+            addresses = (next(self.free_addresses),)
+            known = KnownService(
+                host=service.fqdn, name=service.name, namespace=service.namespace, ports=ports, addresses=addresses
+            )
+            self.hosts[service.fqdn].append(Host(known, None))
 
     def learn(self, other: Registry) -> None:
         """Take up the Services that another cluster has and this one has not."""
