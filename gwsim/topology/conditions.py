@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gwsim.topology.access import (
@@ -57,6 +58,7 @@ class Facts:
     claims: Mapping[str, Any] | None = None
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """An address with or without a port; None for anything else."""
     text = text.strip()

@@ -38,7 +38,10 @@ def check_destination_rules(ctx: Context) -> None:
     seen: set[tuple[str, str, str]] = set()
     for rule in ctx.registry.destination_rules:
         host = fqdn(rule.host, rule.namespace)
-        matching = [name for name in known if subset_of(name, host) or name == host]
+        if host.startswith("*"):
+            matching = [name for name in known if subset_of(name, host)]
+        else:
+            matching = [host] if host in known else []
         if not matching:
             ctx.find(
                 "RULE_HOST_UNKNOWN",

@@ -15,7 +15,7 @@ DOMAIN = "cluster.local"
 def fqdn(host: str, namespace: str) -> str:
     """A short name becomes the Service's full name; anything with a dot, a wildcard or an address stays."""
     host = host.lower()
-    if not host or host == "*" or "." in host or _is_address(host):
+    if not host or host == "*" or "." in host or (":" in host and _is_address(host)):
         return host
     return f"{host}.{namespace}.svc.{DOMAIN}"
 

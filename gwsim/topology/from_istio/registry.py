@@ -103,6 +103,7 @@ class Registry:
     hosts: dict[str, list[Host]] = field(default_factory=lambda: defaultdict(list))
     assumed: Assumed = field(default_factory=Assumed)
     free_addresses: Iterator[str] = field(default_factory=lambda: iter(()))
+    _owners_by_label: dict[tuple[str, str, str], list[PodOwner]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     def of(cls, resources: ResourceSet, assumed: Assumed) -> Registry:
@@ -242,7 +243,12 @@ class Registry:
         """The owners of pods that the selector of a Service of that namespace selects."""
         if not selector:
             return []
-        return [one for one in self.deployments if one.namespace == namespace and contains(one.labels, selector)]
+        if not self._owners_by_label:
+            for one in self.deployments:
+                for key, value in one.labels.items():
+                    self._owners_by_label[one.namespace, key, value].append(one)
+        lists = [self._owners_by_label.get((namespace, key, value), []) for key, value in selector.items()]
+        return [one for one in min(lists, key=len) if contains(one.labels, selector)]
 
 
 def workload_labels(workload: RegisteredWorkload) -> dict[str, str]:
