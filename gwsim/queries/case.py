@@ -315,15 +315,20 @@ def _request(given: Mapping[str, Any], scheme: str, headers: Mapping[str, Any]) 
     alpn = given.get("alpn") or ()
     version = str(given.get("http_version") or "").lower().removeprefix("http/").removeprefix("h").removesuffix(".0")
     known: Any = {"1": "1.0", "1.0": "1.0", "1.1": "1.1", "2": "2", "3": "3"}.get(version, "")
-    kind: Any = scheme
     sni = given.get("sni")
+    headers = {name: ",".join(value) if isinstance(value, list) else value for name, value in headers.items()}
+    grpc = scheme == "grpc"
+    if grpc and not any(name.lower() == "content-type" for name in headers):
+        headers["content-type"] = "application/grpc"
+    # gRPC with a server name is gRPC over TLS.
+    kind: Any = "https" if grpc and sni else scheme
     return Request(
         scheme=kind,
         sni=None if sni is None else str(sni),
         host=str(given.get("host") or ""),
-        method=str(given.get("method") or "GET"),
+        method=str(given.get("method") or ("POST" if grpc else "GET")),
         path=str(given.get("path") or "/"),
-        headers={name: ",".join(value) if isinstance(value, list) else value for name, value in headers.items()},
+        headers=headers,
         alpn=(alpn,) if isinstance(alpn, str) else tuple(str(one) for one in alpn),
         client_certificate=bool(given.get("mtls")),
         claims=dict(token.get("claims") or {}) if token.get("valid") else None,

@@ -131,7 +131,7 @@ def _headers(path: str, wanted: Any, have: Any, _: Mapping[str, Any]) -> list[Di
     found: list[Difference] = []
     for name, value in wanted.items():
         expected = ",".join(str(one) for one in value) if isinstance(value, list) else str(value)
-        other = have.get(name.lower())
+        other = have.get(str(name).lower())
         if other is None or _spaceless(other) != _spaceless(expected):
             found.append(Difference(f"{path}.{name}", value, other))
     return found
@@ -144,7 +144,8 @@ def _spaceless(value: str) -> str:
 def _absent(side: str) -> Callable[[str, Any, Any, Mapping[str, Any]], list[Difference]]:
     def test(path: str, wanted: Any, _: Any, actual: Mapping[str, Any]) -> list[Difference]:
         have = {name.lower() for name in actual.get(side) or {}}
-        return [Difference(f"{path}.{name}", "absent", actual[side].get(name)) for name in wanted if name.lower() in have]
+        names = [str(name).lower() for name in wanted]
+        return [Difference(f"{path}.{name}", "absent", actual[side].get(name)) for name in names if name in have]
 
     return test
 

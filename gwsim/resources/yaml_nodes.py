@@ -148,7 +148,17 @@ def _stream(text: str, base_line: int, base: int) -> Iterator[Node | Problem | i
         yield base + (mark.index if mark else len(text))
     except _Refused as refused:
         yield refused.problem
-        yield base + loader.get_event().start_mark.index if loader.check_event() else len(text) + base
+        yield base + _next_place(loader, len(text))
+
+
+def _next_place(loader: Any, end: int) -> int:
+    """Where the parser is; the end of the text when what follows cannot be parsed either."""
+    import yaml
+
+    try:
+        return int(loader.get_event().start_mark.index) if loader.check_event() else end
+    except yaml.YAMLError:
+        return end
 
 
 class _Builder:

@@ -190,3 +190,15 @@ def test_configuration_in_a_folder_of_cases_is_passed_over(gwsim: Command, tmp_p
     ended = gwsim("route", "test", "config.yaml")
     assert ended.code == 2
     assert "a case file is a list of cases" in ended.err
+
+
+def test_grpc_is_grpc_without_being_told_twice(gwsim: Command, tmp_path: Path) -> None:
+    cases = """
+- id: grpc
+  request: {scheme: grpc, path: /cart}
+  expect: {outcome: forward, grpc_status: OK, request_headers: {content-type: application/grpc}}
+- id: numbers as names
+  request: {path: /cart}
+  expect: {absent_request_headers: [5, x-none]}
+"""
+    assert gwsim("route", "test", write(tmp_path, cases)).code == 0

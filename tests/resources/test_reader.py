@@ -351,3 +351,10 @@ _TEXT = yaml.safe_dump_all(_WHOLE)
 @given(st.integers(0, len(_TEXT)), st.integers(0, 40), st.text(max_size=4))
 def test_any_edit_of_the_text_gives_findings_at_most(at, length, inserted):
     read_text(_TEXT[:at] + inserted + _TEXT[at + length :], collector=Collector())
+
+
+@pytest.mark.parametrize("text", ["a: *x\n  b: c: d\n", "a: *x\n b: c: d\n---\nkind: Service\n"])
+def test_what_cannot_be_parsed_after_a_refused_alias(text):
+    collector = Collector()
+    read_text(text, "x.yaml", collector=collector)
+    assert "alias *x has no anchor" in collector.errors[0].message
