@@ -1,7 +1,7 @@
 """The one table of finding codes. Other packages add their rows here and nowhere else.
 
 Ranges: GW00xx syntax and schema, GW01xx Istio semantics and topology, GW02xx scenario, GW03xx modelling, GW04xx lint,
-GW05xx route tests.
+GW05xx route tests, GW06xx dumps of a real Envoy.
 A code, once released, keeps its meaning; a withdrawn one is not given out again.
 """
 
@@ -171,6 +171,8 @@ _ROWS: tuple[tuple[str, str, Level, str, str] | tuple[str, str, Level, str, str,
     ("GW0501", "CASE_FIELD", _E, "no such field in a case", "The name is not part of a route test, so what it was meant to ask for or to assert would be left out in silence."),
     ("GW0502", "CASE_VALUE", _E, "value not allowed in a case", "The route test cannot be trusted; its status is an error."),
     ("GW0503", "CASE_MISSING", _E, "field missing in a case", "The route test cannot be carried out without it."),
+    # GW06xx: dumps of a real Envoy
+    ("GW0601", "NOT_A_DUMP", _E, "no Envoy configuration in the file", "The file is JSON, but holds no listeners, routes, clusters or endpoints of an Envoy."),
 )
 
 CODES: dict[str, Code] = {row[0]: Code(*row) for row in _ROWS}

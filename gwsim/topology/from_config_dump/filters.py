@@ -6,7 +6,7 @@ Source: envoyproxy/envoy api/envoy/extensions/filters/{http,network}; Istio's ow
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 
 from gwsim.topology import filters
@@ -18,6 +18,7 @@ from gwsim.topology.from_config_dump.limits import (
     local_rate_limit,
     network_local_rate_limit,
     rate_limit_rule,
+    status,
 )
 from gwsim.topology.from_config_dump.matches import percent
 from gwsim.topology.from_config_dump.nodes import TYPE, Node
@@ -29,7 +30,6 @@ GRPC_STATUS = (
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
     "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 )  # fmt: skip
-KEPT_WITH_THE_ROUTE = frozenset([filters.FAULT, filters.CORS])
 _CALL = re.compile(r"httpCall\s*\(\s*[\"']([^\"']+)[\"']")
 
 
@@ -83,13 +83,6 @@ def _grpc_cluster(node: Node | None) -> tuple[str, float | None]:
     return (inner.text("clusterName") if inner is not None else ""), node.maybe_seconds("timeout")
 
 
-def _status(node: Node | None, default: int) -> int:
-    return default if node is None else _CODES.get(node.text("code"), None) or node.integer("code", default)
-
-
-_CODES = {"Forbidden": 403, "TooManyRequests": 429, "InternalServerError": 500, "ServiceUnavailable": 503, "Unauthorized": 401}
-
-
 def _ext_authz(node: Node) -> filters.ExtAuthz:
     node.ignore("transportApiVersion", "filterEnabledMetadata")
     grpc, http, body = node.node("grpcService"), node.node("httpService"), node.node("withRequestBody")
@@ -106,7 +99,7 @@ def _ext_authz(node: Node) -> filters.ExtAuthz:
         protocol="http" if http is not None else "grpc",
         timeout_s=0.2 if timeout_s is None else timeout_s,
         fail_open=node.flag("failureModeAllow"),
-        status_on_error=_status(node.node("statusOnError"), 403),
+        status_on_error=status(node.node("statusOnError"), 403),
         path_prefix=prefix,
         with_body_max_bytes=body.integer("maxRequestBytes") if body is not None else 0,
         allow_partial_body=body is not None and body.flag("allowPartialMessage"),
@@ -144,8 +137,8 @@ def _rate_limit(node: Node) -> filters.RateLimit:
         cluster=cluster,
         timeout_s=node.seconds("timeout", 0.02),
         failure_mode_deny=node.flag("failureModeDeny"),
-        status=_status(node.node("rateLimitedStatus"), 429),
-        status_on_error=_status(node.node("statusOnError"), 500),
+        status=status(node.node("rateLimitedStatus"), 429),
+        status_on_error=status(node.node("statusOnError"), 500),
         stage=node.integer("stage"),
         request_type=cast(Any, kind if kind in ("internal", "external") else "both"),
     )
@@ -260,22 +253,16 @@ def network_filter(node: Node) -> NetworkFilter:
     return NetworkFilter(name=name, config=_config(node, name))
 
 
-def per_filter(node: Node) -> Iterator[tuple[str, Any]]:
-    """`typedPerFilterConfig` of a route or virtual host, without what the model keeps with the route itself."""
-    for name, typed in node.entries("typedPerFilterConfig"):
-        if name not in KEPT_WITH_THE_ROUTE or typed.type == _DISABLED:
-            yield name, _on_route(typed, name)
-
-
 _DISABLED = "envoy.config.route.v3.FilterConfig"
 
 
-def _on_route(node: Node, name: str) -> Any:
+def on_route(node: Node, name: str) -> Any:
+    """The configuration of a filter for one route or virtual host; None when it says nothing."""
     if node.type == _DISABLED:
         if node.flag("disabled"):
             return filters.Disabled()
         inner = node.typed("config")
-        return _on_route(inner, name) if inner is not None else None
+        return on_route(inner, name) if inner is not None else None
     if node.type == f"{_HTTP}.rbac.v3.RBACPerRoute":
         inner = node.node("rbac")
         return rbac(inner) if inner is not None else filters.Disabled()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, cast
 
 from gwsim.topology import filters
 from gwsim.topology.from_config_dump.matches import headers, runtime_percent
 from gwsim.topology.from_config_dump.nodes import Node
 
+_STATUS = {one.name.title().replace("_", ""): one.value for one in HTTPStatus}
+"""Envoy's names of status codes, such as TooManyRequests."""
 _KEYS = {"genericKey": "generic_key", "headerValueMatch": "header_match"}
 
 
@@ -20,9 +23,16 @@ def bucket(node: Node) -> filters.TokenBucket:
     )
 
 
+def status(node: Node | None, default: int) -> int:
+    """An HttpStatus: by name, as JSON has it, or by number."""
+    if node is None:
+        return default
+    return _STATUS.get(node.text("code")) or node.integer("code", default)
+
+
 def local_rate_limit(node: Node) -> filters.LocalRateLimit:
     """A LocalRateLimit."""
-    status, own = node.node("status"), node.node("tokenBucket")
+    own = node.node("tokenBucket")
     descriptors = []
     for one in node.nodes("descriptors"):
         inner = one.node("tokenBucket")
@@ -34,7 +44,7 @@ def local_rate_limit(node: Node) -> filters.LocalRateLimit:
         bucket=bucket(own) if own is not None else None,
         enabled_percent=runtime_percent(node.node("filterEnabled"), 0.0),
         enforced_percent=runtime_percent(node.node("filterEnforced"), 0.0),
-        status=status.integer("code", 429) if status is not None else 429,
+        status=status(node.node("status"), 429),
         per_connection=node.flag("localRateLimitPerDownstreamConnection"),
         rules=tuple(rate_limit_rule(one) for one in node.nodes("rateLimits")),
         descriptors=tuple(descriptors),

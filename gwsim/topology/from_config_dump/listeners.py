@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from gwsim.topology.from_config_dump.filters import http_filters, network_filter
@@ -37,9 +37,7 @@ class ListenerReader:
 
     routes: Mapping[str, Node]
     secrets: Secrets
-
-    def __post_init__(self) -> None:
-        self._configurations: dict[str, RouteConfiguration] = {}
+    _configurations: dict[str, RouteConfiguration] = field(default_factory=dict)
 
     def listener(self, node: Node) -> Listener | None:
         """A listener; None for one without an address (Envoy's internal ones)."""
@@ -52,8 +50,6 @@ class ListenerReader:
         host, port, udp = address
         chains = [self._chain(one, port) for one in node.nodes("filterChains")]
         default = node.node("defaultFilterChain")
-        if default is not None:
-            chains.append(self._chain(default, port))
         names = [_named(one) for one in node.nodes("listenerFilters")]
         for name in names:
             if name not in _INSPECTORS:
@@ -66,6 +62,7 @@ class ListenerReader:
             protocol="udp" if udp else "tcp",
             declared_ports=tuple(own.get("declaredPorts", ())),
             filter_chains=tuple(one for one in chains if one is not None),
+            default_chain=self._chain(default, port) if default is not None else None,
             max_connections=own.get("maxConnections", NO_LIMIT),
             accepts_per_event=node.integer("maxConnectionsToAcceptPerSocketEvent", 1),
             proxy_protocol="envoy.filters.listener.proxy_protocol" in names,

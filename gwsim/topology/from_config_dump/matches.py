@@ -42,7 +42,7 @@ def string(node: Node) -> StringMatch:
     ignore_case = node.flag("ignoreCase")
     for kind in ("exact", "prefix", "suffix", "contains"):
         if kind in node:
-            return StringMatch(kind=kind, value=node.text(kind), ignore_case=ignore_case)  # type: ignore[arg-type]
+            return StringMatch(kind=kind, value=node.text(kind), ignore_case=ignore_case)
     expression = node.node("safeRegex")
     if expression is not None:
         return regex(expression)
@@ -54,7 +54,7 @@ def _old_style(node: Node) -> StringMatch | None:
     """Header matchers of Envoy before 1.20."""
     for kind in ("exact", "prefix", "suffix", "contains"):
         if f"{kind}Match" in node:
-            return StringMatch(kind=kind, value=node.text(f"{kind}Match"))  # type: ignore[arg-type]
+            return StringMatch(kind=kind, value=node.text(f"{kind}Match"))
     expression = node.node("safeRegexMatch")
     return regex(expression) if expression is not None else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gwsim.topology.from_config_dump.filters import fault, per_filter, rate_limit_rules
+from gwsim.topology.from_config_dump.filters import fault, on_route, rate_limit_rules
 from gwsim.topology.from_config_dump.matches import (
     header_changes,
     headers,
@@ -25,6 +25,7 @@ from gwsim.topology.routes import (
     Mirror,
     NoAction,
     PathMatch,
+    PathMatchKind,
     PathRewrite,
     Redirect,
     RetryPolicy,
@@ -40,6 +41,9 @@ ENVOY_TIMEOUT_S = 15.0
 """Of a route that says nothing about it."""
 WHOLE_PATH = "/.*"
 _JWT = "envoy.filters.http.jwt_authn"
+_PATHS: tuple[tuple[str, PathMatchKind], ...] = (
+    ("prefix", "prefix"), ("path", "exact"), ("pathSeparatedPrefix", "path_separated_prefix"),
+)  # fmt: skip
 _PSEUDO = ("method", "authority", "scheme")
 _STATUS = {
     "MOVED_PERMANENTLY": 301, "FOUND": 302, "SEE_OTHER": 303, "TEMPORARY_REDIRECT": 307, "PERMANENT_REDIRECT": 308,
@@ -62,7 +66,7 @@ def _virtual_host(node: Node) -> VirtualHost:
     node.ignore("includeRequestAttemptCount")
     retries = node.node("retryPolicy")
     default = _retry(retries) if retries is not None else None
-    filter_config = {name: one for name, one in per_filter(node) if one is not None}
+    _, filter_config = _filter_config(node)
     return VirtualHost(
         name=node.text("name"),
         domains=node.texts("domains"),
@@ -78,13 +82,7 @@ def _route(node: Node, retries: RetryPolicy | None) -> Route:
     own = node.own()
     match = node.node("match")
     forward = node.node("route")
-    fields: dict[str, Any] = {}
-    for name, typed in node.entries("typedPerFilterConfig"):
-        if name == "envoy.filters.http.fault":
-            fields["fault_delay"], fields["fault_abort"] = fault(typed)
-        elif name == "envoy.filters.http.cors":
-            fields["cors"] = _cors(typed)
-    filter_config = {name: one for name, one in per_filter(node) if one is not None}
+    fields, filter_config = _filter_config(node)
     return Route(
         name=node.text("name"),
         match=_match(match) if match is not None else RouteMatch(),
@@ -96,6 +94,20 @@ def _route(node: Node, retries: RetryPolicy | None) -> Route:
         include_vh_rate_limits=forward is not None and forward.flag("includeVhRateLimits"),
         **fields,
     )
+
+
+def _filter_config(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the model keeps with the route itself, and the configuration of other filters."""
+    fields: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    for name, typed in node.entries("typedPerFilterConfig"):
+        if typed.type.endswith(".HTTPFault"):
+            fields["fault_delay"], fields["fault_abort"] = fault(typed)
+        elif typed.type.endswith(".CorsPolicy"):
+            fields["cors"] = _cors(typed)
+        elif (one := on_route(typed, name)) is not None:
+            config[name] = one
+    return fields, config
 
 
 def _cors(node: Node) -> Cors:
@@ -143,15 +155,15 @@ def _match(node: Node) -> RouteMatch:
         without_headers=tuple(unwanted),
         query_params=tuple(query(one) for one in node.nodes("queryParameters")),
         claims=tuple(claim for one in node.nodes("dynamicMetadata") if (claim := _claim(one)) is not None),
-        **pseudo,  # type: ignore[arg-type]
+        **pseudo,
     )
 
 
 def _path(node: Node) -> PathMatch:
     ignore_case = not node.flag("caseSensitive", True)
-    for name, kind in (("prefix", "prefix"), ("path", "exact"), ("pathSeparatedPrefix", "path_separated_prefix")):
+    for name, kind in _PATHS:
         if name in node:
-            return PathMatch(kind=kind, value=node.text(name), ignore_case=ignore_case)  # type: ignore[arg-type]
+            return PathMatch(kind=kind, value=node.text(name), ignore_case=ignore_case)
     expression = node.node("safeRegex")
     if expression is not None:
         found = regex(expression)

@@ -15,6 +15,7 @@ from gwsim.topology.to_envoy.words import (
     address,
     any_of,
     duration,
+    extension,
     metadata,
     unless,
     without_none,
@@ -40,12 +41,15 @@ IDLE_S = 3600.0
 def cluster(one: Cluster) -> Json:
     """The Cluster; one whose endpoints need no discovery carries them in `loadAssignment`."""
     type_ = "ORIGINAL_DST" if one.lb_policy is LbPolicy.ORIGINAL_DST else one.discovery
+    if one.discovery == "DYNAMIC_DNS":
+        type_ = "DYNAMIC_DNS"
     eds = {"edsConfig": dict(ADS), "serviceName": one.name} if type_ == "EDS" else None
-    inline = type_ not in ("EDS", "ORIGINAL_DST")
+    inline = type_ not in ("EDS", "ORIGINAL_DST", "DYNAMIC_DNS")
     options = _http_options(one)
     return without_none({
         "name": one.name,
-        "type": unless(type_, "STATIC"),
+        "type": None if type_ in ("STATIC", "DYNAMIC_DNS") else type_,
+        "clusterType": _forward_proxy() if type_ == "DYNAMIC_DNS" else None,
         "edsClusterConfig": eds,
         "connectTimeout": duration(one.connect_timeout_s),
         **_load_balancing(one),
@@ -59,8 +63,19 @@ def cluster(one: Cluster) -> Json:
     })
 
 
+def _forward_proxy() -> Json:
+    """A cluster that resolves the name in the request."""
+    return extension(
+        "envoy.clusters.dynamic_forward_proxy",
+        "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
+        dnsCacheConfig={"name": "dynamic_forward_proxy_cache", "dnsLookupFamily": "V4_PREFERRED"},
+    )
+
+
 def _load_balancing(one: Cluster) -> Json:
     slow = None if one.slow_start is None else _slow_start(one.slow_start)
+    if one.discovery == "DYNAMIC_DNS":
+        return {"lbPolicy": "CLUSTER_PROVIDED"}
     fields: Json = {"lbPolicy": unless(ENVOY_LB.get(one.lb_policy, one.lb_policy.value), "ROUND_ROBIN")}
     match one.lb_policy:
         case LbPolicy.LEAST_REQUEST:
@@ -158,6 +173,7 @@ def _metadata(one: Cluster, type_: str) -> Json | None:
         "protocol": unless(one.protocol, "HTTP"),
         "external": one.external or None,
         "discovery": unless(one.discovery, type_),
+        "lbPolicy": one.lb_policy.value if type_ == "DYNAMIC_DNS" else None,
         "ringSize": None if one.lb_policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV) else unless(one.ring_size, 1024),
         "choiceCount": None if one.lb_policy is LbPolicy.LEAST_REQUEST else unless(one.choice_count, 2),
         "upstreamHttp": 1 if one.use_downstream_protocol and one.upstream_http == 1 else None,

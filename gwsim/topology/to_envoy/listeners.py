@@ -57,6 +57,7 @@ def listener(listener: Listener, *, routes: RouteSource = from_control_plane) ->
     if any(_needs_hello(chain) for chain in listener.filter_chains):
         message = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
         filters.append(extension("envoy.filters.listener.tls_inspector", message))
+    default = listener.default_chain
     where = address(listener.bind or ANY_ADDRESS, listener.port)
     if listener.protocol == "udp":
         where["socketAddress"] = {"protocol": "UDP", **where["socketAddress"]}
@@ -64,6 +65,7 @@ def listener(listener: Listener, *, routes: RouteSource = from_control_plane) ->
         "name": listener.name,
         "address": where,
         "filterChains": [_chain(chain, routes) for chain in listener.filter_chains],
+        "defaultFilterChain": None if default is None else _chain(default, routes),
         "listenerFilters": filters or None,
         "listenerFiltersTimeout": "0s" if filters else None,
         "continueOnListenerFiltersTimeout": True if filters else None,
