@@ -10,6 +10,7 @@ from gwsim.cli import (
     batch,
     cache,
     check,
+    diff,
     explain,
     init,
     lint,
@@ -17,6 +18,7 @@ from gwsim.cli import (
     route,
     run,
     schema,
+    show,
     sweep,
     version,
     warmup,
@@ -44,6 +46,8 @@ def application() -> typer.Typer:
     app.command("init", short_help="Write a commented example project.")(init.init)
     app.command("report", short_help="Report on a saved run again.")(report.report)
     app.add_typer(route.commands(), name="route", short_help="Ask where a request goes, and test it.")
+    app.command("show", short_help="Show listeners, routes, clusters, endpoints.")(show.show)
+    app.command("diff", short_help="Compare configuration with a config_dump.")(diff.diff)
     app.command("explain", short_help="Explain a code, a response flag or a field.")(explain.explain)
     app.command("schema", short_help="Print the JSON Schema of scenarios or runs.")(schema.schema)
     app.command("warmup", short_help="Compile the engine now.")(warmup.warmup)

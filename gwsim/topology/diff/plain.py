@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import singledispatch
-from math import gcd
 from typing import Any, TypeVar
 
 from gwsim.topology.access import AccessPolicy, AllOf, AnyOf, Not
 from gwsim.topology.from_config_dump.access import simplified
-from gwsim.topology.listeners import FilterChainMatch
+from gwsim.topology.listeners import FilterChainMatch, TcpProxy
 from gwsim.topology.routes import (
     Forward,
     HeaderChanges,
@@ -129,9 +128,14 @@ def _(value: Forward) -> Forward:
 
 
 def _relative(clusters: tuple[WeightedCluster, ...]) -> tuple[WeightedCluster, ...]:
-    """Weights by their smallest numbers: only their proportion counts."""
-    common = gcd(*(one.weight for one in clusters)) if clusters else 0
-    return tuple(_replaced(one, weight=one.weight // common) for one in clusters) if common > 1 else clusters
+    """Weights in percent: only their proportion counts."""
+    total = sum(one.weight for one in clusters)
+    return tuple(_replaced(one, weight=100 * one.weight / total) for one in clusters) if total else clusters
+
+
+@canonical.register
+def _(value: TcpProxy) -> TcpProxy:
+    return _replaced(value, clusters=_relative(value.clusters))
 
 
 @canonical.register
