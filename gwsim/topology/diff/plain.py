@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import singledispatch
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from gwsim.topology.routes import (
 from gwsim.topology.upstream import Cluster, LbPolicy
 
 T = TypeVar("T")
+_PSEUDO = (":method", ":authority", ":scheme")
 UNTOLD = frozenset(["origin", "missing"])
 """Fields that are no part of the configuration."""
 
@@ -93,15 +94,22 @@ def _(value: StringMatch) -> StringMatch:
 
 @canonical.register
 def _(value: RouteMatch) -> RouteMatch:
+    pseudo: dict[str, StringMatch] = {}
+    for one in value.headers:
+        name = one.name.removeprefix(":")
+        if one.name in _PSEUDO and getattr(value, name) is None:
+            pseudo.setdefault(name, one.match)
+    plain_headers = [one for one in value.headers if pseudo.get(one.name.removeprefix(":")) is not one.match]
     return _replaced(
         value,
-        headers=_sorted(value.headers),
+        **pseudo,
+        headers=_sorted(plain_headers),
         without_headers=_sorted(value.without_headers),
         query_params=tuple(sorted(value.query_params, key=lambda one: (one.name, repr(one.match)))),
     )
 
 
-def _sorted(matches: tuple[HeaderMatch, ...]) -> tuple[HeaderMatch, ...]:
+def _sorted(matches: Iterable[HeaderMatch]) -> tuple[HeaderMatch, ...]:
     return tuple(sorted(matches, key=lambda one: (one.name, repr(one.match))))
 
 

@@ -227,6 +227,8 @@ def _action(node: Node, forward: Node | None, own: dict[str, Any], retries: Retr
         return _redirect(redirect)
     direct = node.node("directResponse")
     if isinstance(own.get("noAction"), str):
+        if direct is not None:
+            direct.ignore_all()
         return NoAction(reason=own["noAction"])
     if direct is not None:
         body = direct.node("body")

@@ -170,7 +170,7 @@ def _metadata(one: Cluster, type_: str) -> Json | None:
     if one.subset:
         istio["subset"] = one.subset
     own = without_none({
-        "protocol": unless(one.protocol, "HTTP"),
+        "protocol": one.protocol,
         "external": one.external or None,
         "discovery": unless(one.discovery, type_),
         "lbPolicy": one.lb_policy.value if type_ == "DYNAMIC_DNS" else None,

@@ -1,0 +1,557 @@
+"""Random proxies of everything that the model can say and Envoy can be told, for hypothesis."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from gwsim.topology import (
+    CircuitBreakers,
+    ClaimMatch,
+    Cluster,
+    Cors,
+    DirectResponse,
+    DownstreamTls,
+    Endpoint,
+    FaultAbort,
+    FaultDelay,
+    FilterChain,
+    FilterChainMatch,
+    Forward,
+    HashPolicy,
+    HeaderChanges,
+    HeaderMatch,
+    HttpConnectionManager,
+    HttpFilter,
+    LbPolicy,
+    Listener,
+    Locality,
+    LocalityFailover,
+    LocalityLb,
+    LocalityShare,
+    Mirror,
+    NetworkFilter,
+    NoAction,
+    OutlierDetection,
+    PathMatch,
+    PathRewrite,
+    Proxy,
+    QueryMatch,
+    Redirect,
+    RetryBudget,
+    RetryPolicy,
+    Route,
+    RouteConfiguration,
+    RouteMatch,
+    SlowStart,
+    StringMatch,
+    TcpProxy,
+    UpstreamTls,
+    VirtualHost,
+    WeightedCluster,
+    cluster_name,
+    filters,
+)
+from gwsim.topology.access import (
+    AccessPolicy,
+    AccessRules,
+    AddressIn,
+    AllOf,
+    AnyOf,
+    Anything,
+    ClaimIs,
+    HeaderIs,
+    Not,
+    PathIs,
+    PathTemplate,
+    PeerIs,
+    PortIs,
+    ServerNameIs,
+)
+
+names = st.from_regex(r"[a-z][a-z0-9]{0,7}", fullmatch=True)
+seconds = st.one_of(st.sampled_from([0.025, 0.25, 1.0, 15.0, 3600.0]), st.integers(1, 10**7).map(lambda ms: ms / 1000))
+percents = st.one_of(st.sampled_from([1.0, 12.5, 50.0, 100.0]), st.integers(1, 10**6).map(lambda parts: parts / 10**4))
+small = st.integers(1, 1000)
+flags = st.booleans()
+statuses = st.sampled_from([200, 403, 404, 418, 429, 500, 503])
+hosts = names.map(lambda name: f"{name}.app.svc.cluster.local")
+cluster_names = st.builds(cluster_name, small, st.one_of(st.just(""), names), hosts)
+
+
+def maybe(strategy: st.SearchStrategy) -> st.SearchStrategy:
+    return st.one_of(st.none(), strategy)
+
+
+def few(strategy: st.SearchStrategy, most: int = 3) -> st.SearchStrategy:
+    return st.lists(strategy, max_size=most).map(tuple)
+
+
+def unique(strategy: st.SearchStrategy, most: int = 3) -> st.SearchStrategy:
+    return st.lists(strategy, max_size=most, unique=True).map(tuple)
+
+
+texts = st.one_of(
+    st.builds(StringMatch, kind=st.sampled_from(["exact", "prefix", "suffix", "contains"]), value=names, ignore_case=flags),
+    st.builds(StringMatch, kind=st.just("regex"), value=st.sampled_from(["a+b", "x.*"]), ignore_case=flags),
+    st.just(StringMatch(kind="present")),
+)
+paths = st.one_of(
+    st.just(PathMatch()),
+    st.builds(
+        PathMatch,
+        kind=st.sampled_from(["exact", "prefix", "path_separated_prefix"]),
+        value=names.map(lambda name: f"/{name}"),
+        ignore_case=flags,
+    ),
+    st.builds(PathMatch, kind=st.just("regex"), value=st.sampled_from(["/a+", "/b/.*"]), ignore_case=flags),
+)
+header_matches = st.builds(HeaderMatch, name=names, match=texts)
+matches = st.builds(
+    RouteMatch,
+    path=paths,
+    headers=few(header_matches),
+    without_headers=few(header_matches),
+    query_params=few(st.builds(QueryMatch, name=names, match=texts)),
+    claims=few(st.builds(ClaimMatch, path=st.tuples(names, names), match=texts, invert=flags), 2),
+    method=maybe(texts),
+    authority=maybe(texts),
+    scheme=maybe(texts),
+)
+changes = maybe(
+    st.builds(
+        HeaderChanges,
+        set=st.dictionaries(names, names, max_size=2),
+        add=st.dictionaries(names, names, max_size=2),
+        remove=unique(names, 2),
+    )
+)
+weighted = st.builds(
+    WeightedCluster,
+    cluster=cluster_names,
+    weight=st.integers(0, 100),
+    request_headers=changes,
+    response_headers=changes,
+    host_rewrite=st.one_of(st.just(""), hosts),
+)
+hashes = st.one_of(
+    st.builds(HashPolicy, kind=st.sampled_from(["header", "query_parameter"]), name=names),
+    st.just(HashPolicy(kind="source_ip")),
+    st.builds(
+        HashPolicy, kind=st.just("cookie"), name=names, cookie_path=st.sampled_from(["", "/"]),
+        cookie_ttl_s=maybe(st.one_of(st.just(0.0), seconds)),
+    ),
+)  # fmt: skip
+retries = st.builds(
+    RetryPolicy,
+    num_retries=st.integers(1, 9),
+    retry_on=st.lists(st.sampled_from(["5xx", "reset", "connect-failure"]), min_size=1, unique=True).map(tuple),
+    retriable_status_codes=unique(statuses),
+    per_try_timeout_s=maybe(seconds),
+    base_interval_s=seconds,
+    max_interval_s=seconds,
+    host_selection_retry_max_attempts=st.integers(1, 9),
+    previous_hosts=flags,
+    previous_priorities=flags,
+)
+rewrites = st.one_of(
+    st.builds(PathRewrite, kind=st.sampled_from(["prefix", "full"]), value=names.map(lambda name: f"/{name}")),
+    st.builds(PathRewrite, kind=st.just("regex"), value=st.just(r"/\1"), pattern=st.sampled_from(["/(a)", "/(.*)"])),
+)
+forwards = st.builds(
+    Forward,
+    clusters=st.lists(weighted, min_size=1, max_size=3).map(tuple),
+    timeout_s=st.one_of(st.just(0.0), seconds),
+    retry_policy=maybe(retries),
+    path_rewrite=maybe(rewrites),
+    host_rewrite=st.one_of(st.just(""), hosts),
+    hash_policy=few(hashes),
+    cluster_not_found_status=st.sampled_from([404, 500, 503]),
+    max_grpc_timeout_s=st.one_of(st.just(0.0), seconds),
+    mirrors=few(st.builds(Mirror, cluster=cluster_names, percent=percents), 2),
+)
+redirects = st.builds(
+    Redirect,
+    status=st.sampled_from([301, 302, 303, 307, 308]),
+    scheme=st.sampled_from(["", "https"]),
+    host=st.one_of(st.just(""), hosts),
+    port=maybe(st.integers(1, 65535)),
+    path=st.sampled_from(["", "/new"]),
+)
+actions = st.one_of(
+    forwards,
+    redirects,
+    st.builds(Redirect, prefix_rewrite=st.sampled_from(["", "/new"])),
+    st.builds(DirectResponse, status=statuses, body=st.sampled_from(["", "gone"])),
+    st.builds(NoAction, reason=names),
+)
+
+# --- filters -------------------------------------------------------------------------------------------------------
+
+buckets = st.builds(filters.TokenBucket, max_tokens=small, tokens_per_fill=small, fill_interval_s=seconds)
+limit_actions = st.one_of(
+    st.builds(filters.RateLimitAction, kind=st.just("generic_key"), key=names, value=names),
+    st.builds(
+        filters.RateLimitAction, kind=st.sampled_from(["request_headers", "query_parameters"]), key=names, header=names,
+        skip_if_absent=flags,
+    ),
+    st.builds(filters.RateLimitAction, kind=st.sampled_from(["remote_address", "destination_cluster", "source_cluster"])),
+    st.builds(
+        filters.RateLimitAction, kind=st.just("header_value_match"), key=names, value=names, expect_match=flags,
+        headers=few(header_matches),
+    ),
+)  # fmt: skip
+limit_rules = st.builds(
+    filters.RateLimitRule, actions=st.lists(limit_actions, min_size=1, max_size=2).map(tuple), stage=st.integers(0, 3)
+)
+local_limits = st.builds(
+    filters.LocalRateLimit,
+    bucket=maybe(buckets),
+    enabled_percent=percents,
+    enforced_percent=percents,
+    status=st.sampled_from([429, 503]),
+    per_connection=flags,
+    rules=few(limit_rules, 2),
+    descriptors=few(
+        st.builds(filters.DescriptorBucket, entries=st.lists(st.tuples(names, names), min_size=1, max_size=2).map(tuple), bucket=buckets), 2
+    ),
+    always_consume_default=flags,
+    stage=st.integers(0, 3),
+    stat_prefix=st.just("limiter"),
+)
+leaves = st.one_of(
+    st.builds(HeaderIs, names, texts),
+    st.builds(PathIs, texts),
+    st.builds(PathTemplate, st.just("/a/{*}")),
+    st.builds(AddressIn, st.sampled_from(["direct", "remote", "destination"]), st.just("10.0.0.0/8")),
+    st.builds(PortIs, st.integers(1, 65535)),
+    st.builds(PeerIs, texts),
+    st.builds(ServerNameIs, texts),
+    st.builds(ClaimIs, st.tuples(names), texts),
+)
+what = st.recursive(
+    st.one_of(st.builds(PathIs, texts), st.builds(PortIs, st.integers(1, 65535)), st.builds(ServerNameIs, texts)),
+    lambda inner: st.one_of(
+        st.builds(AllOf, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(AnyOf, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(Not, inner),
+    ),
+    max_leaves=5,
+)
+who = st.recursive(
+    st.one_of(st.builds(PeerIs, texts), st.builds(AddressIn, st.sampled_from(["direct", "remote"]), st.just("10.0.0.0/8"))),
+    lambda inner: st.one_of(
+        st.builds(AllOf, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(AnyOf, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(Not, inner),
+    ),
+    max_leaves=5,
+)
+conditions = st.one_of(st.just(Anything()), leaves, what, who, st.tuples(what, who).map(AllOf))
+access_rules = st.builds(
+    AccessRules,
+    action=st.sampled_from(["ALLOW", "DENY", "LOG"]),
+    policies=st.lists(
+        st.builds(AccessPolicy, name=names, condition=conditions), max_size=3, unique_by=lambda one: one.name
+    ).map(tuple),
+)
+providers = st.builds(
+    filters.JwtProvider,
+    issuer=names,
+    audiences=few(names),
+    locations=st.one_of(
+        st.just(filters.BEARER), st.lists(st.builds(filters.JwtLocation, kind=st.just("header"), name=names), min_size=1).map(tuple)
+    ),
+    keys=st.sampled_from(["inline", "missing"]),
+    forward=flags,
+    claims_to_headers=few(st.tuples(names, st.tuples(names, names)), 2),
+)
+simple_filters = [
+    (filters.METADATA_EXCHANGE, filters.MetadataExchange()), (filters.GRPC_STATS, filters.GrpcStats()),
+    (filters.ALPN, filters.Alpn()), (filters.FAULT, filters.Fault()), (filters.CORS, filters.CorsFilter()),
+    (filters.ISTIO_STATS, filters.IstioStats(disabled=("REQUEST_COUNT",), tags=2)),
+]  # fmt: skip
+configs = st.one_of(
+    st.sampled_from(simple_filters),
+    st.tuples(st.just(filters.RBAC), st.builds(filters.Rbac, rules=maybe(access_rules), shadow_rules=maybe(access_rules))),
+    st.tuples(
+        st.just(filters.JWT_AUTHN), st.builds(filters.JwtAuthn, providers=st.lists(providers, min_size=1, max_size=2).map(tuple))
+    ),
+    st.tuples(
+        st.just(filters.EXT_AUTHZ),
+        st.builds(
+            filters.ExtAuthz, cluster=cluster_names, protocol=st.sampled_from(["grpc", "http"]), timeout_s=seconds, fail_open=flags,
+            status_on_error=statuses, clear_route_cache=flags,
+        ),
+    ),
+    st.tuples(st.just(filters.LOCAL_RATE_LIMIT), local_limits),
+    st.tuples(
+        st.just(filters.RATE_LIMIT),
+        st.builds(
+            filters.RateLimit, domain=names, cluster=cluster_names, timeout_s=seconds, failure_mode_deny=flags, status=statuses,
+            status_on_error=statuses, stage=st.integers(0, 3), request_type=st.sampled_from(["both", "internal", "external"]),
+        ),
+    ),
+    st.tuples(
+        st.just(filters.EXT_PROC),
+        st.builds(filters.ExtProc, cluster=cluster_names, message_timeout_s=seconds, failure_mode_allow=flags, request_body=flags),
+    ),
+    st.tuples(st.just(filters.BUFFER), st.builds(filters.Buffer, max_request_bytes=small)),
+    st.tuples(
+        st.just(filters.COMPRESSOR),
+        st.builds(filters.Compressor, algorithm=st.sampled_from(["gzip", "brotli", "zstd"]), min_content_length_bytes=small),
+    ),
+    st.just((filters.LUA, filters.Lua(source="function envoy_on_request(handle) end"))),
+)  # fmt: skip
+http_filters = st.lists(configs, max_size=4, unique_by=lambda one: one[0]).map(
+    lambda found: tuple(HttpFilter(name=name, config=config) for name, config in found)
+)
+per_route = st.dictionaries(st.just(filters.LOCAL_RATE_LIMIT), st.one_of(local_limits, st.just(filters.Disabled())), max_size=1)
+
+# --- routes and listeners ------------------------------------------------------------------------------------------
+
+faults = st.one_of(
+    st.builds(FaultAbort, percent=percents, status=statuses),
+    st.builds(FaultAbort, percent=percents, grpc_status=st.sampled_from(["UNAVAILABLE", "NOT_FOUND"])),
+)
+cors = st.builds(
+    Cors,
+    allow_origins=few(texts),
+    allow_methods=unique(st.sampled_from(["GET", "PUT"])),
+    allow_headers=unique(names),
+    expose_headers=unique(names),
+    max_age_s=maybe(st.integers(0, 86400).map(float)),
+    allow_credentials=flags,
+    forward_unmatched_preflights=flags,
+)
+
+
+@st.composite
+def routes(draw: st.DrawFn) -> Route:
+    action = draw(actions)
+    forwarding = isinstance(action, Forward)
+    return Route(
+        name=draw(st.one_of(st.just(""), names)),
+        match=draw(matches),
+        action=action,
+        fault_delay=draw(maybe(st.builds(FaultDelay, percent=percents, delay_s=seconds))),
+        fault_abort=draw(maybe(faults)),
+        cors=draw(maybe(cors)),
+        request_headers=draw(changes),
+        response_headers=draw(changes),
+        filter_config=draw(per_route),
+        rate_limits=draw(few(limit_rules, 1)) if forwarding else (),
+        include_vh_rate_limits=draw(flags) if forwarding else False,
+    )
+
+
+@st.composite
+def route_configurations(draw: st.DrawFn, name: str) -> RouteConfiguration:
+    domains = draw(st.lists(names, min_size=1, max_size=3, unique=True))
+    virtual_hosts = tuple(
+        VirtualHost(
+            name=f"{domain}:80",
+            domains=(f"{domain}.example",),
+            routes=draw(few(routes())),
+            require_tls=draw(flags),
+            request_headers=draw(changes),
+            filter_config=draw(per_route),
+            rate_limits=draw(few(limit_rules, 1)),
+        )
+        for domain in domains
+    )
+    return RouteConfiguration(name=name, virtual_hosts=virtual_hosts, ignore_port_in_host=draw(flags))
+
+
+@st.composite
+def managers(draw: st.DrawFn, name: str) -> HttpConnectionManager:
+    return HttpConnectionManager(
+        route_config=draw(route_configurations(name)),
+        stat_prefix=f"outbound_{name}",
+        codec=draw(st.sampled_from(["AUTO", "HTTP1", "HTTP2"])),
+        http_filters=draw(http_filters),
+        use_remote_address=draw(flags),
+        xff_num_trusted_hops=draw(st.integers(0, 3)),
+        idle_timeout_s=draw(st.one_of(st.just(0.0), seconds)),
+        stream_idle_timeout_s=draw(st.one_of(st.just(0.0), seconds)),
+        request_timeout_s=draw(st.one_of(st.just(0.0), seconds)),
+        max_connection_duration_s=draw(st.one_of(st.just(0.0), seconds)),
+        max_requests_per_connection=draw(maybe(small)),
+        max_concurrent_streams=draw(maybe(small)),
+        normalize_path=draw(flags),
+        merge_slashes=draw(flags),
+    )
+
+
+tcp_proxies = st.builds(
+    TcpProxy,
+    clusters=st.lists(st.builds(WeightedCluster, cluster=cluster_names, weight=st.integers(1, 99)), min_size=1, max_size=2).map(tuple),
+    stat_prefix=names,
+    idle_timeout_s=st.one_of(st.just(0.0), seconds),
+    max_connection_duration_s=st.one_of(st.just(0.0), seconds),
+    max_connect_attempts=st.integers(1, 5),
+    hash_policy=st.sampled_from([(), (HashPolicy(kind="source_ip"),)]),
+    route=st.one_of(st.just(""), names),
+)
+network_filters = st.one_of(
+    st.just(NetworkFilter(name=filters.CONNECTION_LIMIT, config=filters.ConnectionLimit(max_connections=7, delay_s=0.5))),
+    st.builds(
+        NetworkFilter,
+        name=st.just(filters.NETWORK_LOCAL_RATE_LIMIT),
+        config=st.builds(filters.NetworkLocalRateLimit, bucket=buckets, stat_prefix=st.just("limit")),
+    ),
+    st.builds(NetworkFilter, name=st.just(filters.NETWORK_RBAC), config=st.builds(filters.Rbac, rules=access_rules)),
+)
+
+
+@st.composite
+def tls(draw: st.DrawFn) -> DownstreamTls:
+    mode = draw(st.sampled_from(["simple", "mutual", "optional_mutual", "istio_mutual"]))
+    mesh = mode == "istio_mutual"
+    return DownstreamTls(
+        mode=mode,
+        certificate="rsa2048" if mesh else draw(st.sampled_from(["unknown", "rsa2048", "p256"])),
+        require_client_certificate=mode in ("mutual", "istio_mutual"),
+        min_version=draw(st.sampled_from(["1.0", "1.2", "1.3"])),
+        alpn=draw(st.sampled_from([("h2", "http/1.1"), ("http/1.1",)])),
+        credential_name="" if mesh else draw(st.sampled_from(["", "shop", "rsa, ecdsa"])),
+        usable=draw(flags),
+        cipher_suites=draw(st.sampled_from([(), ("ECDHE-RSA-AES128-GCM-SHA256",)])),
+    )
+
+
+@st.composite
+def listeners(draw: st.DrawFn, port: int) -> Listener:
+    chains = []
+    for position in range(draw(st.integers(1, 3))):
+        terminated = draw(maybe(tls()))
+        chains.append(
+            FilterChain(
+                name=f"chain{position}",
+                match=FilterChainMatch(
+                    server_names=(f"host{position}.example", f"*.wild{position}.example") if terminated or position else (),
+                    transport_protocol=draw(st.sampled_from(["", "tls"])),
+                    application_protocols=draw(st.sampled_from([(), ("h2",)])),
+                    destination_port=draw(maybe(small)),
+                    prefix_ranges=draw(st.sampled_from([(), ("10.0.0.0/8",)])),
+                ),
+                tls=terminated,
+                filter=draw(st.one_of(managers(f"http.{port}.{position}"), tcp_proxies)),
+                network_filters=draw(few(network_filters, 1)),
+                handshake_timeout_s=draw(seconds) if terminated else 15.0,
+            )
+        )
+    return Listener(
+        name=f"0.0.0.0_{port}",
+        port=port,
+        declared_ports=draw(unique(small)),
+        bind=draw(st.sampled_from(["", "127.0.0.7"])),
+        filter_chains=tuple(chains),
+        default_chain=draw(maybe(st.builds(FilterChain, name=st.just("rest"), filter=tcp_proxies))),
+        max_connections=draw(st.sampled_from([2**31 - 1, 100])),
+        accepts_per_event=draw(st.integers(1, 3)),
+        proxy_protocol=draw(flags),
+    )
+
+
+# --- clusters ------------------------------------------------------------------------------------------------------
+
+localities = st.sampled_from([Locality(), Locality(region="r", zone="a"), Locality(region="r", zone="b", subzone="s")])
+
+
+@st.composite
+def clusters(draw: st.DrawFn, port: int) -> Cluster:
+    host, subset = draw(hosts), draw(st.one_of(st.just(""), names))
+    policy = draw(st.sampled_from([one for one in LbPolicy if one is not LbPolicy.ORIGINAL_DST]))
+    slow = policy in (LbPolicy.ROUND_ROBIN, LbPolicy.LEAST_REQUEST)
+    own_tls = draw(
+        maybe(
+            st.one_of(
+                st.builds(UpstreamTls, mode=st.just("istio_mutual"), sni=names),
+                st.builds(UpstreamTls, mode=st.sampled_from(["simple", "mutual"]), sni=names, credential_name=names, usable=flags),
+            )
+        )
+    )
+    mutual = st.just(own_tls.mode == "istio_mutual") if own_tls is not None else flags
+    return Cluster(
+        name=cluster_name(port, subset, host),
+        host=host,
+        port=port,
+        subset=subset,
+        discovery=draw(st.sampled_from(["EDS", "STATIC"])),
+        endpoints=tuple(
+            Endpoint(
+                address=f"10.0.{port % 250}.{n + 1}",
+                port=8000,
+                weight=draw(small),
+                locality=draw(localities),
+                labels=draw(st.dictionaries(names, names, max_size=1)),
+                workload=draw(st.sampled_from(["", "app/shop"])),
+                pod=draw(st.sampled_from(["", "shop-0"])),
+                network=draw(st.sampled_from(["", "net1"])),
+                cluster=draw(st.sampled_from(["", "east"])),
+                mtls=draw(mutual),
+                healthy=draw(flags),
+            )
+            for n in range(draw(st.integers(0, 3)))
+        ),
+        lb_policy=policy,
+        choice_count=draw(st.integers(2, 5)) if policy is LbPolicy.LEAST_REQUEST else 2,
+        ring_size=draw(st.integers(1, 5000)) if policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV) else 1024,
+        slow_start=draw(maybe(st.builds(SlowStart, window_s=seconds, min_weight_percent=percents, aggression=small.map(float)))) if slow else None,
+        locality_lb=draw(
+            maybe(
+                st.builds(
+                    LocalityLb,
+                    priorities=flags,
+                    failover=few(st.builds(LocalityFailover, source=names, to=names)),
+                    failover_priority=few(names),
+                    distribute=few(st.builds(LocalityShare, source=names, to=few(st.tuples(names, small)))),
+                )
+            )
+        ),
+        circuit_breakers=draw(
+            st.builds(
+                CircuitBreakers, max_connections=small, max_pending_requests=small, max_requests=small, max_retries=small,
+                retry_budget=maybe(st.builds(RetryBudget, percent=percents, min_retry_concurrency=small)),
+            )
+        ),
+        connect_timeout_s=draw(seconds),
+        max_requests_per_connection=draw(maybe(small)),
+        idle_timeout_s=draw(st.one_of(st.just(0.0), seconds)),
+        max_connection_duration_s=draw(maybe(seconds)),
+        tcp_idle_timeout_s=draw(maybe(seconds)),
+        upstream_http=draw(st.sampled_from([1, 2])),
+        use_downstream_protocol=draw(flags),
+        max_concurrent_streams=draw(maybe(small)),
+        tls=own_tls,
+        proxy_protocol=draw(st.sampled_from([None, "V1", "V2"])),
+        outlier_detection=draw(
+            maybe(
+                st.builds(
+                    OutlierDetection, consecutive_5xx=small, enforcing_consecutive_5xx=st.sampled_from([0, 100]),
+                    consecutive_gateway_failure=small, enforcing_consecutive_gateway_failure=st.sampled_from([0, 100]),
+                    consecutive_local_origin_failure=small, split_external_local_origin_errors=flags, interval_s=seconds,
+                    base_ejection_time_s=st.integers(1, 200).map(float), max_ejection_percent=st.integers(1, 100).map(float),
+                )
+            )
+        ),
+        panic_threshold_percent=draw(percents),
+        external=draw(flags),
+        protocol=draw(st.sampled_from(["HTTP", "HTTP2", "GRPC", "TCP"])),
+    )  # fmt: skip
+
+
+@st.composite
+def proxies(draw: st.DrawFn) -> Proxy:
+    """A gateway with a few listeners and clusters."""
+    found = [draw(clusters(port)) for port in range(80, 80 + draw(st.integers(0, 3)))]
+    return Proxy(
+        name="edge",
+        namespace="gw",
+        cluster=draw(st.sampled_from(["", "east"])),
+        labels={"app": "edge"},
+        workers=draw(st.integers(1, 8)),
+        network=draw(st.sampled_from(["", "net1"])),
+        listeners=tuple(draw(listeners(port)) for port in range(8080, 8080 + draw(st.integers(0, 2)))),
+        clusters={one.name: one for one in found},
+    )
