@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from gwsim.diagnostics import Collector
-from gwsim.envoy import EnvoyFailed, RealEnvoy, bootstrap, find_envoy, on_loopback, self_signed, stock, validate
+from gwsim.envoy import (
+    EnvoyFailed,
+    RealEnvoy,
+    bootstrap,
+    find_envoy,
+    on_loopback,
+    self_signed,
+    stock,
+    validate,
+)
 from gwsim.envoy.bootstrap import Sources, secrets_of
 from gwsim.envoy.certificates import KeyPair
 from gwsim.envoy.stock import free_ports
@@ -172,7 +181,7 @@ def test_envoy_runs_what_was_written_and_shows_the_same(
     got = topology.proxies[0]
     assert topology.istio_version == "1.30"
     assert (got.key, got.labels, got.workers) == (gateway.key, gateway.labels, gateway.workers)
-    assert differences(gateway, got) == []
+    assert [str(one) for one in differences(gateway, got)] == []
     assert [one.message for one in collector.findings] == []
 
 

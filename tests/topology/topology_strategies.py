@@ -354,6 +354,7 @@ def route_configurations(draw: st.DrawFn, name: str) -> RouteConfiguration:
             routes=draw(few(routes())),
             require_tls=draw(flags),
             request_headers=draw(changes),
+            response_headers=draw(changes),
             filter_config=draw(per_route),
             rate_limits=draw(few(limit_rules, 1)),
         )
@@ -379,6 +380,7 @@ def managers(draw: st.DrawFn, name: str) -> HttpConnectionManager:
         max_concurrent_streams=draw(maybe(small)),
         normalize_path=draw(flags),
         merge_slashes=draw(flags),
+        unescape_slashes=draw(flags),
     )
 
 
@@ -490,6 +492,9 @@ def clusters(draw: st.DrawFn, port: int) -> Cluster:
                 network=draw(st.sampled_from(["", "net1"])),
                 cluster=draw(st.sampled_from(["", "east"])),
                 mtls=draw(mutual),
+                mtls_known=draw(flags),
+                accepts=draw(st.sampled_from(["", "STRICT"])),
+                via=draw(st.sampled_from(["", "east/istio-system/eastwest"])),
                 healthy=draw(flags),
             )
             for n in range(draw(st.integers(0, 3)))
@@ -531,11 +536,14 @@ def clusters(draw: st.DrawFn, port: int) -> Cluster:
                     OutlierDetection, consecutive_5xx=small, enforcing_consecutive_5xx=st.sampled_from([0, 100]),
                     consecutive_gateway_failure=small, enforcing_consecutive_gateway_failure=st.sampled_from([0, 100]),
                     consecutive_local_origin_failure=small, split_external_local_origin_errors=flags, interval_s=seconds,
-                    base_ejection_time_s=st.integers(1, 200).map(float), max_ejection_percent=st.integers(1, 100).map(float),
+                    base_ejection_time_s=st.integers(1, 200).map(float), success_rate_minimum_hosts=small,
+                    success_rate_stdev_factor=small.map(float), enforcing_success_rate=st.integers(0, 100),
+                    failure_percentage_threshold=small.map(float), enforcing_failure_percentage=st.integers(0, 100), max_ejection_percent=st.integers(1, 100).map(float),
                 )
             )
         ),
         panic_threshold_percent=draw(percents),
+        update_merge_window_s=draw(seconds),
         external=draw(flags),
         protocol=draw(st.sampled_from(["HTTP", "HTTP2", "GRPC", "TCP"])),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from gwsim.topology.upstream import Cluster, LbPolicy
 
 T = TypeVar("T")
 _PSEUDO = (":method", ":authority", ":scheme")
-UNTOLD = frozenset(["origin", "missing"])
+UNTOLD = frozenset(["origin", "missing", "meant"])
 """Fields that are no part of the configuration."""
 
 

@@ -171,6 +171,7 @@ def jwt_authn(node: Node) -> JwtAuthn:
 
 def _provider(node: Node) -> JwtProvider:
     node.ignore("payloadInMetadata", "jwtCacheConfig", "clockSkewSeconds")
+    spaced = node.node("normalizePayloadInMetadata")
     local, remote = node.node("localJwks"), node.node("remoteJwks")
     keys, uri, cluster, timeout_s = "missing", "", "", 5.0
     if local is not None:
@@ -196,6 +197,7 @@ def _provider(node: Node) -> JwtProvider:
         jwks_uri=uri,
         cluster=cluster,
         fetch_timeout_s=timeout_s,
+        space_delimited_claims=spaced.texts("spaceDelimitedClaims") if spaced is not None else (),
         forward=node.flag("forward"),
         claims_to_headers=tuple(
             (one.text("headerName"), tuple(one.text("claimName").split("."))) for one in node.nodes("claimToHeaders")

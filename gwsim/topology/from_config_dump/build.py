@@ -52,6 +52,10 @@ def _build(files: list[tuple[str, Any]], collector: Collector, istio_version: st
     who = _Who.of(parts.node)
     reader = ListenerReader(parts.routes, parts.secrets)
     listeners = [made for one in parts.listeners if (made := reader.listener(one)) is not None]
+    if not parts.listeners and parts.routes:
+        listeners = reader.without_listeners()
+        parts.notes.append("the dump has routes and no listeners: each route configuration is put behind one of its own")
+    reader.close()
     clusters = _clusters(parts, who.locality)
     for source in sources:
         _list_unread(source)

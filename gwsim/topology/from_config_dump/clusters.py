@@ -27,6 +27,7 @@ from gwsim.topology.upstream import (
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 ENVOY_LIMITS = {"maxConnections": 1024, "maxPendingRequests": 1024, "maxRequests": 1024, "maxRetries": 3}
 ENVOY_CONNECT_S = 5.0
+OWN_ENDPOINT = ("pod", "labels", "network", "mtls_known", "accepts", "via")
 _TYPES = ("EDS", "STRICT_DNS", "LOGICAL_DNS", "ORIGINAL_DST", "STATIC")
 _UNHEALTHY = ("UNHEALTHY", "DRAINING", "TIMEOUT")
 _LB = {
@@ -70,10 +71,9 @@ def cluster(node: Node, assignment: Node | None, where: Locality) -> Cluster:
         fields["lb_policy"] = LbPolicy(own["lbPolicy"])
     fields["ring_size"] = fields.get("ring_size", own.get("ringSize", 1024))
     fields["choice_count"] = own.get("choiceCount", fields.get("choice_count", 2))
-    fields |= _http(node, own)
+    fields |= _http(node, own) | _common_lb(node.node("commonLbConfig"))
     breakers = node.node("circuitBreakers")
     outliers = node.node("outlierDetection")
-    common = node.node("commonLbConfig")
     node.ignore("dnsLookupFamily", "dnsRefreshRate", "respectDnsTtl", "perConnectionBufferLimitBytes")
     node.ignore("upstreamConnectionOptions", "filters", "closeConnectionsOnHostHealthFailure", "ignoreHealthOnHostRemoval")
     protocol = own.get("protocol") or _protocol(fields)
@@ -86,7 +86,6 @@ def cluster(node: Node, assignment: Node | None, where: Locality) -> Cluster:
         endpoints=endpoints,
         connect_timeout_s=node.seconds("connectTimeout", ENVOY_CONNECT_S),
         circuit_breakers=_breakers(breakers),
-        panic_threshold_percent=_panic(common),
         outlier_detection=_outliers(outliers) if outliers is not None else None,
         locality_lb=_locality_lb(own, groups, where),
         tls=tls,
@@ -217,16 +216,18 @@ def _breakers(node: Node | None) -> CircuitBreakers:
     )
 
 
-def _panic(common: Node | None) -> float:
+def _common_lb(common: Node | None) -> Fields:
     if common is None:
-        return 50.0
-    common.ignore("localityWeightedLbConfig", "closeConnectionsOnHostSetChange", "updateMergeWindow")
+        return {}
+    common.ignore("localityWeightedLbConfig", "closeConnectionsOnHostSetChange")
     threshold = common.node("healthyPanicThreshold")
-    return threshold.number("value") if threshold is not None else 50.0
+    return {
+        "panic_threshold_percent": threshold.number("value") if threshold is not None else 50.0,
+        "update_merge_window_s": common.seconds("updateMergeWindow", 1.0),
+    }
 
 
 def _outliers(node: Node) -> OutlierDetection:
-    node.ignore("enforcingSuccessRate")
     base_s = node.seconds("baseEjectionTime", 30.0)
     return OutlierDetection(
         consecutive_5xx=node.integer("consecutive5xx", 5),
@@ -240,6 +241,14 @@ def _outliers(node: Node) -> OutlierDetection:
         base_ejection_time_s=base_s,
         max_ejection_time_s=node.seconds("maxEjectionTime", max(300.0, base_s)),
         max_ejection_percent=node.number("maxEjectionPercent", 10.0),
+        success_rate_minimum_hosts=node.integer("successRateMinimumHosts", 5),
+        success_rate_request_volume=node.integer("successRateRequestVolume", 100),
+        success_rate_stdev_factor=node.number("successRateStdevFactor", 1900.0),
+        enforcing_success_rate=node.integer("enforcingSuccessRate", 100),
+        failure_percentage_threshold=node.number("failurePercentageThreshold", 85.0),
+        failure_percentage_minimum_hosts=node.integer("failurePercentageMinimumHosts", 5),
+        failure_percentage_request_volume=node.integer("failurePercentageRequestVolume", 50),
+        enforcing_failure_percentage=node.integer("enforcingFailurePercentage", 0),
     )
 
 
@@ -373,13 +382,11 @@ def _made(node: Node, address: Node | None, where: Locality, weight: int, health
         port=port,
         weight=weight,
         locality=where,
-        labels=dict(own.get("labels", {})),
         workload=workload,
-        pod=str(own.get("pod", "")),
-        network=str(own.get("network", "")),
         cluster=parts[4] if len(parts) > 4 else "",
         mtls=blocks.get("envoy.transport_socket_match", {}).get("tlsMode") == "istio",
         healthy=healthy,
+        **{name: own[name] for name in OWN_ENDPOINT if name in own},
     )
 
 

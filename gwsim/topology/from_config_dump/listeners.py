@@ -68,6 +68,29 @@ class ListenerReader:
             proxy_protocol="envoy.filters.listener.proxy_protocol" in names,
         )
 
+    def without_listeners(self) -> list[Listener]:
+        """Route configurations alone: each behind a listener of its own, on the port its name tells."""
+        found = []
+        for position, name in enumerate(self.routes):
+            numbers = [int(part) for part in name.split(".") if part.isdigit() and 0 < int(part) < 65536]
+            manager = HttpConnectionManager(route_config=self._configuration(name))
+            chain = FilterChain(name=name, filter=manager)
+            port = numbers[0] if numbers else 65535 - position
+            found.append(Listener(name=f"(routes {name})", port=port, filter_chains=(chain,)))
+        return found
+
+    def close(self) -> None:
+        """Take what nothing refers to for read: Envoy shows routes that are written into a listener twice."""
+        for name, node in self.routes.items():
+            if name not in self._configurations:
+                node.ignore_all()
+
+    def _configuration(self, name: str) -> RouteConfiguration:
+        if name not in self._configurations:
+            found = self.routes.get(name)
+            self._configurations[name] = route_configuration(found) if found is not None else RouteConfiguration(name=name)
+        return self._configurations[name]
+
     def _chain(self, node: Node, port: int) -> FilterChain | None:
         own = node.own()
         match, socket = node.node("filterChainMatch"), node.node("transportSocket")
@@ -126,6 +149,7 @@ class ListenerReader:
             max_concurrent_streams=(http2.integer("maxConcurrentStreams") or None) if http2 is not None else None,
             normalize_path=node.flag("normalizePath"),
             merge_slashes=node.flag("mergeSlashes"),
+            unescape_slashes=node.text("pathWithEscapedSlashesAction").startswith("UNESCAPE"),
         )
 
     def _routes(self, node: Node, port: int) -> RouteConfiguration:
@@ -137,14 +161,9 @@ class ListenerReader:
             return RouteConfiguration(name=f"http.{port}", ignore_port_in_host=False)
         rds.ignore("configSource")
         name = rds.text("routeConfigName")
-        if name not in self._configurations:
-            found = self.routes.get(name)
-            if found is None:
-                node.source.not_modelled(rds.path, f"route configuration {name} is not in the dump; requests get 404")
-            self._configurations[name] = (
-                route_configuration(found) if found is not None else RouteConfiguration(name=name)
-            )
-        return self._configurations[name]
+        if name not in self.routes and name not in self._configurations:
+            node.source.not_modelled(rds.path, f"route configuration {name} is not in the dump; requests get 404")
+        return self._configuration(name)
 
 
 def _named(node: Node) -> str:

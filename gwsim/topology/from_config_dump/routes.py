@@ -73,6 +73,7 @@ def _virtual_host(node: Node) -> VirtualHost:
         routes=tuple(_route(one, default) for one in node.nodes("routes")),
         require_tls=node.text("requireTls", "NONE") == "ALL",
         request_headers=header_changes(node, "request"),
+        response_headers=header_changes(node, "response"),
         filter_config=filter_config,
         rate_limits=rate_limit_rules(node),
     )

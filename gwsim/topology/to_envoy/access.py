@@ -192,6 +192,9 @@ def _provider(one: JwtProvider) -> Json:
         "fromParams": [p.name for p in places if p.kind == "param"] or None,
         "fromCookies": [p.name for p in places if p.kind == "cookie"] or None,
         "payloadInMetadata": PAYLOAD,
+        "normalizePayloadInMetadata": {"spaceDelimitedClaims": list(one.space_delimited_claims)}
+        if one.space_delimited_claims
+        else None,
         "claimToHeaders": [
             {"headerName": name, "claimName": ".".join(path)} for name, path in one.claims_to_headers
         ]

@@ -36,6 +36,9 @@ MESH_MODE = "istio"
 ENVOY_LB = {LbPolicy.ORIGINAL_DST: "CLUSTER_PROVIDED"}
 NOT_TCP = frozenset(["HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTPS"])
 IDLE_S = 3600.0
+OWN_ENDPOINT = ("pod", "labels", "network", "mtls_known", "accepts", "via")
+"""What the model knows of an endpoint and Envoy has no field for."""
+_PLAIN_ENDPOINT = Endpoint(address="", port=0)
 
 
 def cluster(one: Cluster) -> Json:
@@ -54,7 +57,10 @@ def cluster(one: Cluster) -> Json:
         "connectTimeout": duration(one.connect_timeout_s),
         **_load_balancing(one),
         "circuitBreakers": {"thresholds": [_thresholds(one.circuit_breakers)]},
-        "commonLbConfig": {"healthyPanicThreshold": {"value": one.panic_threshold_percent}},
+        "commonLbConfig": without_none({
+            "healthyPanicThreshold": {"value": one.panic_threshold_percent},
+            "updateMergeWindow": None if one.update_merge_window_s == 1.0 else duration(one.update_merge_window_s),
+        }),
         "outlierDetection": None if one.outlier_detection is None else _outliers(one.outlier_detection),
         "typedExtensionProtocolOptions": {HTTP_OPTIONS: options} if options else None,
         "loadAssignment": load_assignment(one) if inline else None,
@@ -120,8 +126,14 @@ def _outliers(block: OutlierDetection) -> Json:
         "maxEjectionTime": duration(block.max_ejection_time_s),
         "maxEjectionPercent": round(block.max_ejection_percent),
         "enforcingConsecutive5xx": block.enforcing_consecutive_5xx,
-        # Istio has no detector by success rate.
-        "enforcingSuccessRate": 0,
+        "enforcingSuccessRate": block.enforcing_success_rate,
+        "successRateMinimumHosts": block.success_rate_minimum_hosts,
+        "successRateRequestVolume": block.success_rate_request_volume,
+        "successRateStdevFactor": round(block.success_rate_stdev_factor),
+        "failurePercentageThreshold": round(block.failure_percentage_threshold),
+        "enforcingFailurePercentage": block.enforcing_failure_percentage,
+        "failurePercentageMinimumHosts": block.failure_percentage_minimum_hosts,
+        "failurePercentageRequestVolume": block.failure_percentage_request_volume,
         "consecutiveGatewayFailure": block.consecutive_gateway_failure,
         "enforcingConsecutiveGatewayFailure": block.enforcing_consecutive_gateway_failure,
         "splitExternalLocalOriginErrors": block.split_external_local_origin_errors,
@@ -227,11 +239,7 @@ def _endpoint(endpoint: Endpoint) -> Json:
 def endpoint_metadata(endpoint: Endpoint) -> Json | None:
     """Istio's own metadata (mutual TLS, workload, network), and what the model knows beyond it."""
     namespace, _, name = endpoint.workload.partition("/")
-    own = without_none({
-        "pod": endpoint.pod or None,
-        "labels": dict(endpoint.labels) or None,
-        "network": endpoint.network or None,
-    })
+    own = {name: value for name in OWN_ENDPOINT if (value := getattr(endpoint, name)) != getattr(_PLAIN_ENDPOINT, name)}
     istio = {"workload": f"{name};{namespace};;;{endpoint.cluster}"} if endpoint.workload or endpoint.cluster else {}
     match = {"tlsMode": MESH_MODE} if endpoint.mtls else {}
     return metadata(istio=istio, **{TLS_MATCH.replace(".", "__"): match, OWN: own})

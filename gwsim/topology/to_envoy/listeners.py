@@ -156,6 +156,7 @@ def manager(manager: HttpConnectionManager, routes: RouteSource) -> Json:
             xffNumTrustedHops=manager.xff_num_trusted_hops or None,
             normalizePath=manager.normalize_path,
             mergeSlashes=manager.merge_slashes or None,
+            pathWithEscapedSlashesAction="UNESCAPE_AND_FORWARD" if manager.unescape_slashes else None,
         ),
     }
 

@@ -71,6 +71,7 @@ def _virtual_host(host: VirtualHost) -> Json:
         "routes": [_route(one) for one in host.routes] or None,
         "requireTls": "ALL" if host.require_tls else None,
         **header_fields(host.request_headers, "request"),
+        **header_fields(host.response_headers, "response"),
         "rateLimits": [rate_limit_rule(one) for one in host.rate_limits] or None,
         "typedPerFilterConfig": per_filter(host.filter_config) or None,
     })
