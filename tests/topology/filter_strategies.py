@@ -45,7 +45,9 @@ def unique(strategy: st.SearchStrategy, most: int = 3) -> st.SearchStrategy:
 
 
 texts = st.one_of(
-    st.builds(StringMatch, kind=st.sampled_from(["exact", "prefix", "suffix", "contains"]), value=names, ignore_case=flags),
+    st.builds(
+        StringMatch, kind=st.sampled_from(["exact", "prefix", "suffix", "contains"]), value=names, ignore_case=flags
+    ),
     st.builds(StringMatch, kind=st.just("regex"), value=st.sampled_from(["a+b", "x.*"]), ignore_case=flags),
     st.just(StringMatch(kind="present")),
 )
@@ -78,7 +80,12 @@ local_limits = st.builds(
     per_connection=flags,
     rules=few(limit_rules, 2),
     descriptors=few(
-        st.builds(filters.DescriptorBucket, entries=st.lists(st.tuples(names, names), min_size=1, max_size=2).map(tuple), bucket=buckets), 2
+        st.builds(
+            filters.DescriptorBucket,
+            entries=st.lists(st.tuples(names, names), min_size=1, max_size=2).map(tuple),
+            bucket=buckets,
+        ),
+        2,
     ),
     always_consume_default=flags,
     stage=st.integers(0, 3),
@@ -104,7 +111,9 @@ what = st.recursive(
     max_leaves=5,
 )
 who = st.recursive(
-    st.one_of(st.builds(PeerIs, texts), st.builds(AddressIn, st.sampled_from(["direct", "remote"]), st.just("10.0.0.0/8"))),
+    st.one_of(
+        st.builds(PeerIs, texts), st.builds(AddressIn, st.sampled_from(["direct", "remote"]), st.just("10.0.0.0/8"))
+    ),
     lambda inner: st.one_of(
         st.builds(AllOf, st.lists(inner, min_size=1, max_size=3).map(tuple)),
         st.builds(AnyOf, st.lists(inner, min_size=1, max_size=3).map(tuple)),
@@ -125,7 +134,8 @@ providers = st.builds(
     issuer=names,
     audiences=few(names),
     locations=st.one_of(
-        st.just(filters.BEARER), st.lists(st.builds(filters.JwtLocation, kind=st.just("header"), name=names), min_size=1).map(tuple)
+        st.just(filters.BEARER),
+        st.lists(st.builds(filters.JwtLocation, kind=st.just("header"), name=names), min_size=1).map(tuple),
     ),
     keys=st.sampled_from(["inline", "missing"]),
     forward=flags,
@@ -171,10 +181,14 @@ configs = st.one_of(
 http_filters = st.lists(configs, max_size=4, unique_by=lambda one: one[0]).map(
     lambda found: tuple(HttpFilter(name=name, config=config) for name, config in found)
 )
-per_route = st.dictionaries(st.just(filters.LOCAL_RATE_LIMIT), st.one_of(local_limits, st.just(filters.Disabled())), max_size=1)
+per_route = st.dictionaries(
+    st.just(filters.LOCAL_RATE_LIMIT), st.one_of(local_limits, st.just(filters.Disabled())), max_size=1
+)
 
 network_filters = st.one_of(
-    st.just(NetworkFilter(name=filters.CONNECTION_LIMIT, config=filters.ConnectionLimit(max_connections=7, delay_s=0.5))),
+    st.just(
+        NetworkFilter(name=filters.CONNECTION_LIMIT, config=filters.ConnectionLimit(max_connections=7, delay_s=0.5))
+    ),
     st.builds(
         NetworkFilter,
         name=st.just(filters.NETWORK_LOCAL_RATE_LIMIT),

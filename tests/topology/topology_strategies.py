@@ -234,7 +234,9 @@ def managers(draw: st.DrawFn, name: str) -> HttpConnectionManager:
 
 tcp_proxies = st.builds(
     TcpProxy,
-    clusters=st.lists(st.builds(WeightedCluster, cluster=cluster_names, weight=st.integers(1, 99)), min_size=1, max_size=2).map(tuple),
+    clusters=st.lists(
+        st.builds(WeightedCluster, cluster=cluster_names, weight=st.integers(1, 99)), min_size=1, max_size=2
+    ).map(tuple),
     stat_prefix=names,
     idle_timeout_s=st.one_of(st.just(0.0), seconds),
     max_connection_duration_s=st.one_of(st.just(0.0), seconds),
@@ -242,7 +244,6 @@ tcp_proxies = st.builds(
     hash_policy=st.sampled_from([(), (HashPolicy(kind="source_ip"),)]),
     route=st.one_of(st.just(""), names),
 )
-
 
 
 @st.composite
@@ -270,7 +271,9 @@ def listeners(draw: st.DrawFn, port: int) -> Listener:
             FilterChain(
                 name=f"chain{position}",
                 match=FilterChainMatch(
-                    server_names=(f"host{position}.example", f"*.wild{position}.example") if terminated or position else (),
+                    server_names=(f"host{position}.example", f"*.wild{position}.example")
+                    if terminated or position
+                    else (),
                     transport_protocol=draw(st.sampled_from(["", "tls"])),
                     application_protocols=draw(st.sampled_from([(), ("h2",)])),
                     destination_port=draw(maybe(small)),
@@ -299,6 +302,59 @@ def listeners(draw: st.DrawFn, port: int) -> Listener:
 
 localities = st.sampled_from([Locality(), Locality(region="r", zone="a"), Locality(region="r", zone="b", subzone="s")])
 
+locality_lbs = st.builds(
+    LocalityLb,
+    priorities=flags,
+    failover=few(st.builds(LocalityFailover, source=names, to=names)),
+    failover_priority=few(names),
+    distribute=few(st.builds(LocalityShare, source=names, to=few(st.tuples(names, small)))),
+)
+breakers = st.builds(
+    CircuitBreakers,
+    max_connections=small,
+    max_pending_requests=small,
+    max_requests=small,
+    max_retries=small,
+    retry_budget=maybe(st.builds(RetryBudget, percent=percents, min_retry_concurrency=small)),
+)
+outliers = st.builds(
+    OutlierDetection,
+    consecutive_5xx=small,
+    enforcing_consecutive_5xx=st.sampled_from([0, 100]),
+    consecutive_gateway_failure=small,
+    enforcing_consecutive_gateway_failure=st.sampled_from([0, 100]),
+    consecutive_local_origin_failure=small,
+    split_external_local_origin_errors=flags,
+    interval_s=seconds,
+    base_ejection_time_s=st.integers(1, 200).map(float),
+    success_rate_minimum_hosts=small,
+    success_rate_stdev_factor=small.map(float),
+    enforcing_success_rate=st.integers(0, 100),
+    failure_percentage_threshold=small.map(float),
+    enforcing_failure_percentage=st.integers(0, 100),
+    max_ejection_percent=st.integers(1, 100).map(float),
+)
+
+
+@st.composite
+def endpoints(draw: st.DrawFn, address: str, mutual: st.SearchStrategy) -> Endpoint:
+    return Endpoint(
+        address=address,
+        port=8000,
+        weight=draw(small),
+        locality=draw(localities),
+        labels=draw(st.dictionaries(names, names, max_size=1)),
+        workload=draw(st.sampled_from(["", "app/shop"])),
+        pod=draw(st.sampled_from(["", "shop-0"])),
+        network=draw(st.sampled_from(["", "net1"])),
+        cluster=draw(st.sampled_from(["", "east"])),
+        mtls=draw(mutual),
+        mtls_known=draw(flags),
+        accepts=draw(st.sampled_from(["", "STRICT"])),
+        via=draw(st.sampled_from(["", "east/istio-system/eastwest"])),
+        healthy=draw(flags),
+    )
+
 
 @st.composite
 def clusters(draw: st.DrawFn, port: int) -> Cluster:
@@ -309,7 +365,13 @@ def clusters(draw: st.DrawFn, port: int) -> Cluster:
         maybe(
             st.one_of(
                 st.builds(UpstreamTls, mode=st.just("istio_mutual"), sni=names),
-                st.builds(UpstreamTls, mode=st.sampled_from(["simple", "mutual"]), sni=names, credential_name=names, usable=flags),
+                st.builds(
+                    UpstreamTls,
+                    mode=st.sampled_from(["simple", "mutual"]),
+                    sni=names,
+                    credential_name=names,
+                    usable=flags,
+                ),
             )
         )
     )
@@ -321,45 +383,15 @@ def clusters(draw: st.DrawFn, port: int) -> Cluster:
         subset=subset,
         discovery=draw(st.sampled_from(["EDS", "STATIC"])),
         endpoints=tuple(
-            Endpoint(
-                address=f"10.0.{port % 250}.{n + 1}",
-                port=8000,
-                weight=draw(small),
-                locality=draw(localities),
-                labels=draw(st.dictionaries(names, names, max_size=1)),
-                workload=draw(st.sampled_from(["", "app/shop"])),
-                pod=draw(st.sampled_from(["", "shop-0"])),
-                network=draw(st.sampled_from(["", "net1"])),
-                cluster=draw(st.sampled_from(["", "east"])),
-                mtls=draw(mutual),
-                mtls_known=draw(flags),
-                accepts=draw(st.sampled_from(["", "STRICT"])),
-                via=draw(st.sampled_from(["", "east/istio-system/eastwest"])),
-                healthy=draw(flags),
-            )
+            draw(endpoints(f"10.0.{port % 250}.{n + 1}", mutual))
             for n in range(draw(st.integers(0, 3)))
         ),
         lb_policy=policy,
         choice_count=draw(st.integers(2, 5)) if policy is LbPolicy.LEAST_REQUEST else 2,
         ring_size=draw(st.integers(1, 5000)) if policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV) else 1024,
         slow_start=draw(maybe(st.builds(SlowStart, window_s=seconds, min_weight_percent=percents, aggression=small.map(float)))) if slow else None,
-        locality_lb=draw(
-            maybe(
-                st.builds(
-                    LocalityLb,
-                    priorities=flags,
-                    failover=few(st.builds(LocalityFailover, source=names, to=names)),
-                    failover_priority=few(names),
-                    distribute=few(st.builds(LocalityShare, source=names, to=few(st.tuples(names, small)))),
-                )
-            )
-        ),
-        circuit_breakers=draw(
-            st.builds(
-                CircuitBreakers, max_connections=small, max_pending_requests=small, max_requests=small, max_retries=small,
-                retry_budget=maybe(st.builds(RetryBudget, percent=percents, min_retry_concurrency=small)),
-            )
-        ),
+        locality_lb=draw(maybe(locality_lbs)),
+        circuit_breakers=draw(breakers),
         connect_timeout_s=draw(seconds),
         max_requests_per_connection=draw(maybe(small)),
         idle_timeout_s=draw(st.one_of(st.just(0.0), seconds)),
@@ -370,18 +402,7 @@ def clusters(draw: st.DrawFn, port: int) -> Cluster:
         max_concurrent_streams=draw(maybe(small)),
         tls=own_tls,
         proxy_protocol=draw(st.sampled_from([None, "V1", "V2"])),
-        outlier_detection=draw(
-            maybe(
-                st.builds(
-                    OutlierDetection, consecutive_5xx=small, enforcing_consecutive_5xx=st.sampled_from([0, 100]),
-                    consecutive_gateway_failure=small, enforcing_consecutive_gateway_failure=st.sampled_from([0, 100]),
-                    consecutive_local_origin_failure=small, split_external_local_origin_errors=flags, interval_s=seconds,
-                    base_ejection_time_s=st.integers(1, 200).map(float), success_rate_minimum_hosts=small,
-                    success_rate_stdev_factor=small.map(float), enforcing_success_rate=st.integers(0, 100),
-                    failure_percentage_threshold=small.map(float), enforcing_failure_percentage=st.integers(0, 100), max_ejection_percent=st.integers(1, 100).map(float),
-                )
-            )
-        ),
+        outlier_detection=draw(maybe(outliers)),
         panic_threshold_percent=draw(percents),
         update_merge_window_s=draw(seconds),
         external=draw(flags),
