@@ -63,13 +63,14 @@ def _block(block: str, rules: list[dict[str, Any]]) -> Iterator[Blocked]:
 
 def _covered(before: list[tuple[int, str, dict[str, Any]]], at: int, path: str, match: dict[str, Any]) -> Iterator[Blocked]:
     for rule, other_path, other in before:
-        if _covers(other, match, same_rule=rule == at):
+        if covers(other, match, same_rule=rule == at):
             shown = text(mapping(other.get("uri")).get("prefix"))
             yield Blocked(path, other_path, f"{other_path} with prefix {shown} takes its requests first", False)
             return
 
 
-def _covers(first: dict[str, Any], later: dict[str, Any], *, same_rule: bool) -> bool:
+def covers(first: dict[str, Any], later: dict[str, Any], *, same_rule: bool) -> bool:
+    """Whether `first` has a prefix, shorter than the other's path, and takes every request that `later` is for."""
     uri, other = mapping(first.get("uri")), mapping(later.get("uri"))
     prefix = text(uri.get("prefix"))
     wanted = text(other.get("prefix")) or ("" if same_rule else text(other.get("exact")))
@@ -97,4 +98,4 @@ def _implies(first: Any, later: Any) -> bool:
     return bool(prefix) and (text(later.get("exact")) or text(later.get("prefix"))).startswith(prefix)
 
 
-__all__ = ["Blocked", "blocked"]
+__all__ = ["Blocked", "blocked", "covers"]

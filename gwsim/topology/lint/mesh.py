@@ -16,6 +16,9 @@ MESH_FIELDS = frozenset(
      "extensionProviders", "ingressClass", "ingressControllerMode", "ingressSelector", "ingressService", "localityLbSetting",
      "meshMTLS", "outboundTrafficPolicy", "pathNormalization", "rootNamespace", "trustDomain", "trustDomainAliases", "tcpKeepalive",
      "connectTimeout", "protocolDetectionTimeout", "dnsRefreshRate", "certificates", "caCertificates", "discoverySelectors",
+     "clusterDomain", "enablePrometheusMerge", "enableEnvoyAccessLogService", "disableEnvoyListenerLog", "verifyCertificateAtClient",
+     "tlsDefaults", "h2UpgradePolicy", "inboundTrafficPolicy", "inboundClusterStatName", "outboundClusterStatName", "configSources",
+     "proxyListenPort", "proxyInboundListenPort", "proxyHttpPort", "hboneInboundPort", "serviceScopeConfigs", "ca",
      "defaultServiceExportTo", "defaultVirtualServiceExportTo", "defaultDestinationRuleExportTo", "serviceSettings", "defaultHttpRetryPolicy"]
 )
 """Fields by which a document without `kind` is taken for mesh configuration."""
@@ -28,6 +31,8 @@ class Mesh:
     config: dict[str, Any] = field(default_factory=dict)
     networks: dict[str, Any] = field(default_factory=dict)
     networks_source: RawObject | None = None
+    source: RawObject | None = None
+    """The object the configuration is in."""
     given: bool = False
     """Whether the files hold mesh configuration."""
 
@@ -57,26 +62,27 @@ def mesh_of(objects: Iterable[RawObject], bare: Iterable[RawObject]) -> Mesh:
     config: dict[str, Any] = {}
     networks: dict[str, Any] = {}
     source: RawObject | None = None
+    origin: RawObject | None = None
     given = False
     for one in objects:
         if one.kind == "ConfigMap" and (one.name == "istio" or one.name.startswith("istio-")):
             data = mapping(one.data.get("data"))
             if "mesh" in data:
-                config, given = embedded(text(data["mesh"])), True
+                config, given, origin = embedded(text(data["mesh"])), True, one
             found = mapping(embedded(text(data.get("meshNetworks", ""))).get("networks"))
             if found:
                 networks, source = found, one
         elif one.kind == "IstioOperator":
-            config, given = mapping(one.spec.get("meshConfig")) or config, True
+            config, given, origin = mapping(one.spec.get("meshConfig")) or config, True, one
             values = mapping(mapping(one.spec.get("values")).get("global"))
             if mapping(values.get("meshNetworks")):
                 networks, source = mapping(values.get("meshNetworks")), one
     for one in bare:
         if is_mesh_config(one):
-            config, given = one.data, True
+            config, given, origin = one.data, True, one
         elif is_mesh_networks(one):
             networks, source = mapping(one.data["networks"]), one
-    return Mesh(config, networks, source, given)
+    return Mesh(config, networks, source, origin, given)
 
 
 def is_mesh_config(one: RawObject) -> bool:

@@ -102,7 +102,7 @@ class Selection:
         return not equals or fnmatch.fnmatchcase(ref, where.strip())
 
 
-ON_REQUEST = frozenset({"GW0445"})
+ON_REQUEST = frozenset({"GW0445", "GW0466"})
 """Codes of too little use to be reported unasked."""
 
 __all__ = ["ANNOTATIONS", "ON_REQUEST", "Selection", "Suppressions", "codes_of", "names"]
