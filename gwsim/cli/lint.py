@@ -81,10 +81,20 @@ def exit_code(report: Report, fail_on: FailOn) -> ExitCode:
 
 
 def _report(paths: list[str], options: object) -> Report:
+    from dataclasses import replace
+
+    from gwsim.scenario.linting import configuration, scenario_findings, scenario_of
     from gwsim.topology.lint import Options, lint
 
     assert isinstance(options, Options)
-    return lint(clusters_of(paths), options)
+    files = [scenario_of(path) for path in paths]
+    if len(paths) != 1 or files[0] is None:
+        if any(file is not None for file in files):
+            raise UsageError("a scenario is linted by itself: give its folder, or the folders of configuration")
+        return lint(clusters_of(paths), options)
+    clusters, assumed, version = configuration(files[0])
+    options = replace(options, assume_exists=(*options.assume_exists, *assumed), istio_version=version)
+    return lint(clusters, options, more=scenario_findings(files[0]))
 
 
 def clusters_of(paths: list[str]) -> dict[str, list[str]]:

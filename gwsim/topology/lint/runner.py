@@ -15,7 +15,8 @@ from gwsim.resources.resource_set import ResourceSet
 from gwsim.topology.from_istio import from_istio
 from gwsim.topology.lint.catalogue import catalogue
 from gwsim.topology.lint.mesh import is_mesh_config, is_mesh_networks
-from gwsim.topology.lint.rule import ClusterRule
+from gwsim.topology.lint.rule import ClusterRule, Hit
+from gwsim.topology.lint.rules.gateway_missing import INTERNAL
 from gwsim.topology.lint.suppress import Selection, Suppressions
 from gwsim.topology.lint.view import View
 
@@ -50,12 +51,20 @@ class Options:
     now: datetime | None = None
 
 
-def lint(clusters: Mapping[str, Sequence[str | Path]], options: Options | None = None, *, stdin: IO[Any] | None = None) -> Report:
+def lint(
+    clusters: Mapping[str, Sequence[str | Path]],
+    options: Options | None = None,
+    *,
+    stdin: IO[Any] | None = None,
+    more: Iterable[Finding] = (),
+) -> Report:
     """Lint files, folders and "-" (standard input), given by cluster; one cluster may have the name "".
 
+    `more` are findings made elsewhere, to be selected, suppressed and ordered like the linter's own.
     Raises UsageError for an option's value that is not possible, InputError for an Istio version not known.
     """
     collector = Collector()
+    collector.extend(more)
     texts = {
         name: list(contents(paths, collector=collector, stdin=stdin)) for name, paths in clusters.items()
     }
@@ -91,7 +100,12 @@ def _of_cluster(name: str, texts: Sequence[tuple[str, str]], view: View, options
         own = {rule.row.code for rule in rules}
         yield from (one for one in _build(resources, name, options) if one.code not in own)
     for rule in rules:
-        yield from (rule.finding(hit) for hit in rule.check(view) if hit.where.origin.file != "<memory>")
+        yield from (rule.finding(hit) for hit in rule.check(view) if _of_user(hit))
+
+
+def _of_user(hit: Hit) -> bool:
+    """Whether the object is one that users write: not assumed, and not a translation that istiod made."""
+    return hit.where.origin.file != "<memory>" and INTERNAL not in hit.where.name
 
 
 def _build(resources: ResourceSet, cluster: str, options: Options) -> Iterable[Finding]:

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Iterator
 from datetime import datetime
 
+from gwsim.diagnostics import Level
 from gwsim.resources.certificates import validity
 from gwsim.resources.raw import RawObject, mapping, text
 from gwsim.topology.lint.rule import Hit, Rule
@@ -23,24 +24,28 @@ def check(view: View) -> Iterator[Hit]:
         secret = secrets.get(name if "/" in name else f"{namespace}/{name}")
         problem = _problem(secret, view.now) if secret is not None else None
         if secret is not None and problem:
-            yield Hit(gateway, path, f"{gateway.ref}: Secret {secret.full_name} {problem}", "clients cannot connect, or are warned")
+            yield Hit(gateway, path, f"{gateway.ref}: Secret {secret.full_name} {problem[0]}", "clients cannot connect, or are warned", problem[1])
 
 
-def _problem(secret: RawObject, now: datetime) -> str | None:
+def _problem(secret: RawObject, now: datetime) -> tuple[str, Level | None] | None:
+    """What is wrong, and the level where it is not the code's own."""
     entries = _entries(secret)
     pair = next((one for one in _PAIRS if all(name in entries for name in one)), None)
     if pair is None:
         has = ", ".join(entries) or "nothing"
-        return f"needs tls.crt and tls.key (or cert and key), and has {has}"
+        return f"needs tls.crt and tls.key (or cert and key), and has {has}", None
     times = validity(entries[pair[0]])
     if times is None:
-        return f"holds no certificate in {pair[0]}"
-    if "PRIVATE KEY-----" not in entries[pair[1]]:
-        return f"holds no private key in {pair[1]}"
+        return f"holds no certificate in {pair[0]}", None
     begin, end = times
     if now > end:
-        return f"holds a certificate that expired on {end:%Y-%m-%d}"
-    return f"holds a certificate that is valid from {begin:%Y-%m-%d} on" if now < begin else None
+        return f"holds a certificate that expired on {end:%Y-%m-%d}", None
+    if now < begin:
+        return f"holds a certificate that is valid from {begin:%Y-%m-%d} on", None
+    if "PRIVATE KEY-----" not in entries[pair[1]]:
+        # Files under version control hold a certificate at the most, so this may well be meant.
+        return f"holds no private key in {pair[1]}", Level.INFO
+    return None
 
 
 def _entries(secret: RawObject) -> dict[str, str]:
@@ -90,7 +95,7 @@ _CERTIFICATE = """  tls.crt: |
 RULE = Rule(
     code="CREDENTIAL_INVALID",
     check=check,
-    trigger="The Secret of a `credentialName` lacks the certificate or key entry, its certificate cannot be read, or the time now is outside its validity.",
+    trigger="The Secret of a `credentialName` lacks the certificate or key entry, its certificate cannot be read, or the time now is outside its validity. A note where only the private key is left out.",
     fix="Renew the certificate; keys are `tls.crt` and `tls.key` (`cert` and `key` for generic Secrets).",
     source="istio/istio pkg/config/analysis/analyzers/gateway/secret.go",
     bad=_GATEWAY + "  tls.cert: misspelt\n  tls.key: misspelt\n",

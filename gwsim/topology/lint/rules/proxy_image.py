@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gwsim.resources.raw import mapping, mappings, text
-from gwsim.topology.lint.rule import Hit, Rule
+from gwsim.topology.lint.rule import Hit, Rule, level_if
 from gwsim.topology.lint.rules.injection import injector_values
 from gwsim.topology.lint.view import View, Workload, label_selector_matches
 
@@ -61,7 +61,7 @@ def check_templates(view: View) -> Iterator[Hit]:
         if not hooks and (_asks(one.labels, labels) or _asks(one.annotations, labels)):
             continue
         message = f"{one.source.ref}: image: auto, but injection does not select its pods, which cannot start"
-        yield Hit(one.source, "template.metadata.labels", message, 'label the pods sidecar.istio.io/inject: "true", or the namespace istio-injection: enabled')
+        yield Hit(one.source, "template.metadata.labels", message, 'label the pods sidecar.istio.io/inject: "true", or the namespace istio-injection: enabled', level_if(bool(hooks) or namespace is not None))
 
 
 def _selects(hook: dict[str, Any], namespace: dict[str, str], labels: dict[str, str]) -> bool:
@@ -124,7 +124,7 @@ RULES = (
     ),
     Rule(
         code="IMAGE_AUTO_NOT_INJECTED", check=check_templates,
-        trigger="A pod template has `istio-proxy` with `image: auto`, and neither a webhook of the input selects it nor (without webhooks) its labels or those of its Namespace ask for injection.",
+        trigger="A pod template has `istio-proxy` with `image: auto`, and neither a webhook of the input selects it nor (without webhooks) its labels or those of its Namespace ask for injection. A note where neither a webhook nor the Namespace is in the input.",
         fix="Label the pods `sidecar.istio.io/inject: \"true\"`.", source=f"{_ROOT}/image-auto.go",
         bad=_DEPLOYMENT % "", good=_DEPLOYMENT % ', sidecar.istio.io/inject: "true"',
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gwsim.diagnostics import Level
 from gwsim.resources.raw import RawObject, mapping, mappings, number, text, text_map, texts
 from gwsim.topology.lint.hosts import fqdn, matches
 from gwsim.topology.lint.routes import destinations, virtual_services
@@ -22,7 +23,9 @@ def check_ports(view: View) -> Iterator[Hit]:
             if lost:
                 value = number(mapping(port.get("port")).get("number"))
                 message = f"{rule.ref}: {', '.join(lost)} of the rule does not hold for port {value}, which has settings of its own"
-                yield Hit(rule, f"trafficPolicy.portLevelSettings[{at}]", message, "repeat it for the port")
+                # A simple policy that is lost changes the choice of host, but neither a limit nor security.
+                mild = lost == ["loadBalancer"] and "simple" in mapping(policy.get("loadBalancer"))
+                yield Hit(rule, f"trafficPolicy.portLevelSettings[{at}]", message, "repeat it for the port", Level.INFO if mild else None)
 
 
 def check_hash(view: View) -> Iterator[Hit]:
@@ -133,7 +136,7 @@ spec:
 RULES = (
     Rule(
         code="PORT_SETTINGS_REPLACE", check=check_ports,
-        trigger="An entry of `portLevelSettings` lacks a connectionPool, outlierDetection, loadBalancer or tls that the rule has.",
+        trigger="An entry of `portLevelSettings` lacks a connectionPool, outlierDetection, loadBalancer or tls that the rule has. A note where only a `simple` load balancer is lost.",
         fix="Repeat the setting for the port.", source="istio/istio pilot/pkg/networking/core/cluster_traffic_policy.go selectTrafficPolicyComponents",
         bad=_PORTS % ("loadBalancer", "simple: RANDOM"), good=_PORTS % ("connectionPool", "tcp: {maxConnections: 10}"),
     ),
