@@ -41,6 +41,9 @@ class _OwnerReference:
     name: str
     controller: bool = False
 
+_WITHOUT_SPEC = frozenset({"Sidecar", "ProxyConfig", "EnvoyFilter"})
+"""Kinds of networking.istio.io that the API server takes without a spec."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WrittenMeta:
@@ -239,7 +242,7 @@ def _spec_values(ctx: ObjectContext, node: Node, kind: Kind) -> dict[str, Any] |
         return decode_fields(schema, ctx, node, ())
     spec = value_at(node, "spec")
     if spec is None or (isinstance(spec, Scalar) and spec.is_null):
-        if schema.required or kind.group == ISTIO_GROUP:
+        if schema.required or (kind.group == ISTIO_GROUP and kind.name not in _WITHOUT_SPEC):
             ctx.report("MISSING_FIELD", "spec is missing", node)
             return None
         return {}

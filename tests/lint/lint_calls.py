@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from datetime import UTC, datetime
 
@@ -27,3 +28,21 @@ def pairs(report: Report) -> set[tuple[str, str]]:
 def found(report: Report, code: str) -> set[str]:
     """The objects (without kind) that have a finding of the code."""
     return {ref.partition("/")[2] for name, ref in pairs(report) if name == code}
+
+
+def k8s(kind, name, namespace="default", spec=None, *, group="networking.istio.io/v1", **metadata):
+    """An object as JSON, which is YAML too; `namespace` None for kinds without one."""
+    written = {"name": name, **({"namespace": namespace} if namespace else {}), **metadata}
+    whole = {"apiVersion": group, "kind": kind, "metadata": written}
+    return json.dumps(whole | ({"spec": spec} if spec is not None else {}))
+
+
+def pod(name, namespace="default", labels=None, image="proxyv2", annotations=None, **spec):
+    """A pod with a sidecar."""
+    spec = {"containers": [{"name": "istio-proxy", "image": image}], **spec}
+    return k8s("Pod", name, namespace, spec, group="v1", labels=labels or {}, annotations=annotations or {})
+
+
+def docs(*objects):
+    """Several documents as one text."""
+    return "\n---\n".join(objects)

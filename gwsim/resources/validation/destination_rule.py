@@ -73,6 +73,11 @@ def _load_balancer(settings: LoadBalancerSettings, path: str, check: Check) -> N
         _hash(settings.consistent_hash, f"{path}.consistentHash", check)
     if settings.locality_lb_setting:
         _locality(settings.locality_lb_setting, f"{path}.localityLbSetting", check)
+    warmup = settings.warmup
+    if warmup and warmup.minimum_percent is not None and not 0 <= warmup.minimum_percent <= 100:
+        check.bad(f"{path}.warmup.minimumPercent", f"minimumPercent must be 0 to 100, not {warmup.minimum_percent:g}")
+    if warmup and warmup.aggression is not None and warmup.aggression < 1:
+        check.bad(f"{path}.warmup.aggression", f"aggression must be 1 or more, not {warmup.aggression:g}")
     if settings.simple == "LEAST_CONN":
         check.warn(f"{path}.simple", "LEAST_CONN is deprecated", "write LEAST_REQUEST, which is the same")
 

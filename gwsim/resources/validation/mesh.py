@@ -104,6 +104,8 @@ def workload_entry(entry: WorkloadEntry, path: str, check: Check, *, template: b
     elif address.startswith("unix://"):
         if not address.removeprefix("unix://").startswith(("/", "@")):
             check.bad(f"{path}.address".lstrip("."), f"{address!r} is not an absolute path")
+        elif address.endswith("/"):
+            check.bad(f"{path}.address".lstrip("."), f"{address!r} is a folder, not a socket")
         if entry.ports:
             check.conflict(f"{path}.ports".lstrip("."), "a Unix socket has no ports")
     elif not is_address(address):

@@ -62,6 +62,8 @@ def _ports(entry: ServiceEntry, check: Check) -> None:
             check.bad(f"ports[{index}].name", f"port name {port.name!r} is given twice")
         if port.number in numbers:
             check.bad(f"ports[{index}].number", f"port {port.number} is given twice")
+        if port.target_port is not None and not 1 <= port.target_port <= 65535:
+            check.bad(f"ports[{index}].targetPort", f"port {port.target_port} is not between 1 and 65535")
         names.add(port.name)
         numbers.add(port.number)
     for index, endpoint in enumerate(entry.endpoints):
