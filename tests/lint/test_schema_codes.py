@@ -18,7 +18,6 @@ REFUSED = {
 }
 FINE = {
     "proxy config without spec": k8s("ProxyConfig", "x", "d", group="networking.istio.io/v1beta1"),
-    "sidecar without spec": k8s("Sidecar", "x", "d"),
     "policy without spec": k8s("AuthorizationPolicy", "x", "istio-system", group=SECURITY),
     "telemetry without spec": k8s("Telemetry", "x", "d", group="telemetry.istio.io/v1"),
     "pod of a test": k8s("Pod", "x", "d", {"containers": [{"name": "istio-proxy", "args": None}]}, group="v1"),
