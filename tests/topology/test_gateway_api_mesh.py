@@ -76,3 +76,29 @@ def test_grpc_in_the_mesh():
 def test_an_unknown_service_as_parent_is_told():
     text = route(f"- {TO_ONE}", parents='[{group: "", kind: Service, name: absent}]')
     assert "ROUTE_NOT_ATTACHED" in build(SERVICES, text).names
+
+
+EGRESS = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: news, namespace: infra}
+spec: {hosts: [news.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: egress, namespace: infra, annotations: {networking.istio.io/service-type: ClusterIP}}
+spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP, hostname: news.example.com}]}
+"""
+
+
+def test_egress_through_a_gateway_that_istio_deploys():
+    inside = route("- backendRefs: [{name: egress-istio, port: 80}]", parents="[{group: networking.istio.io, kind: ServiceEntry, name: news}]", name="in")
+    outside = route(
+        "- backendRefs: [{group: networking.istio.io, kind: Hostname, name: news.example.com, port: 80}]",
+        parents="[{name: egress}]", hosts="[news.example.com]", name="out",
+    )  # fmt: skip
+    assert to(EGRESS, inside, outside, host="news.example.com", port=80) == ["outbound|80||egress-istio.infra.svc.cluster.local"]
+    built = build(SERVICES, EGRESS, inside, outside)
+    _, (proxy,) = built.topology.proxies_of("infra", "egress")
+    assert [one.cluster for one in choose(proxy, 80, Request(host="news.example.com")).clusters] == ["outbound|80||news.example.com"]
+    assert (proxy.services[0].type, built.names) == ("ClusterIP", [])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gwsim.resources.models import Destination, DestinationRule, Gateway, KubernetesGateway, Resource
+from gwsim.topology.model import ProxyServicePort
 
 if TYPE_CHECKING:
     from gwsim.topology.from_istio.virtual_services import Bound
@@ -64,7 +65,7 @@ class Deployed:
     labels: Mapping[str, str] = field(default_factory=dict)
     services: tuple[str, ...] = ()
     service_type: str = "LoadBalancer"
-    ports: tuple[int, ...] = ()
+    ports: tuple[ProxyServicePort, ...] = ()
     """Ports of the Service that is made."""
 
 

@@ -231,21 +231,12 @@ def _managed(ctx: Context, deployed: Deployed) -> Workload:
 
 def _managed_service(deployed: Deployed) -> ProxyService:
     """The Service that Istio makes: the listeners' ports and the one for health checks."""
-    ports = dict.fromkeys([STATUS_PORT, *deployed.ports])
-    spoken = {one.port: one.protocol.lower() for one in deployed.gateway.listeners}
+    status = ProxyServicePort(port=STATUS_PORT, target_port=STATUS_PORT, name="status-port", app_protocol="tcp")
     return ProxyService(
         name=deployed.name,
         namespace=deployed.gateway.namespace,
         type=deployed.service_type,
-        ports=tuple(
-            ProxyServicePort(
-                port=one,
-                target_port=one,
-                name="status-port" if one == STATUS_PORT else f"port-{one}",
-                app_protocol=spoken.get(one, ""),
-            )
-            for one in ports
-        ),
+        ports=(status, *deployed.ports),
     )
 
 
