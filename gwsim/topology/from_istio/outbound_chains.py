@@ -12,7 +12,6 @@ from gwsim.resources.models import L4MatchAttributes, TLSMatchAttributes
 from gwsim.topology.from_istio import protocols
 from gwsim.topology.from_istio.context import place
 from gwsim.topology.from_istio.destinations import Destinations
-from gwsim.topology.from_istio.hosts import subset_of
 from gwsim.topology.from_istio.l4_routes import tcp_proxy
 from gwsim.topology.from_istio.registry import Host, contains
 from gwsim.topology.from_istio.scope import Egress, Scope, alternative_names
@@ -33,9 +32,7 @@ class OutboundChains:
 
     def chains(self, egress: Egress, host: Host, port: int, protocol: str, cidr: str, *, own_address: bool) -> list[FilterChain]:
         """The chains of a service's port. `cidr` is its address where that is a range; `own_address`: its own listener."""
-        bound = [
-            one for one in egress.virtual_services if any(_overlap(name, host.known.host) for name in one.hosts)
-        ]
+        bound = egress.concerning(host.known.host)
         ranges = (cidr,) if cidr else ()
         if protocol in TLS_PROTOCOLS:
             return self._tls(bound, host, port, ranges, own_address=own_address)
@@ -68,7 +65,7 @@ class OutboundChains:
 
     def _server_names(self, host: Host) -> tuple[str, ...]:
         names = [host.known.host]
-        for alias in self.scope.services:
+        for alias in self.scope.aliases:
             if alias.known.alias_of == host.known.host:
                 names += [alias.known.host, *alternative_names(alias.known.host, self.scope.namespace)]
         return tuple(sorted(names))
@@ -121,10 +118,6 @@ class OutboundChains:
 def is_tcp(protocol: str) -> bool:
     """Whether the port is served without looking for HTTP."""
     return protocol in protocols.PLAIN_TCP or protocol in TLS_PROTOCOLS
-
-
-def _overlap(name: str, host: str) -> bool:
-    return subset_of(host, name) or subset_of(name, host)
 
 
 def _chain(

@@ -7,6 +7,7 @@ Sources: istio/istio pilot/pkg/networking/core/httproute.go (`BuildSidecarOutbou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gwsim.diagnostics import Span
@@ -53,6 +54,8 @@ class OutboundHosts:
     ctx: Context
     scope: Scope
     destinations: Destinations
+    _made: dict[int, list[VirtualHost]] = field(default_factory=dict)
+    _by_service: dict[int, dict[str, list[VirtualHost]]] = field(default_factory=dict)
 
     def shared(self, port: int) -> RouteConfiguration:
         """The route configuration of a port, named after it, with what becomes of unknown hosts."""
@@ -65,9 +68,13 @@ class OutboundHosts:
 
     def sniffed(self, host: Host, port: int) -> RouteConfiguration:
         """The route configuration of one service whose protocol is detected: its virtual host takes every host."""
-        egress = self.scope.egress_for(port)
         name = host.known.host
-        found = [one for one in (self._virtual_hosts(egress, port) if egress else []) if name in one.domains]
+        if port not in self._by_service:
+            egress, table = self.scope.egress_for(port), self._by_service.setdefault(port, {})
+            for one in self._virtual_hosts(egress, port) if egress is not None else ():
+                for domain in one.domains:
+                    table.setdefault(domain, []).append(one)
+        found = self._by_service[port].get(name, [])
         if len(found) == 1:
             found = [replace(found[0], domains=("*",))]
         return RouteConfiguration(name=f"{name}:{port}", virtual_hosts=tuple(found))
@@ -82,6 +89,11 @@ class OutboundHosts:
         return VirtualHost(name=ALLOW_ANY, domains=("*",), routes=(route,))
 
     def _virtual_hosts(self, egress: Egress, port: int) -> list[VirtualHost]:
+        if port not in self._made:
+            self._made[port] = self._make(egress, port)
+        return self._made[port]
+
+    def _make(self, egress: Egress, port: int) -> list[VirtualHost]:
         groups = self._groups(egress, port)
         known = {one.known.host for group in groups for one in group.services}
         taken: set[str] = set()
@@ -118,7 +130,7 @@ class OutboundHosts:
         return domains, tuple(short)
 
     def _aliases(self, host: Host) -> list[str]:
-        return [one.known.host for one in self.scope.services if one.known.alias_of == host.known.host]
+        return [one.known.host for one in self.scope.aliases if one.known.alias_of == host.known.host]
 
     def _groups(self, egress: Egress, port: int) -> list[_Group]:
         """Services with VirtualServices, then the rest with a default route."""
@@ -129,9 +141,10 @@ class OutboundHosts:
                 services.setdefault(one.known.host, (one, found.protocol))
         groups: list[_Group] = []
         served: set[str] = set()
+        # On ports other than 80, VirtualServices count only for hosts that the registry has on the port.
+        wild = [name for name in services if name.startswith("*")]
         for bound in egress.virtual_services:
-            # On ports other than 80, VirtualServices count only for hosts that the registry has on the port.
-            if port != 80 and not any(_overlap(host, name) for host in bound.hosts for name in services):
+            if port != 80 and not any(_known(host, services, wild) for host in bound.hosts):
                 continue
             group = self._group(egress, bound, services, port)
             if group is not None:
@@ -187,9 +200,11 @@ class OutboundHosts:
         return Route(name=DEFAULT_ROUTE, match=RouteMatch(), action=action, origin=host.known.origin)
 
 
-def _overlap(host: str, name: str) -> bool:
-    """Whether a VirtualService's host and a service's have names in common."""
-    return subset_of(name, host) or subset_of(host, name)
+def _known(host: str, services: Mapping[str, object], wild: list[str]) -> bool:
+    """Whether a VirtualService's host and one of the services have names in common."""
+    if host.startswith("*"):
+        return any(subset_of(name, host) or subset_of(host, name) for name in services)
+    return host in services or any(subset_of(host, name) for name in wild)
 
 
 def _http_or_sniffed(protocol: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from gwsim.resources.models import EgressListener, Resource, Sidecar
 from gwsim.topology.from_istio import protocols
 from gwsim.topology.from_istio.context import Context
-from gwsim.topology.from_istio.hosts import DOMAIN, fqdn, most_specific, subset_of
+from gwsim.topology.from_istio.hosts import DOMAIN, fqdn, subset_of
 from gwsim.topology.from_istio.registry import Host, contains
 from gwsim.topology.from_istio.virtual_services import MESH, Bound, VirtualServiceIndex
 
@@ -27,6 +27,24 @@ class Egress:
     listener: EgressListener
     services: tuple[Host, ...]
     virtual_services: tuple[Bound, ...]
+    exact: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Positions of the VirtualServices that have a host, for hosts without a wildcard."""
+    wildcards: tuple[tuple[str, int], ...] = ()
+    """Hosts with a wildcard and the positions of their VirtualServices."""
+
+    @classmethod
+    def of(cls, listener: EgressListener, services: Iterable[Host], virtual_services: Iterable[Bound]) -> Egress:
+        """The listener with its tables."""
+        bound = tuple(virtual_services)
+        exact: dict[str, tuple[int, ...]] = {}
+        wildcards: list[tuple[str, int]] = []
+        for position, one in enumerate(bound):
+            for name in dict.fromkeys(one.hosts):
+                if name.startswith("*"):
+                    wildcards.append((name, position))
+                else:
+                    exact[name] = (*exact.get(name, ()), position)
+        return cls(listener, tuple(services), bound, exact, tuple(wildcards))
 
     @property
     def port(self) -> int | None:
@@ -39,14 +57,21 @@ class Egress:
         port = self.listener.port
         return port is not None and protocols.parse(port.protocol) == "HTTP_PROXY"
 
+    def concerning(self, host: str) -> list[Bound]:
+        """The VirtualServices with a host that overlaps a service's, in order."""
+        if host.startswith("*"):
+            found = {position for name, positions in self.exact.items() if subset_of(name, host) for position in positions}
+        else:
+            found = set(self.exact.get(host, ()))
+        found |= {at for name, at in self.wildcards if subset_of(host, name) or subset_of(name, host)}
+        return [self.virtual_services[position] for position in sorted(found)]
+
     def wildcard_owner(self, host: str) -> Bound | None:
         """The VirtualService that a service gets when only wildcards may match: of the most specific host."""
-        owners: dict[str, Bound] = {}
-        for bound in self.virtual_services:
-            for name in bound.hosts:
-                owners.setdefault(name, bound)
-        best = most_specific(host, owners)
-        return owners[best] if best is not None else None
+        if host in self.exact:
+            return self.virtual_services[self.exact[host][0]]
+        covering = [(-len(name), position) for name, position in self.wildcards if subset_of(host, name)]
+        return self.virtual_services[min(covering)[1]] if covering else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +87,8 @@ class Scope:
     registry_only: bool = False
     egress_proxy: str = ""
     """Name of the cluster for unknown destinations, where the Sidecar names one."""
+    aliases: tuple[Host, ...] = ()
+    """Those of the services that stand for others (ExternalName)."""
 
     def egress_for(self, port: int) -> Egress | None:
         """The egress listener whose services and VirtualServices count on a port."""
@@ -85,12 +112,14 @@ class Scopes:
         egress = tuple(self._egress(one, namespace) for one in listeners)
         policy = sidecar.outbound_traffic_policy if sidecar is not None else None
         proxy = policy.egress_proxy if policy is not None else None
+        services = self._all_services(egress, namespace)
         return Scope(
             namespace=namespace,
             labels=labels,
             sidecar=sidecar,
             egress=egress,
-            services=self._all_services(egress, namespace),
+            services=services,
+            aliases=tuple(one for one in services if one.known.alias_of),
             registry_only=self.registry_only if policy is None else policy.mode == "REGISTRY_ONLY",
             egress_proxy=""
             if proxy is None
@@ -107,16 +136,16 @@ class Scopes:
         imported = _imports(listener.hosts, namespace)
         bound = self.index.bound_to(MESH, namespace)
         empty = Egress(listener, (), ())
-        needs_port = empty.port and not empty.http_proxy
+        needs_port = bool(empty.port) and not empty.http_proxy
         services = [one for one in self.visible_from(namespace) if _covers(imported, one.known.namespace, one.known.host)]
         if needs_port:
             services = [_trimmed(one, empty.port or 0) for one in services if one.port(empty.port or 0) is not None]
         if listener is not EVERYTHING:
             services = _one_definition(services, namespace)
-        return Egress(
+        return Egress.of(
             listener,
-            tuple(services),
-            tuple(one for one in bound if any(_touches(imported, one.source.namespace, host) for host in one.hosts)),
+            services,
+            (one for one in bound if any(_touches(imported, one.source.namespace, host) for host in one.hosts)),
         )
 
     def _all_services(self, egress: Sequence[Egress], namespace: str) -> tuple[Host, ...]:
@@ -126,13 +155,10 @@ class Scopes:
             for host in one.services:
                 names.add(host.known.host)
                 found[_identity(host)] = host
-        for one in egress:
-            for name in (name for bound in one.virtual_services for name in _destinations(bound)):
-                if name in names:
-                    continue
-                for host in self.visible_from(namespace):
-                    if host.known.host == name:
-                        found.setdefault(_identity(host), host)
+        wanted = {name for one in egress for bound in one.virtual_services for name in _destinations(bound)} - names
+        for host in self.visible_from(namespace) if wanted else ():
+            if host.known.host in wanted:
+                found.setdefault(_identity(host), host)
         return tuple(found.values())
 
 
