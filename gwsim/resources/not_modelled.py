@@ -64,10 +64,10 @@ NOT_MODELLED: dict[str, str] = {
     # ServiceEntry
     "ServiceEntry.subjectAltNames": "server certificates are taken to be valid",
     # Sidecar, WorkloadGroup
-    "IngressListener.bind": "sidecars accept on all addresses of their pod here",
-    "IngressListener.captureMode": "inbound traffic always goes through the sidecar here",
-    "IngressListener.tls": "TLS of a sidecar's own ingress listener is " + _POLICY,
-    "IngressListener.connectionPool": "limits of a sidecar's inbound side are " + _POLICY,
+    "Sidecar.ingress": "the inbound side of sidecars is " + _POLICY,
+    "SidecarPort.name": "only a name",
+    "SidecarPort.targetPort": "Istio itself ignores it",
+    "WorkloadGroup.location": "a template; the machines that registered with it are WorkloadEntries",
     "Sidecar.inboundConnectionPool": "limits of a sidecar's inbound side are " + _POLICY,
     "WorkloadGroup.template": "a template; the machines that registered with it are WorkloadEntries",
     "WorkloadGroup.metadata": "a template; the machines that registered with it are WorkloadEntries",
