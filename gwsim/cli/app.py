@@ -14,6 +14,7 @@ from gwsim.cli import (
     explain,
     init,
     lint,
+    plan,
     report,
     route,
     run,
@@ -41,6 +42,7 @@ def application() -> typer.Typer:
     app.command("run", short_help="Simulate a scenario and report on it.")(run.run)
     app.command("sweep", short_help="Run a scenario at every point of a grid.")(sweep.sweep)
     app.command("batch", short_help="Run many scenarios into one table.")(batch.batch)
+    app.command("plan", short_help="Find the cheapest fleet that holds the budgets.")(plan.plan)
     app.command("check", short_help="Hold the budgets of scenarios, as a gate.")(check.check)
     app.command("lint", short_help="Check configuration, from files alone.")(lint.lint)
     app.command("init", short_help="Write a commented example project.")(init.init)

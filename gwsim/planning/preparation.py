@@ -63,11 +63,13 @@ class Prepared:
         """Where the scenario file is; paths in reports are told from here."""
         return self.project.loaded.folder
 
-    def with_replicas(self, replicas: dict[str, int]) -> Resolved:
-        """The scenario with the replicas of some gateways given."""
+    def with_replicas(self, replicas: dict[str, int], *, fix: bool = False) -> Resolved:
+        """The scenario with the replicas of some gateways given; with `fix`, autoscalers leave them alone."""
         from gwsim.scenario import resolve
 
-        again = resolve(self.project.loaded, self.project.topology, replicas=replicas, fix_replicas=self.given.fix_replicas)
+        again = resolve(
+            self.project.loaded, self.project.topology, replicas=replicas, fix_replicas=fix or self.given.fix_replicas
+        )
         return replace(again, name=self.name, findings=self.resolved.findings)
 
 

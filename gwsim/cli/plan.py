@@ -1,0 +1,131 @@
+"""`gwsim plan`: the cheapest fleet that holds the budgets, over a forecast."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gwsim.cli.options import (
+    Costs,
+    Dask,
+    Data,
+    Engine,
+    EngineOption,
+    Jobs,
+    Kind,
+    Out,
+    Quiet,
+    Scenario,
+    Seed,
+    Settings,
+    Workers,
+    given_of,
+    working,
+)
+from gwsim.cli.output import Color, notice, write, write_lines
+from gwsim.errors import UsageError
+from gwsim.files import folder_for_writing, write_whole
+
+if TYPE_CHECKING:
+    from gwsim.planning.plan import Plan
+    from gwsim.planning.probes import Try
+
+POINTS = 5
+_VARY = re.compile(r"(?:gateways?\.)?(?P<gateway>.+?)\.replicas=(?P<low>\d+)\.\.(?P<high>\d+)")
+
+
+def plan(
+    scenario: Scenario,
+    load: Annotated[str | None, typer.Option("--load", metavar="RATE|A..B[:N]", help="The load of all clients together: one rate, several with commas, or a forecast A..B at N points (default 5, in even factors). Default: the scenario's own.", show_default=False)] = None,
+    budget: Annotated[list[str] | None, typer.Option("--budget", metavar="BUDGET", help="What must hold, e.g. 'gateway.latency p(99) < 50ms' (default: the scenario's budgets). Repeatable.", show_default=False)] = None,
+    vary: Annotated[str | None, typer.Option("--vary", metavar="GATEWAY.replicas=A..B", help="The gateway whose pods are counted, and their bounds (default: the one whose workers are busiest, 1..40).", show_default=False)] = None,
+    zone_lost: Annotated[bool, typer.Option("--zone-lost", help="It must hold after the zone with most of the gateway's pods is gone.")] = False,
+    no_headroom: Annotated[bool, typer.Option("--no-headroom", help="Do not look for the largest load that the fleets carry.")] = False,
+    set_: Settings = None,
+    engine: EngineOption = Engine.AUTO,
+    seed: Seed = None,
+    costs: Costs = None,
+    jobs: Jobs = None,
+    workers: Workers = Kind.THREADS,
+    dask: Dask = None,
+    output: Annotated[Data, typer.Option("-o", "--output", help="What is printed on standard output.")] = Data.TEXT,
+    out: Out = None,
+    quiet: Quiet = False,
+    color: Annotated[Color, typer.Option(help="Colour of the terminal report; NO_COLOR is heard.")] = Color.AUTO,
+) -> None:
+    """The fewest pods for every load of a forecast, what fails with one less, headroom, settings to write, costs."""
+    from gwsim.planning.plan import plan as make
+    from gwsim.planning.preparation import prepare
+    from gwsim.results.budgets import parse
+
+    given = given_of([scenario], set_, seed=seed, costs=costs, fix_replicas=True)
+    prepared = prepare(given)
+    budgets = [parse(text) for text in budget or ()]
+    gateway, low, high = _varied(vary)
+    loads = _loads(load)
+    folder = folder_for_writing(out or Path("out") / f"plan-{prepared.name}")
+    with working(engine, jobs, workers, dask) as pool:
+        made = make(
+            prepared, pool, budgets=budgets, loads=loads, gateway=gateway, replicas=(low, high), zone_lost=zone_lost,
+            headroom=not no_headroom, engine=engine.value, told=None if quiet else _tell,
+        )
+    files = _save(made, folder)
+    if output is Data.TEXT:
+        from gwsim.report import plan as telling
+
+        write_lines(telling.lines(made, [f"{folder}/", *files]), color)
+    else:
+        write((folder / f"plan.{output.value}").read_text("utf-8"))
+    raise typer.Exit(int(made.exit_code))
+
+
+def _varied(text: str | None) -> tuple[str, int, int]:
+    from gwsim.planning.plan import MOST_REPLICAS
+
+    if text is None:
+        return "", 1, MOST_REPLICAS
+    match = _VARY.fullmatch(text)
+    if match is None or not 1 <= int(match["low"]) <= int(match["high"]):
+        raise UsageError(f"--vary {text}: only replicas are planned; write e.g. istio-ingressgateway.replicas=1..40")
+    return match["gateway"], int(match["low"]), int(match["high"])
+
+
+def _loads(text: str | None) -> list[float]:
+    """Loads in rps; a forecast is rounded to three figures."""
+    from gwsim.planning.axes import parse_axis
+
+    if text is None:
+        return []
+    if ".." in text and ":" not in text:
+        text = f"{text}:{POINTS}:log"
+    axis = parse_axis(f"load={_with_unit(text)}")
+    if axis.unit != "rps" or any(not value.number or value.number <= 0 for value in axis.values):
+        raise UsageError(f"--load {text} is no load; write e.g. 8krps or 5krps..20krps")
+    return [float(f"{value.number:.3g}") for value in axis.values if value.number]
+
+
+def _with_unit(text: str) -> str:
+    """`5k..20k` as `5krps..20krps`: a load can be nothing else."""
+    ends, colon, rest = text.partition(":")
+    return re.sub(r"(\d[\d.]*[kKMG]?)(?=$|,|\.\.)", r"\1rps", ends) + colon + rest
+
+
+def _tell(one: Try) -> None:
+    word = "holds" if one.holds else "undecided" if one.holds is None else f"does not hold: {one.failing}"
+    notice(f"gwsim: {one.replicas} pods at {one.load_rps:,.0f} rps: {word}")
+
+
+def _save(made: Plan, folder: Path) -> list[str]:
+    from gwsim.planning.points import text_of
+    from gwsim.report.plan_page import render
+
+    write_whole(folder / "plan.json", text_of(made.plain()))
+    write_whole(folder / "plan.csv", made.frame().to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / "plan.html", render(made))
+    return ["plan.html", "plan.json", "plan.csv"]
+
+
+__all__ = ["plan"]

@@ -1,0 +1,183 @@
+"""From a fleet that carries the load to what to write into the YAML, and what it costs.
+
+CPU and latency are simulated. Memory is a sum of the cost profile's figures; pools are sized by the mean number of
+requests under way and its spread, as for a Poisson number; the autoscaler's target is what the pods of the largest
+planned load use. Traffic across zones is counted as if a pod chose among all endpoints alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gwsim import costs
+from gwsim.costs import CostProfile
+from gwsim.planning.preparation import Prepared
+from gwsim.planning.probes import Try
+from gwsim.results import Results
+from gwsim.results.parts import FleetFigures
+from gwsim.scenario.model import Model
+from gwsim.scenario.resolved import FleetLabel
+
+HOURS_A_MONTH = 730.0
+POOL_SPREAD = 4.0
+"""Standard deviations above the mean that a pool is given."""
+MEMORY_MARGIN = 1.5
+REQUEST_STEP_CORES = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One thing to write: where, what, and why."""
+
+    path: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """US dollars per month of 730 hours; `cross_zone` None where everything runs in one zone or no zone is known."""
+
+    compute: float
+    cross_zone: float | None
+
+    @property
+    def total(self) -> float:
+        """Together."""
+        return self.compute + (self.cross_zone or 0.0)
+
+
+def profile_of(prepared: Prepared) -> CostProfile:
+    """The cost profile of the scenario."""
+    from gwsim.diagnostics import Collector
+    from gwsim.scenario.costing import profile_of as read
+
+    return read(prepared.project.loaded, Collector())
+
+
+def request_cores(fleet: FleetFigures) -> float:
+    """The CPU request of a pod: what it uses at the planned load, rounded up to a twentieth of a core."""
+    each = fleet.cpu_cores_range.high / max(fleet.pods, 1)
+    return max(math.ceil(each / REQUEST_STEP_CORES - 1e-9) * REQUEST_STEP_CORES, REQUEST_STEP_CORES)
+
+
+def memory_bytes(prepared: Prepared, fleet: FleetLabel, model: Model) -> float:
+    """Memory of one pod: base, configuration and the connections of the clients that use the gateway."""
+    proxy, index = fleet.proxy, [one.name for one in model.fleets].index(fleet.name)
+    pods = max(len(model.fleets[index].pods), 1)
+    kinds = {"plain": 0.0, "tls": 0.0, "h2_tls": 0.0}
+    for client in model.clients:
+        if client.fleet != index:
+            continue
+        kind = "plain" if client.connection.tls is None else "h2_tls" if client.connection.http == 2 else "tls"
+        kinds[kind] += client.connection.count / pods
+    clusters = proxy.clusters.values()
+    return costs.memory(profile_of(prepared)).gateway_bytes(
+        clusters=len(clusters), endpoints=sum(len(one.endpoints) for one in clusters), routes=_routes(fleet),
+        plain=math.ceil(kinds["plain"]), tls=math.ceil(kinds["tls"]), h2_tls=math.ceil(kinds["h2_tls"]),
+    )
+
+
+def _routes(fleet: FleetLabel) -> int:
+    from gwsim.topology import HttpConnectionManager
+
+    managers = [
+        chain.filter for listener in fleet.proxy.listeners for chain in listener.filter_chains
+        if isinstance(chain.filter, HttpConnectionManager)
+    ]
+    return sum(len(host.routes) for one in managers for host in one.route_config.virtual_hosts)
+
+
+def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try]) -> tuple[Setting, ...]:
+    """What to write for a plan over several loads, the smallest first; `tries` are those that hold."""
+    small, large = tries[0], tries[-1]
+    figures = next(one for one in large.results.fleets if one.gateway == fleet.name)
+    cores = request_cores(figures)
+    kind = f"Deployment/{fleet.proxy.namespace}/{fleet.proxy.name}"
+    container = f"{kind}:spec.template.spec.containers[istio-proxy].resources"
+    used = (figures.cpu_cores.value or 0.0) / max(figures.pods, 1)
+    model = prepared.with_replicas({fleet.name: large.replicas}, fix=True).model
+    memory = memory_bytes(prepared, fleet, model) * MEMORY_MARGIN
+    made = [
+        Setting(
+            path=f"{container}.requests.cpu", value=f"{round(cores * 1000)}m",
+            reason=f"a pod uses {used:.2f} cores at the largest load (the top of the range of uncalibrated costs counts)",
+        ),
+        Setting(
+            path=f"{container}.limits.cpu", value=str(max(fleet.workers, math.ceil(cores))),
+            reason=f"one core for each of its {fleet.workers} workers: a lower limit throttles them within 100 ms periods",
+        ),
+        Setting(
+            path=f"{container}.requests.memory", value=f"{_mib(memory)}Mi",
+            reason="base, configuration and connections, half as much again for buffers",
+        ),
+    ]
+    scaler = f"HorizontalPodAutoscaler/{fleet.proxy.namespace}/{fleet.autoscaler.name if fleet.autoscaler else fleet.proxy.name}"
+    if small.replicas == large.replicas:
+        made.insert(0, Setting(path=f"{kind}:spec.replicas", value=str(large.replicas), reason="the fewest that hold every budget"))
+        return (*made, *_pools(large.results))
+    target = max(min(math.floor(used / cores * 100.0 + 1e-9), 95), 1)
+    made += [
+        Setting(path=f"{scaler}:spec.minReplicas", value=str(small.replicas), reason="what the smallest load needs"),
+        Setting(path=f"{scaler}:spec.maxReplicas", value=str(large.replicas + 1), reason="what the largest load needs, and one to roll out with"),
+        Setting(
+            path=f"{scaler}:spec.metrics[0].resource.target.averageUtilization", value=str(target),
+            reason="the share of its request that a pod uses when the budgets just hold; not confirmed on a timeline",
+        ),
+    ]
+    return (*made, *_pools(large.results))
+
+
+def _mib(size: float) -> int:
+    return max(math.ceil(size / 2**20 / 16.0) * 16, 64)
+
+
+def _pools(results: Results) -> list[Setting]:
+    """Pools that are limited and would overflow at the planned load."""
+    made = []
+    for one in results.clusters:
+        limit, mean = one.limits.get("max_connections"), one.in_use.value
+        if limit is None or mean is None:
+            continue
+        enough = math.ceil(mean + POOL_SPREAD * math.sqrt(mean)) + 1
+        if enough > limit:
+            made.append(Setting(
+                path=f"DestinationRule of {one.host}: trafficPolicy.connectionPool.tcp.maxConnections", value=str(enough),
+                reason=f"{mean:.1f} requests are under way per pod on average; {limit} connections queue them",
+            ))
+    return made
+
+
+def bill(prepared: Prepared, fleet: FleetLabel, one: Try) -> Bill:
+    """What a fleet costs a month at a load held all the time."""
+    prices = costs.prices(profile_of(prepared))
+    figures = next(f for f in one.results.fleets if f.gateway == fleet.name)
+    compute = one.replicas * request_cores(figures) * prices.vcpu_hour * HOURS_A_MONTH
+    crossing = cross_zone_share(one.results, fleet.name)
+    if crossing is None:
+        return Bill(compute=compute, cross_zone=None)
+    through = one.results.throughput
+    per_s = (through.request_bytes_per_s.value or 0.0) + (through.response_bytes_per_s.value or 0.0)
+    return Bill(compute=compute, cross_zone=crossing * per_s * 3600.0 * HOURS_A_MONTH / 1e9 * prices.cross_zone_gb)
+
+
+def cross_zone_share(results: Results, gateway: str) -> float | None:
+    """Share of the requests whose backend pod is in another zone than the gateway pod; None where no zone is known."""
+    pods = [one for one in results.pods if one.gateway == gateway]
+    zones: Mapping[str, float] = _shares([one.zone for one in pods])
+    if set(zones) == {""} or len(set(zones) | {one.zone for one in results.backends}) < 2:
+        return None
+    rates = [(one.zone, one.requests_per_s.value or 0.0) for one in results.backends]
+    total = sum(rate for _, rate in rates)
+    if not total:
+        return None
+    return sum(rate * (1.0 - zones.get(zone, 0.0)) for zone, rate in rates) / total
+
+
+def _shares(names: Sequence[str]) -> dict[str, float]:
+    return {name: names.count(name) / len(names) for name in dict.fromkeys(names)}
+
+
+__all__ = ["Bill", "Setting", "bill", "cross_zone_share", "memory_bytes", "profile_of", "request_cores", "settings"]

@@ -1,0 +1,96 @@
+"""A plan on the terminal: a fleet for every load, then what to write and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gwsim.planning.plan import Plan, PlanStep
+from gwsim.report.lines import EMPTY, Column, Line, Part, line, paragraph, table
+from gwsim.report.text import INDENT, NONE, milliseconds
+from gwsim.units import format_rate_rps, format_share
+
+
+def lines(made: Plan, wrote: Sequence[str] = ()) -> list[Line]:
+    """The plan in a screen."""
+    rows = [line(Part("PLAN".ljust(INDENT), "bold"), f"{made.name}   gateway {made.gateway}   {made.tries} tries, {made.requests:,} requests")]
+    if made.question:
+        rows += paragraph("QUESTION", made.question, indent=INDENT, most=2)
+    for n, budget in enumerate(made.budgets):
+        rows += paragraph("" if n else "BUDGETS", budget.text, indent=INDENT, most=1)
+    rows += [EMPTY, *_answer(made), EMPTY]
+    columns = [Column("LOAD"), Column("pods"), Column("CPU cores"), Column("busiest"), Column("client p99"), Column("gateway p99"),
+               Column("carries rps"), Column("$/month"), Column("with one pod less", right=False)]
+    rows += [*table(columns, [_row(step) for step in made.steps]), EMPTY]
+    for n, one in enumerate(made.settings):
+        rows += paragraph("" if n else "WRITE", f"{one.path}: {one.value}  ({one.reason})", indent=INDENT, most=3)
+    told = [*(note for step in made.steps for note in step.need.notes), *made.notes]
+    for n, note in enumerate(dict.fromkeys(told)):
+        rows += paragraph("" if n else "NOTES", note, indent=INDENT, most=2)
+    if made.others:
+        rows += paragraph("FIXED", ", ".join(made.others), indent=INDENT, most=2)
+    if wrote:
+        rows += paragraph("WROTE", f"{wrote[0]}  ({', '.join(wrote[1:])})", indent=INDENT, most=2)
+    return rows
+
+
+def _answer(made: Plan) -> list[Line]:
+    word, style = ("FEASIBLE", "bold green") if made.feasible else ("NOT FEASIBLE", "bold red")
+    rows = paragraph(word.ljust(INDENT) if len(word) < INDENT else "", sentence(made), indent=INDENT)
+    if len(word) >= INDENT:
+        return [line(Part(word, style)), *rows]
+    return [line(Part(rows[0][0].text, style), *rows[0][1:]), *rows[1:]]
+
+
+def sentence(made: Plan) -> str:
+    """The plan in a sentence or two."""
+    after = " after the loss of a zone" if made.zone_lost else ""
+    short = made.gateway.rpartition("/")[2]
+    best = [step for step in made.steps if step.need.best is not None]
+    missing = [step for step in made.steps if step.need.best is None]
+    parts = []
+    if best:
+        first, last = best[0], best[-1]
+        span = _pods(first) if first is last or _pods(first) == _pods(last) else f"{_count(first)} to {_pods(last)}"
+        load = format_rate_rps(first.need.load_rps)
+        load = load if first is last else f"{load} to {format_rate_rps(last.need.load_rps)}"
+        parts.append(f"{short} needs {span} for {load}{after}.")
+        headroom = last.headroom
+        if headroom is not None:
+            more = format_share(headroom[0] - 1.0, 2)
+            parts.append(f"At the top that leaves {more} more load" + (f"; then {last.capacity.limit}." if last.capacity and last.capacity.limit else "."))
+    if missing:
+        parts.append(f"No fleet allowed carries {format_rate_rps(missing[0].need.load_rps)}{after}: {missing[0].need.notes[0]}.")
+    return " ".join(parts)
+
+
+def _count(step: PlanStep) -> int:
+    return step.need.best.replicas if step.need.best else 0
+
+
+def _pods(step: PlanStep) -> str:
+    return f"{_count(step)} pod{'' if _count(step) == 1 else 's'}"
+
+
+def _row(step: PlanStep) -> list[str | Part]:
+    best = step.need.best
+    load = format_rate_rps(step.need.load_rps)
+    if best is None:
+        return [load, Part(NONE, "bold red"), *[NONE] * 6, step.need.notes[0][:40] if step.need.notes else NONE]
+    less = step.need.below
+    return [
+        load, str(best.replicas), f"{best.row['gateway_cpu_cores'] or 0.0:.2f}",
+        format_share(best.row["busiest_worker_utilisation"] or 0.0, 2), milliseconds(best.row["client_latency_p99_s"]),
+        milliseconds(best.row["gateway_latency_p99_s"]), carries(step), f"{step.bill.total:,.0f}" if step.bill else NONE,
+        NONE if less is None else less.failing if less.holds is False else f"undecided: {less.failing}",
+    ]
+
+
+def carries(step: PlanStep) -> str:
+    """The interval of the capacity."""
+    capacity = step.capacity
+    if capacity is None or capacity.low_rps is None:
+        return ""
+    return f"{capacity.low_rps:,.0f}–{capacity.high_rps:,.0f}" if capacity.high_rps else f"> {capacity.low_rps:,.0f}"
+
+
+__all__ = ["carries", "lines", "sentence"]

@@ -1,0 +1,112 @@
+"""A plan as one HTML file."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from gwsim.planning.plan import Plan
+from gwsim.report import page, svg
+from gwsim.report.html_tables import Cell, Heading, Table
+from gwsim.report.page import Page, Picture, Section
+from gwsim.report.plan import carries, sentence
+from gwsim.report.style import BAD, MUTED, SERIES, applied, axes_for
+from gwsim.report.text import NONE, milliseconds
+from gwsim.units import format_rate_rps, format_share
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 6.2, 3.4
+
+
+def render(made: Plan) -> str:
+    """The page."""
+    notes = [*(note for step in made.steps for note in step.need.notes), *made.notes]
+    sections = [Section(name="fleets", title="A fleet for every load", pictures=_pictures(made), tables=(_table(made),))]
+    if made.settings:
+        sections.append(Section(name="settings", title="What to write", tables=(_settings(made),)))
+    sections.append(Section(name="notes", title="Notes", items=tuple(dict.fromkeys(notes))))
+    return page.render(
+        Page(
+            title=made.name, question=made.question, word="FEASIBLE" if made.feasible else "NOT FEASIBLE",
+            style="good" if made.feasible else "bad",
+            sentences=(sentence(made), "Budgets: " + "; ".join(one.text for one in made.budgets)),
+            sections=tuple(sections), command=command(made),
+        )
+    )
+
+
+def command(made: Plan) -> str:
+    """The command with the scenario by its name."""
+    words = ["gwsim", "plan", made.name, "--load", ",".join(f"{step.need.load_rps:g}rps" for step in made.steps)]
+    for one in made.budgets:
+        words += ["--budget", one.text]
+    return shlex.join([*words, *(["--zone-lost"] if made.zone_lost else [])])
+
+
+def staircase(made: Plan, *, ax: Axes | None = None) -> Figure:
+    """Pods needed by load, and the load that the smallest and largest fleets carry."""
+    from matplotlib.ticker import MaxNLocator
+
+    with applied():
+        figure, axes = axes_for(ax, WIDTH, HEIGHT)
+        known = [(step.need.load_rps, step.need.best.replicas) for step in made.steps if step.need.best is not None]
+        loads, pods = [x for x, _ in known], [y for _, y in known]
+        axes.plot(loads, pods, color=SERIES[0], marker="o", markersize=5, label="pods needed")
+        for n, step in enumerate(one for one in made.steps if one.capacity is not None and one.need.best is not None):
+            capacity = step.capacity
+            assert capacity is not None
+            if capacity.low_rps is not None and capacity.high_rps is not None:
+                label = "carries at most" if n == 0 else None
+                axes.plot([capacity.low_rps, capacity.high_rps], [capacity.replicas] * 2, color=SERIES[1], linewidth=4, label=label)
+        failed = [step.need.load_rps for step in made.steps if step.need.best is None]
+        if failed:
+            axes.scatter(failed, [max(pods, default=1)] * len(failed), color=BAD, marker="x", label="no fleet")
+        axes.set_title("Pods needed")
+        axes.set_xlabel("load, rps")
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.tick_params(colors=MUTED)
+        axes.legend(loc="upper left")
+        return figure
+
+
+def _pictures(made: Plan) -> tuple[Picture, ...]:
+    words = "; ".join(
+        f"{format_rate_rps(step.need.load_rps)}: {step.need.best.replicas} pods" for step in made.steps if step.need.best
+    )
+    text = svg.inline(staircase(made), name="figure-pods", title="Pods needed by load", description=words or "none")
+    return (Picture(text, "The fewest pods with which every budget holds; bars: the interval of the load that a fleet carries."),)
+
+
+def _table(made: Plan) -> Table:
+    rows = []
+    for step in made.steps:
+        best, load = step.need.best, step.need.load_rps
+        if best is None:
+            rows.append((Cell(format_rate_rps(load), load), Cell(NONE, -1.0), *[Cell(NONE, -1.0)] * 6, Cell(step.need.notes[0], style="bad")))
+            continue
+        less, row = step.need.below, best.row
+        rows.append((
+            Cell(format_rate_rps(load), load), Cell(str(best.replicas), best.replicas),
+            Cell(f"{row['gateway_cpu_cores'] or 0.0:.2f}", row["gateway_cpu_cores"] or 0.0),
+            Cell(format_share(row["busiest_worker_utilisation"] or 0.0, 2), row["busiest_worker_utilisation"] or 0.0),
+            Cell(milliseconds(row["client_latency_p99_s"]), row["client_latency_p99_s"] or -1.0),
+            Cell(milliseconds(row["gateway_latency_p99_s"]), row["gateway_latency_p99_s"] or -1.0),
+            Cell(carries(step) or NONE, step.capacity.low_rps if step.capacity else None),
+            Cell(f"{step.bill.total:,.0f}" if step.bill else NONE, step.bill.total if step.bill else -1.0),
+            Cell(NONE if less is None else less.failing),
+        ))
+    names = ("load", "pods", "CPU cores", "busiest worker", "client p99 ms", "gateway p99 ms", "carries rps", "$ a month")
+    headings = (*(Heading(name) for name in names), Heading("with one pod less", False))
+    return Table("fleets", "Fleets", headings, tuple(rows), "Dollars at the load held all month, at the cost profile's list prices.")
+
+
+def _settings(made: Plan) -> Table:
+    rows = tuple((Cell(one.path), Cell(one.value), Cell(one.reason)) for one in made.settings)
+    return Table("settings", "Settings", (Heading("where", False), Heading("value", False), Heading("why", False)), rows)
+
+
+__all__ = ["command", "render", "staircase"]

@@ -1,0 +1,83 @@
+"""More or less of the same load: every client at a multiple of its rate, with as many more connections.
+
+The shape stays: the mix, bursts, the profile over the day, what each connection carries. Twice the load is twice the
+clients, not the same clients twice as busy, so the number of connections grows with it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gwsim.errors import UsageError
+from gwsim.scenario.model import (
+    Arrivals,
+    Bursts,
+    Client,
+    ClosedLoop,
+    Model,
+    Paced,
+    Poisson,
+    RateSegment,
+    Replay,
+)
+
+
+def mean_rps(arrivals: Arrivals) -> float | None:
+    """The rate of arrivals averaged over time; None for a closed loop without a rate, whose rate is an answer."""
+    if isinstance(arrivals, Poisson):
+        time_s = sum(one.duration_s for one in arrivals.segments)
+        return sum(one.duration_s * (one.start_rps + one.end_rps) / 2.0 for one in arrivals.segments) / time_s
+    if isinstance(arrivals, Paced):
+        return arrivals.rate_rps
+    if isinstance(arrivals, Bursts):
+        time_s = arrivals.mean_base_s + arrivals.mean_peak_s
+        return (arrivals.base_rps * arrivals.mean_base_s + arrivals.peak_rps * arrivals.mean_peak_s) / time_s
+    if isinstance(arrivals, Replay):
+        length_s = arrivals.times_s[-1] - arrivals.times_s[0] if len(arrivals.times_s) > 1 else 0.0
+        return (len(arrivals.times_s) - 1) / length_s if length_s else None
+    return arrivals.rate_rps
+
+
+def load_rps(model: Model) -> float:
+    """The load all clients offer together; UsageError where none has a rate."""
+    rates = [rate for client in model.clients if (rate := mean_rps(client.arrivals)) is not None]
+    if not rates:
+        raise UsageError("no client of the scenario has a rate, so its load cannot be changed; give arrivals a rate")
+    return sum(rates)
+
+
+def with_load(model: Model, rps: float) -> Model:
+    """The model with all rates scaled so that they add up to `rps`."""
+    factor = rps / load_rps(model)
+    return replace(model, clients=tuple(_scaled(client, factor) for client in model.clients))
+
+
+def _scaled(client: Client, factor: float) -> Client:
+    connection = replace(client.connection, count=max(math.ceil(client.connection.count * factor), 1))
+    return replace(client, arrivals=_faster(client.arrivals, factor), connection=connection)
+
+
+def _faster(arrivals: Arrivals, factor: float) -> Arrivals:
+    if isinstance(arrivals, Poisson):
+        segments = tuple(
+            RateSegment(duration_s=one.duration_s, start_rps=one.start_rps * factor, end_rps=one.end_rps * factor)
+            for one in arrivals.segments
+        )
+        return replace(arrivals, segments=segments)
+    if isinstance(arrivals, Paced):
+        return replace(arrivals, rate_rps=arrivals.rate_rps * factor)
+    if isinstance(arrivals, Bursts):
+        return replace(arrivals, base_rps=arrivals.base_rps * factor, peak_rps=arrivals.peak_rps * factor)
+    if isinstance(arrivals, Replay):
+        return replace(arrivals, times_s=tuple(at / factor for at in arrivals.times_s))
+    return _more_connections(arrivals, factor)
+
+
+def _more_connections(loop: ClosedLoop, factor: float) -> ClosedLoop:
+    connections = max(math.ceil(loop.connections * factor), 1)
+    rate = None if loop.rate_rps is None else loop.rate_rps * factor
+    return replace(loop, connections=connections, rate_rps=rate)
+
+
+__all__ = ["load_rps", "mean_rps", "with_load"]
