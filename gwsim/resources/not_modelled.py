@@ -13,6 +13,7 @@ _FILES = "certificate files are not looked at; the kind of key comes from a Secr
 _POLICY = "not simulated yet"
 _SETTLED = "a run uses the replicas that the autoscaler settles at"
 _PLUGIN = "what a plugin decides is not followed, only its cost"
+_CLUSTER_PATCH = "only clusters that a patch adds count, and those need no match"
 _MODULE = "modules are taken to be loaded"
 
 NOT_MODELLED: dict[str, str] = {
@@ -91,6 +92,12 @@ NOT_MODELLED: dict[str, str] = {
     "WasmExtension.imagePullPolicy": _MODULE,
     "WasmExtension.imagePullSecret": _MODULE,
     "WasmExtension.verificationKey": _MODULE,
+    "Patch.filterClass": "Istio itself ignores it",
+    "PatchedProxy.metadata": "metadata of proxies is not known from files; the patch is taken to be for them",
+    "PatchMatch.waypoint": "patches of waypoints are " + _POLICY,
+    "PatchedListener.portName": "Istio itself ignores it",
+    "PatchedListener.listenerFilter": "listener filters are not looked at",
+    "PatchMatch.cluster": _CLUSTER_PATCH,
     "TracingSettings.customTags": "the size of spans is not modelled",
     "TracingSettings.useRequestIdForTraceSampling": "which requests are traced is not told apart",
     "TracingSettings.enableIstioTags": "the size of spans is not modelled",
@@ -157,6 +164,12 @@ WITHOUT_EFFECT: dict[str, str] = {
     "BudgetDetails.interval": "Istio has its own interval",
     "ServerPort.targetPort": "Istio does not use it at gateways",
     "Server.name": "it is a name only",
+    "TargetRef.group": "the kind tells the group",
+    "TargetRef.namespace": "a reference to another namespace is refused",
+    "TagOverride.operation": "how many tags are changed counts, not how",
+    "TagOverride.value": "how many tags are changed counts, not how",
+    "WasmPlugin.pluginName": "it is a name only",
+    "WasmExtension.pluginName": "it is a name only",
     "HTTPMatchRequest.statPrefix": _STATISTICS,
     "ServiceEntry.addresses": "gateways go by host names; addresses are for clients in the mesh",
     "ServicePort.nodePort": "the load balancer before the gateway is described by the scenario",

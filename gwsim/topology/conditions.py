@@ -62,6 +62,8 @@ class Facts:
 def parse_address(text: str) -> Address | None:
     """An address with or without a port; None for anything else."""
     text = text.strip()
+    if not text:
+        return None
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

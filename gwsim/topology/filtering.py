@@ -9,6 +9,7 @@ Source: envoyproxy/envoy source/common/http/filter_manager.cc, source/extensions
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -254,13 +255,16 @@ def _active(one: HttpFilter) -> ActiveFilter:
 
 def pass_filters(
     compiled: CompiledFilters,
-    facts: Facts,
+    facts: Callable[[], Facts],
     token: Verdict,
     host: VirtualHost | None,
     route: Route | None,
     steps: Steps,
 ) -> Passage:
-    """The passage of a request that found `host` and `route` (None: did not)."""
+    """The passage of a request that found `host` and `route` (None: did not).
+
+    `facts` are asked for only where some filter tests them: most gateways have none.
+    """
     if compiled.plain is not None and not (route is not None and (route.cors or route.fault_delay or route.fault_abort)):
         return Passage(compiled.plain)
-    return Run(compiled, facts, token, host, route, steps).through()
+    return Run(compiled, facts(), token, host, route, steps).through()

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from gwsim.topology.chains import find_chain
-from gwsim.topology.conditions import CompiledRules
+from gwsim.topology.conditions import CompiledRules, Facts
 from gwsim.topology.cors import answers_preflight
 from gwsim.topology.decision import Decision, Outcome, Request, Rewrite, Step
 from gwsim.topology.dialling import Dialled, dial
@@ -181,7 +181,10 @@ def _http(
         if not to_https:
             route = _first_match(compiled.routes, view, steps)
             reason = f"no route of virtual host {virtual_host.name} matches"
-    facts = facts_of(request, view, chain, listener.port, sni_of(request), manager.xff_num_trusted_hops)
+
+    def facts() -> Facts:
+        return facts_of(request, view, chain, listener.port, sni_of(request), manager.xff_num_trusted_hops)
+
     passage = pass_filters(compiled_filters, facts, token, virtual_host, route, steps)
     known["filters"] = passage.active
     if passage.answer is not None:

@@ -21,7 +21,8 @@ where leaving the field out is not possible); `with` (further fields of the obje
 `see` is a Python expression over the topology, never over the resources: `topology`, `proxies`, `proxy` (the first
 gateway), `get(path, port=80, host="shop.example", **request)` (a decision), `to(...)` (its clusters by short name with
 their weights), `listener(port)`, `chain(port, n)`, `tls(port)`, `virtual_hosts(port)`, `route(n, port)`, `cluster(service,
-port, subset)` (service as `name` or full host), `endpoints(...)` (`address:port` of a cluster), `services` (KnownService by
+port, subset)` (service as `name` or full host), `filters(port)` (names of HTTP filters), `config(kind, n)`
+(the n-th HTTP filter's configuration of a class), `inner(path)` (a decision of the second proxy), `endpoints(...)` (`address:port` of a cluster), `services` (KnownService by
 host), `findings` (names of codes, sorted), `assumptions` (text).
 
 `python -m tests.fields --fill` adds `before` and `after` to rows that lack them, from what is seen: read
@@ -203,6 +204,14 @@ class View:
 
     def chain(self, port: int = 80, n: int = 0) -> FilterChain:
         return self.listener(port).filter_chains[n]
+
+    def filters(self, port: int = 80) -> list[str]:
+        manager: Any = self.chain(port).filter
+        return [one.name for one in manager.http_filters]
+
+    def config(self, kind: str, n: int = 0, port: int = 80) -> Any:
+        chain: Any = self.chain(port).filter
+        return [one.config for one in chain.http_filters if type(one.config).__name__ == kind][n]
 
     def tls(self, port: int = 443, n: int = 0) -> Any:
         return self.chain(port, n).tls

@@ -94,6 +94,18 @@ class PolicyIndex:
     extensions: list[TrafficExtension] = field(default_factory=list)
     envoy_filters: list[EnvoyFilter] = field(default_factory=list)
     proxy_configs: list[ProxyConfig] = field(default_factory=list)
+    used: set[int] = field(default_factory=set)
+    """Identities of the objects that some proxy takes."""
+
+    def use(self, objects: Iterable[Resource]) -> None:
+        """Remember that a proxy takes these objects."""
+        self.used.update(id(one) for one in objects)
+
+    @property
+    def unused(self) -> list[Resource]:
+        """Policies and plugins that no proxy takes: they are for workloads that are not simulated."""
+        every: list[Resource] = [*self.authorization, *self.authentication, *self.wasm, *self.extensions, *self.envoy_filters]
+        return [one for one in every if id(one) not in self.used]
 
     @classmethod
     def of(cls, resources: ResourceSet) -> PolicyIndex:

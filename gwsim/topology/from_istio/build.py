@@ -22,6 +22,7 @@ from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.converted import GeneratedGateway, ListenerGateway
 from gwsim.topology.from_istio.destination_rules import RuleIndex
 from gwsim.topology.from_istio.destinations import Destinations
+from gwsim.topology.from_istio.envoy_filters import Patcher
 from gwsim.topology.from_istio.fleet import Workload, workloads
 from gwsim.topology.from_istio.l4_routes import L4Configurator
 from gwsim.topology.from_istio.listeners import ListenerBuilder
@@ -34,7 +35,7 @@ from gwsim.topology.from_istio.sidecars import SidecarBuilder
 from gwsim.topology.from_istio.versions import VersionRules, rules_for
 from gwsim.topology.from_istio.virtual_hosts import HttpConfigurator
 from gwsim.topology.from_istio.virtual_services import VirtualServiceIndex, check_gateways
-from gwsim.topology.from_istio.workload_filters import WorkloadFilters
+from gwsim.topology.from_istio.workload_filters import WorkloadFilters, report_unused
 from gwsim.topology.model import Proxy, ServedGateway, Topology
 
 Names = Sequence[tuple[str, Mapping[str, str]]]
@@ -183,6 +184,7 @@ def _proxies(
         registry_only = ctx.mesh.outbound_traffic_policy.mode == "REGISTRY_ONLY"
         clients = SidecarBuilder.of(ctx, builder, registry_only=registry_only)
         proxies += [clients.proxy(namespace, labels) for namespace, labels in sidecars]
+    report_unused(ctx)
     return proxies
 
 
@@ -201,7 +203,8 @@ def _proxy(ctx: Context, workload: Workload, index: VirtualServiceIndex, builder
         ctx, workload, HttpConfigurator(ctx, index, destinations), L4Configurator(ctx, index, destinations), filters
     )
     groups = merge(ctx, servers)
-    built = [listeners.listener(group) for group in groups]
+    built = [made for group in groups if (made := listeners.listener(group)) is not None]
+    patches = Patcher(ctx, seen)
     return Proxy(
         name=workload.name,
         namespace=workload.namespace,
@@ -209,8 +212,8 @@ def _proxy(ctx: Context, workload: Workload, index: VirtualServiceIndex, builder
         labels=dict(workload.labels),
         gateways=_served(workload, servers),
         services=workload.services,
-        listeners=tuple(sorted((one for one in built if one is not None), key=lambda one: (one.port, one.bind))),
-        clusters=clusters,
+        clusters=patches.clusters(clusters),
+        listeners=patches.listeners(tuple(sorted(built, key=lambda one: (one.port, one.bind)))),
         assumed=tuple(workload.assumed),
         **workload.fields
         | filters.telemetry.fields(workload.fields)

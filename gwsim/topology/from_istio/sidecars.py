@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gwsim.resources.models import PodOwner
+from gwsim.topology.from_istio.attachment import Attached
 from gwsim.topology.from_istio.clusters import ClusterBuilder
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.destinations import Destinations
+from gwsim.topology.from_istio.envoy_filters import Patcher
 from gwsim.topology.from_istio.fleet import Workload
 from gwsim.topology.from_istio.outbound import OutboundListeners
 from gwsim.topology.from_istio.outbound_chains import OutboundChains
@@ -21,6 +23,7 @@ from gwsim.topology.from_istio.placement import locality, replicas_at_start, zon
 from gwsim.topology.from_istio.registry import contains
 from gwsim.topology.from_istio.scope import Scope, Scopes, alternative_names
 from gwsim.topology.from_istio.virtual_services import VirtualServiceIndex
+from gwsim.topology.from_istio.workload_filters import WorkloadFilters, outbound_filtered
 from gwsim.topology.model import Proxy, ProxyPod
 from gwsim.topology.upstream import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER, Cluster, LbPolicy
 
@@ -51,14 +54,17 @@ class SidecarBuilder:
         listeners = OutboundListeners(
             scope, OutboundHosts(self.ctx, scope, destinations), OutboundChains(scope, destinations), clusters
         ).build()
+        seen = Attached(namespace=namespace, labels=labels, root_namespace=self.ctx.root_namespace)
+        filters = WorkloadFilters(self.ctx, self.ctx.policies, seen)
+        patches = Patcher(self.ctx, seen, context="SIDECAR_OUTBOUND")
         return Proxy(
             name=name,
             namespace=namespace,
             cluster=self.ctx.cluster,
             kind="sidecar",
             labels=dict(labels),
-            listeners=listeners,
-            clusters=clusters,
+            listeners=patches.listeners(outbound_filtered(listeners, filters)),
+            clusters=patches.clusters(clusters),
             addresses=_addresses(scope, clusters),
             network=self.clusters.network_of(labels),
             zones=self.ctx.zones,

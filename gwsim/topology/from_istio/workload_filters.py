@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from gwsim.topology.from_istio.attachment import Attached, PolicyIndex
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.filter_order import Inserts, filter_chain
@@ -9,7 +12,7 @@ from gwsim.topology.from_istio.plugins import Plugins
 from gwsim.topology.from_istio.providers import Providers
 from gwsim.topology.from_istio.security import SecurityFilters
 from gwsim.topology.from_istio.telemetry import TelemetryView
-from gwsim.topology.listeners import HttpFilter, NetworkFilter
+from gwsim.topology.listeners import FilterChain, HttpConnectionManager, HttpFilter, Listener, NetworkFilter
 
 
 class WorkloadFilters:
@@ -23,6 +26,7 @@ class WorkloadFilters:
         self.telemetry = TelemetryView(ctx, index, workload)
         self._chains: dict[int, tuple[HttpFilter, ...]] = {}
         self._network: tuple[NetworkFilter, ...] | None = None
+        index.use([*self.security.policies, *self.security.tokens, *self.plugins.plugins])
         self._report_network_plugins()
 
     def http(self, port: int) -> tuple[HttpFilter, ...]:
@@ -44,6 +48,12 @@ class WorkloadFilters:
         )
         return filter_chain(inserts, stats=self.telemetry.stats())
 
+    def outbound(self, port: int) -> tuple[HttpFilter, ...]:
+        """HTTP filters of a sidecar's listener for what its workload sends: access rules are for what it gets."""
+        of = self.plugins.of
+        inserts = Inserts(authn=of("authn", port), authz=of("authz", port), stats=of("stats", port), rest=of("", port))
+        return filter_chain(inserts, stats=self.telemetry.stats())
+
     def network(self) -> tuple[NetworkFilter, ...]:
         """Network filters of the chains that proxy TCP. Chains that pass Istio's own TLS through have none."""
         if self._network is None:
@@ -58,3 +68,27 @@ class WorkloadFilters:
                 plugin,
                 "type",
             )
+
+
+def outbound_filtered(listeners: Iterable[Listener], filters: WorkloadFilters) -> tuple[Listener, ...]:
+    """A sidecar's listeners with the filters of its workload."""
+
+    def filtered(chain: FilterChain, port: int) -> FilterChain:
+        manager = chain.filter
+        if not isinstance(manager, HttpConnectionManager):
+            return chain
+        return replace(chain, filter=replace(manager, http_filters=filters.outbound(port)))
+
+    return tuple(
+        replace(one, filter_chains=tuple(filtered(chain, one.port) for chain in one.filter_chains)) for one in listeners
+    )
+
+
+def report_unused(ctx: Context) -> None:
+    """Policies of workloads that are not simulated are listed, not passed over."""
+    for one in ctx.policies.unused:
+        ctx.find(
+            "NOT_MODELLED",
+            f"{one.ref} is for no gateway here; what sidecars let in and do to it is not modelled",
+            one,
+        )
