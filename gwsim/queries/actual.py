@@ -123,7 +123,8 @@ def _upstream_tls(decision: Decision, request: Request, proxy: Proxy) -> dict[st
     if cluster is None or decision.outcome is not Outcome.FORWARD:
         return {}
     tls = cluster.tls
-    if tls is None and not any(one.mtls for one in cluster.endpoints):
+    handed_on = cluster.name.startswith("outbound_.")  # An east-west gateway opens nothing.
+    if handed_on or (tls is None and not any(one.mtls for one in cluster.endpoints)):
         return {"upstream_tls": False}
     mode = tls.mode if tls is not None else "istio_mutual"
     sni = tls.sni if tls is not None else ""

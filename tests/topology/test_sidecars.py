@@ -279,3 +279,10 @@ def test_dynamic_dns_serves_every_name_under_the_wildcard():
     got = ask(proxy, "http://a.out.example/")
     assert (got.outcome, to(got)) == (Outcome.FORWARD, [out(80, "*.out.example")])
     assert ask(proxy, "http://out.example/").outcome == Outcome.PASSTHROUGH
+
+
+@pytest.mark.parametrize(("protocol", "made"), [("HTTP", True), ("GRPC", True), ("TLS", True), ("TCP", False), ("HTTPS", False)])
+def test_dynamic_dns_is_for_protocols_that_name_the_host(protocol, made):
+    spec = f"{{hosts: ['*.out.example'], ports: [{{number: 443, name: p, protocol: {protocol}}}], resolution: DYNAMIC_DNS}}"
+    proxy = sidecar(entry("e", spec))
+    assert (out(443, "*.out.example") in proxy.clusters) is made

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from gwsim.diagnostics import Span
 from gwsim.resources.models import Service, TrafficPolicy
+from gwsim.topology.from_istio import protocols
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.destination_rules import (
     Rule,
@@ -26,6 +27,8 @@ from gwsim.topology.from_istio.registry import Host
 from gwsim.topology.model import ServicePort
 from gwsim.topology.upstream import Cluster, Endpoint, LbPolicy, LocalityLb, cluster_name
 
+RESOLVED_LATE = protocols.HTTP2_FAMILY | {"HTTP", "TLS"}
+"""Protocols whose connections name the host that DYNAMIC_DNS resolves (cluster_builder.go)."""
 NO_NETWORKS = Networks()
 CLOSE = ("topology.istio.io/network", "topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 """Labels that a Service's `trafficDistribution` prefers to share (loadbalancer.go)."""
@@ -84,7 +87,7 @@ class ClusterBuilder:
                 continue  # An alias has the clusters of the service it stands for.
             rule = self.rules.find(host, namespace, labels)
             for port in host.known.ports:
-                if port.protocol == "UDP":
+                if port.protocol == "UDP" or (host.known.resolution == "DYNAMIC_DNS" and port.protocol not in RESOLVED_LATE):
                     continue
                 for subset in ("", *(rule.subsets if rule else ())):
                     cluster = self._cluster(host, port, subset, rule)
