@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gwsim.topology import Decision, Outcome, Proxy, Request, WeightedCluster
-from gwsim.topology.exchange import Exchange, exchange, rewritten_host
+from gwsim.topology.exchange import Exchange, exchange, heaviest_of, rewritten_host
 from gwsim.topology.matching import host_without_port
 from gwsim.topology.upstream import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER
 from gwsim.units import duration_text
@@ -14,10 +14,13 @@ from gwsim.units import duration_text
 HTTP = ("http", "https", "grpc")
 
 
-def actual_of(decision: Decision, request: Request, proxy: Proxy, asked: Iterable[str] = ()) -> dict[str, Any]:
+def actual_of(
+    decision: Decision, request: Request, proxy: Proxy, asked: Iterable[str] = (), spelling: Iterable[str] = ()
+) -> dict[str, Any]:
     """Everything the decision says, in the vocabulary of `expect`.
 
-    `asked`: names of headers that should be absent, beside those the proxy removes.
+    `asked`: names of headers that should be absent, beside those the proxy removes. Names of headers are in lower
+    case, but for those in `asked` and `spelling`, which keep their own.
     """
     seen = exchange(decision, request)
     made: dict[str, Any] = {"outcome": decision.outcome.value}
@@ -29,12 +32,14 @@ def actual_of(decision: Decision, request: Request, proxy: Proxy, asked: Iterabl
     if seen.grpc_status:
         made["grpc_status"] = seen.grpc_status
     made |= _destinations(decision, request, proxy)
-    made |= _headers(decision, seen, {name.lower() for name in asked})
+    names = list(asked)
+    spelt = {name.lower(): name for name in (*spelling, *names)}
+    made |= _headers(decision, seen, {name.lower() for name in names}, spelt)
     if seen.body:
         made["body"] = seen.body
     if decision.fault_delay is not None:
         made["fault_delay"] = duration_text(decision.fault_delay.delay_s)
-        made["fault_delay_percent"] = decision.fault_delay.percent
+        made["fault_delay_percent"] = _number(decision.fault_delay.percent)
     if decision.fault_abort is not None:
         made["fault_abort"] = _abort(decision)
     if decision.reason:
@@ -50,7 +55,7 @@ def actual_of(decision: Decision, request: Request, proxy: Proxy, asked: Iterabl
 def _abort(decision: Decision) -> dict[str, Any]:
     assert decision.fault_abort is not None
     abort = decision.fault_abort
-    made: dict[str, Any] = {"percent": abort.percent}
+    made: dict[str, Any] = {"percent": _number(abort.percent)}
     return made | ({"grpc_status": abort.grpc_status} if abort.grpc_status else {"status": abort.status})
 
 
@@ -68,7 +73,7 @@ def _destinations(decision: Decision, request: Request, proxy: Proxy) -> dict[st
     if rewrite:
         made["rewrite"] = rewrite
     mirrors = [
-        {**_target(one.cluster, proxy), "percent": one.percent} for one in decision.mirrors if one.cluster in proxy.clusters
+        {**_target(one.cluster, proxy), "percent": _number(one.percent)} for one in decision.mirrors if one.cluster in proxy.clusters
     ]
     if mirrors:
         made["mirrors"] = mirrors
@@ -118,7 +123,7 @@ def _upstream_tls(decision: Decision, request: Request, proxy: Proxy) -> dict[st
 
     Without one of its own, mutual TLS of the mesh names the cluster, and other TLS the host (auto SNI).
     """
-    heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
+    heaviest = heaviest_of(decision)
     cluster = proxy.clusters.get(heaviest.cluster) if heaviest is not None else None
     if cluster is None or decision.outcome is not Outcome.FORWARD:
         return {}
@@ -136,22 +141,26 @@ def _upstream_tls(decision: Decision, request: Request, proxy: Proxy) -> dict[st
     return made | ({"upstream_sni": sni} if sni else {})
 
 
-def _headers(decision: Decision, seen: Exchange, asked: set[str]) -> dict[str, Any]:
+def _headers(decision: Decision, seen: Exchange, asked: set[str], spelt: Mapping[str, str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    absent = {*seen.removed_request_headers, *asked} - seen.request_headers.keys()
+
+    def shown(headers: Mapping[str, str]) -> dict[str, str]:
+        return {spelt.get(name, name): value for name, value in headers.items()}
+
     if seen.request_headers:
-        made["request_headers"] = seen.request_headers
-        made["absent_request_headers"] = sorted(absent)
+        absent = {*seen.removed_request_headers, *asked} - seen.request_headers.keys()
+        made["request_headers"] = shown(seen.request_headers)
+        made["absent_request_headers"] = sorted(spelt.get(name, name) for name in absent)
     if seen.response_headers:
-        made["response_headers"] = seen.response_headers
+        made["response_headers"] = shown(seen.response_headers)
     gone = {*seen.removed_response_headers, *asked} - seen.response_headers.keys()
     if decision.status and gone:
-        made["absent_response_headers"] = sorted(gone)
+        made["absent_response_headers"] = sorted(spelt.get(name, name) for name in gone)
     return made
 
 
 def _envoy(decision: Decision) -> dict[str, str]:
-    heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
+    heaviest = heaviest_of(decision)
     named = {
         "listener": decision.listener,
         "filter_chain": decision.filter_chain,

@@ -84,7 +84,8 @@ def _run(case: Case, topologies: Topologies) -> CaseResult:
         return CaseResult(case=case, status=status, actual=actual, differences=differences, message=str(error))
     decision = decide(built, case, case.request)
     asked = [*case.expect.get("absent_request_headers", ()), *case.expect.get("absent_response_headers", ())]
-    actual = actual_of(decision, case.request, built.proxy, [str(one) for one in asked])
+    spelling = [str(name) for side in ("request_headers", "response_headers") for name in case.expect.get(side, ())]
+    actual = actual_of(decision, case.request, built.proxy, [str(one) for one in asked], spelling)
     differences = tuple(compare(case.expect, actual, case.assert_only))
     wrong = tuple(one for one in built.findings if one.level is Level.ERROR)
     status, message = Status.FAIL if differences else Status.PASS, ""

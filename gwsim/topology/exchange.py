@@ -47,7 +47,7 @@ def exchange(decision: Decision, request: Request) -> Exchange:
     def lookup(name: str) -> str | None:
         return own[name] if name in own else original.get(name)
 
-    heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
+    heaviest = heaviest_of(decision)
     sent = Headers()
     if decision.outcome in (Outcome.FORWARD, Outcome.TIMEOUT, Outcome.PASSTHROUGH) and request.scheme not in ("tcp", "tls"):
         sent = _sent(decision, request, heaviest, lookup)
@@ -60,6 +60,11 @@ def exchange(decision: Decision, request: Request) -> Exchange:
         body=decision.body,
         grpc_status=_grpc_status(decision, request),
     )
+
+
+def heaviest_of(decision: Decision) -> WeightedCluster | None:
+    """The destination with the largest share, of those that exist if any does."""
+    return max(decision.clusters, key=lambda one: (not one.missing, one.weight), default=None)
 
 
 def _sent(decision: Decision, request: Request, cluster: WeightedCluster | None, lookup: cors.Lookup) -> Headers:
@@ -81,7 +86,7 @@ def _sent(decision: Decision, request: Request, cluster: WeightedCluster | None,
 
 def rewritten_host(decision: Decision) -> str | None:
     """The host at the backend, where it is rewritten: the route's rewrite counts more than the destination's."""
-    heaviest = max(decision.clusters, key=lambda one: one.weight, default=None)
+    heaviest = heaviest_of(decision)
     own = decision.rewrite.host if decision.rewrite is not None else None
     return own or (heaviest.host_rewrite if heaviest is not None else None) or None
 
