@@ -331,9 +331,16 @@ def _request(given: Mapping[str, Any], scheme: str, headers: Mapping[str, Any]) 
         headers=headers,
         alpn=(alpn,) if isinstance(alpn, str) else tuple(str(one) for one in alpn),
         client_certificate=bool(given.get("mtls")),
-        claims=dict(token.get("claims") or {}) if token.get("valid") else None,
+        claims=_claims(token) if token.get("valid") else None,
         token_rejected=bool(token) and token.get("valid") is False,
         destination=str(given.get("destination") or ""),
         remote_ip=str(given.get("remote_ip") or ""),
         http_version=known,
     )
+
+
+def _claims(token: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims of a token that verifies: a case names those that matter, and it has a subject all the same."""
+    given = token.get("claims")
+    claims = dict(given) if isinstance(given, dict) else {}
+    return {"sub": claims.get("iss", "subject"), **claims}

@@ -76,9 +76,6 @@ def _by_provider(config: JwtAuthn, provider: JwtProvider, request: Request, view
         claims = {"iss": provider.issuer, **claims}
     elif provider.issuer and issuer != provider.issuer:
         return Verdict(401, _UNKNOWN_ISSUER)
-    if request.claims is not None:
-        # Who describes a token names the claims that matter; it has a subject all the same.
-        claims = {"sub": claims["iss"], **claims}
     if provider.keys == "missing":
         return Verdict(401, "Jwks doesn't have key to match kid or alg from Jwt")
     if not _audience_fits(provider, claims):
