@@ -161,7 +161,7 @@ class _Who:
         self.istio_version = version[0] if version else ""
         config = told.get("PROXY_CONFIG")
         concurrency = config.get("concurrency") if isinstance(config, dict) else None
-        if isinstance(concurrency, (int, float)) and concurrency >= 1:
+        if isinstance(concurrency, (int, float)) and 1 <= concurrency <= 4096:
             self.workers = int(concurrency)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -27,8 +26,8 @@ from gwsim.topology.upstream import (
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 ENVOY_LIMITS = {"maxConnections": 1024, "maxPendingRequests": 1024, "maxRequests": 1024, "maxRetries": 3}
 ENVOY_CONNECT_S = 5.0
-OWN_ENDPOINT = ("pod", "labels", "network", "mtls_known", "accepts", "via")
-_TYPES = ("EDS", "STRICT_DNS", "LOGICAL_DNS", "ORIGINAL_DST", "STATIC")
+_ACCEPTS = ("DISABLE", "PERMISSIVE", "STRICT")
+_TYPES = ("EDS", "STRICT_DNS", "LOGICAL_DNS", "ORIGINAL_DST", "STATIC", "DYNAMIC_DNS")
 _UNHEALTHY = ("UNHEALTHY", "DRAINING", "TIMEOUT")
 _LB = {
     "ROUND_ROBIN": LbPolicy.ROUND_ROBIN, "LEAST_REQUEST": LbPolicy.LEAST_REQUEST, "RANDOM": LbPolicy.RANDOM,
@@ -44,12 +43,13 @@ Fields = dict[str, Any]
 
 def cluster(node: Node, assignment: Node | None, where: Locality) -> Cluster:
     """A cluster with its endpoints; `where` is the locality of the proxy."""
-    own, istio = node.own(), node.metadata().get("istio", {})
+    own, istio = node.own(), node.block("istio")
     name = node.text("name")
     host, port, subset = _identity(name, own, istio)
     type_ = node.text("type", "STATIC")
     special = node.node("clusterType")
-    discovery = own.get("discovery", type_ if type_ in _TYPES else "STATIC")
+    discovery = own.text("discovery", type_)
+    discovery = discovery if discovery in _TYPES else "STATIC"
     if special is not None and "dynamic_forward_proxy" in special.text("name"):
         special.ignore_all()
         discovery = "DYNAMIC_DNS"
@@ -67,16 +67,15 @@ def cluster(node: Node, assignment: Node | None, where: Locality) -> Cluster:
         replace(one, mtls=mesh or (one.mtls and per_endpoint)) for _, _, members in groups for one in members
     )
     fields = _load_balancing(node)
-    if "lbPolicy" in own:
-        fields["lb_policy"] = LbPolicy(own["lbPolicy"])
-    fields["ring_size"] = fields.get("ring_size", own.get("ringSize", 1024))
-    fields["choice_count"] = own.get("choiceCount", fields.get("choice_count", 2))
+    fields["lb_policy"] = _LB.get(own.text("lbPolicy"), fields["lb_policy"])
+    fields["ring_size"] = fields.get("ring_size", own.integer("ringSize", 1024))
+    fields["choice_count"] = own.integer("choiceCount", fields.get("choice_count", 2))
     fields |= _http(node, own) | _common_lb(node.node("commonLbConfig"))
     breakers = node.node("circuitBreakers")
     outliers = node.node("outlierDetection")
     node.ignore("dnsLookupFamily", "dnsRefreshRate", "respectDnsTtl", "perConnectionBufferLimitBytes")
     node.ignore("upstreamConnectionOptions", "filters", "closeConnectionsOnHostHealthFailure", "ignoreHealthOnHostRemoval")
-    protocol = own.get("protocol") or _protocol(fields)
+    protocol = own.text("protocol") or _protocol(fields)
     return Cluster(
         name=name,
         host=host,
@@ -90,20 +89,16 @@ def cluster(node: Node, assignment: Node | None, where: Locality) -> Cluster:
         locality_lb=_locality_lb(own, groups, where),
         tls=tls,
         proxy_protocol=cast(Any, proxy_protocol),
-        external=bool(own.get("external", False)),
+        external=own.flag("external"),
         protocol=protocol,
-        tcp_idle_timeout_s=_own_seconds(own.get("tcpIdleTimeout")),
+        tcp_idle_timeout_s=own.maybe_seconds("tcpIdleTimeout"),
         **fields,
     )
 
 
-def _own_seconds(value: object) -> float | None:
-    return float(value.removesuffix("s")) if isinstance(value, str) else None
-
-
-def _identity(name: str, own: Mapping[str, Any], istio: Mapping[str, Any]) -> tuple[str, int, str]:
+def _identity(name: str, own: Node, istio: Node) -> tuple[str, int, str]:
     """Host, port and subset: those of Istio's names, else what stands beside the cluster."""
-    given = own.get("address")
+    given = own.node("address")
     parts = name.split("|")
     if len(parts) != 4 and name.count("_.") >= 3:
         # Clusters chosen by server name: outbound_.80_.v1_.host
@@ -111,11 +106,12 @@ def _identity(name: str, own: Mapping[str, Any], istio: Mapping[str, Any]) -> tu
     if len(parts) == 4 and parts[1].isdigit():
         host, port, subset = parts[3], int(parts[1]), parts[2]
     else:
-        services = istio.get("services")
-        first = services[0] if isinstance(services, list) and services and isinstance(services[0], dict) else {}
-        host, port, subset = str(first.get("host", name)), 0, str(istio.get("subset", ""))
-    if isinstance(given, dict):
-        return str(given.get("host", host)), int(given.get("port", port)), str(istio.get("subset", subset))
+        services = istio.nodes("services")
+        for one in services:
+            one.ignore_all()
+        host, port, subset = services[0].text("host", name) if services else name, 0, istio.text("subset")
+    if given is not None:
+        return given.text("host", host), given.integer("port", port), istio.text("subset", subset)
     return host, port, subset
 
 
@@ -252,8 +248,8 @@ def _outliers(node: Node) -> OutlierDetection:
     )
 
 
-def _http(node: Node, own: Mapping[str, Any]) -> Fields:
-    fields: Fields = {"upstream_http": 1, "max_concurrent_streams": own.get("maxConcurrentStreams")}
+def _http(node: Node, own: Node) -> Fields:
+    fields: Fields = {"upstream_http": 1, "max_concurrent_streams": own.integer("maxConcurrentStreams") or None}
     for name, options in node.entries("typedExtensionProtocolOptions"):
         if name != HTTP_OPTIONS:
             continue
@@ -269,7 +265,7 @@ def _http(node: Node, own: Mapping[str, Any]) -> Fields:
             http1.ignore_all()
         fields["use_downstream_protocol"] = follow is not None
         if http2 is not None:
-            fields["upstream_http"] = own.get("upstreamHttp", 2)
+            fields["upstream_http"] = 1 if own.integer("upstreamHttp", 2) == 1 else 2
             fields["max_concurrent_streams"] = http2.integer("maxConcurrentStreams") or None
     if "http2ProtocolOptions" in node:
         http2 = node.node("http2ProtocolOptions")
@@ -293,7 +289,7 @@ def _common(node: Node) -> Fields:
 # --- transport -----------------------------------------------------------------------------------------------------
 
 
-def _transport(node: Node, own: Mapping[str, Any]) -> tuple[UpstreamTls | None, str | None, bool]:
+def _transport(node: Node, own: Node) -> tuple[UpstreamTls | None, str | None, bool]:
     """TLS always originated, version of the PROXY header, and whether endpoints may have mutual TLS of their own."""
     socket, matches = node.node("transportSocket"), node.nodes("transportSocketMatches")
     tls, version = _socket(socket, own) if socket is not None else (None, None)
@@ -303,13 +299,13 @@ def _transport(node: Node, own: Mapping[str, Any]) -> tuple[UpstreamTls | None, 
         inner = match.node("transportSocket")
         if inner is None:
             continue
-        found, version_here = _socket(inner, {})
+        found, version_here = _socket(inner, inner.own())
         version = version or version_here
         per_endpoint = per_endpoint or (found is not None and found.mode == "istio_mutual")
     return tls, version, per_endpoint
 
 
-def _socket(node: Node, own: Mapping[str, Any]) -> tuple[UpstreamTls | None, str | None]:
+def _socket(node: Node, own: Node) -> tuple[UpstreamTls | None, str | None]:
     if "proxy_protocol" not in node.text("name"):
         return upstream(node, own), None
     typed = node.typed()
@@ -372,9 +368,9 @@ def _host(node: Node) -> Endpoint | None:
 
 
 def _made(node: Node, address: Node | None, where: Locality, weight: int, healthy: bool) -> Endpoint:
-    blocks = node.metadata()
-    own, istio = blocks.get("gwsim", {}), blocks.get("istio", {})
-    parts = str(istio.get("workload", "")).split(";")
+    own, match = node.own(), node.block("envoy.transport_socket_match")
+    parts = node.block("istio").text("workload").split(";")
+    accepts = own.text("accepts")
     workload = f"{parts[1]}/{parts[0]}" if len(parts) > 1 and parts[0] else ""
     host, port = _host_port(address)
     return Endpoint(
@@ -384,9 +380,14 @@ def _made(node: Node, address: Node | None, where: Locality, weight: int, health
         locality=where,
         workload=workload,
         cluster=parts[4] if len(parts) > 4 else "",
-        mtls=blocks.get("envoy.transport_socket_match", {}).get("tlsMode") == "istio",
+        mtls=match.text("tlsMode") == "istio",
         healthy=healthy,
-        **{name: own[name] for name in OWN_ENDPOINT if name in own},
+        pod=own.text("pod"),
+        labels=own.labels("labels"),
+        network=own.text("network"),
+        mtls_known=own.flag("mtlsKnown", True),
+        accepts=cast(Any, accepts if accepts in _ACCEPTS else ""),
+        via=own.text("via"),
     )
 
 
@@ -405,17 +406,17 @@ def _host_port(node: Node | None) -> tuple[str, int]:
     return "", 0
 
 
-def _locality_lb(own: Mapping[str, Any], groups: list[Group], where: Locality) -> LocalityLb | None:
+def _locality_lb(own: Node, groups: list[Group], where: Locality) -> LocalityLb | None:
     """Locality load balancing: as an export of ours tells it, else what priorities and weights show of it."""
-    told = own.get("localityLb")
-    if isinstance(told, dict):
+    told = own.node("localityLb")
+    if told is not None:
+        told.ignore("failoverPriority")
         return LocalityLb(
-            priorities=bool(told.get("priorities")),
-            failover=tuple(LocalityFailover(source=one["source"], to=one["to"]) for one in told.get("failover", ())),
-            failover_priority=tuple(told.get("failover_priority", ())),
+            priorities=told.flag("priorities"),
+            failover=tuple(LocalityFailover(source=one.text("source"), to=one.text("to")) for one in told.nodes("failover")),
+            failover_priority=told.texts("failoverPriority"),
             distribute=tuple(
-                LocalityShare(source=one["source"], to=tuple((name, int(share)) for name, share in one["to"]))
-                for one in told.get("distribute", ())
+                LocalityShare(source=one.text("source"), to=_shares(one)) for one in told.nodes("distribute")
             ),
         )
     if "protocol" in own or not groups:
@@ -429,6 +430,12 @@ def _locality_lb(own: Mapping[str, Any], groups: list[Group], where: Locality) -
         return None
     shares = tuple((_name(members[0].locality), round(100 * weight / total)) for weight, members in weights)
     return LocalityLb(distribute=(LocalityShare(source=_name(where), to=shares),))
+
+
+def _shares(node: Node) -> tuple[tuple[str, int], ...]:
+    found = node.raw("to")
+    pairs = found if isinstance(found, list) else []
+    return tuple((str(one[0]), int(one[1])) for one in pairs if isinstance(one, list) and len(one) == 2 and isinstance(one[1], (int, float)) and abs(one[1]) < 2**31)
 
 
 def _name(where: Locality) -> str:

@@ -54,6 +54,7 @@ def _fault_filter(node: Node) -> filters.Fault:
 
 
 def _stats(node: Node) -> filters.IstioStats:
+    node.ignore("disableHostHeaderFallback", "tcpReportingDuration", "reporter", "definitions")
     disabled: list[str] = []
     tags = 0
     for metric in node.nodes("metrics"):

@@ -60,10 +60,10 @@ class ListenerReader:
             port=port,
             bind="" if host in ANY_ADDRESSES else host,
             protocol="udp" if udp else "tcp",
-            declared_ports=tuple(own.get("declaredPorts", ())),
+            declared_ports=own.integers("declaredPorts"),
             filter_chains=tuple(one for one in chains if one is not None),
             default_chain=self._chain(default, port) if default is not None else None,
-            max_connections=own.get("maxConnections", NO_LIMIT),
+            max_connections=own.integer("maxConnections", NO_LIMIT),
             accepts_per_event=node.integer("maxConnectionsToAcceptPerSocketEvent", 1),
             proxy_protocol="envoy.filters.listener.proxy_protocol" in names,
         )
@@ -116,7 +116,7 @@ class ListenerReader:
             handshake_timeout_s=handshake_s if tls is not None or handshake_s else 15.0,
         )
 
-    def _terminal(self, node: Node, own: Mapping[str, Any], port: int) -> HttpConnectionManager | TcpProxy | None:
+    def _terminal(self, node: Node, own: Node, port: int) -> HttpConnectionManager | TcpProxy | None:
         typed = node.typed()
         node.ignore("name")
         if typed is None:
@@ -192,7 +192,7 @@ def _match(node: Node) -> FilterChainMatch:
     )
 
 
-def _tcp_proxy(node: Node, own: Mapping[str, Any]) -> TcpProxy:
+def _tcp_proxy(node: Node, own: Node) -> TcpProxy:
     prefix = node.raw("statPrefix") or ""
     hashes: list[HashPolicy] = []
     for one in node.nodes("hashPolicy"):
@@ -208,5 +208,5 @@ def _tcp_proxy(node: Node, own: Mapping[str, Any]) -> TcpProxy:
         max_connection_duration_s=node.seconds("maxDownstreamConnectionDuration"),
         max_connect_attempts=node.integer("maxConnectAttempts", 1),
         hash_policy=tuple(hashes),
-        route=str(own.get("tcpRoute", "")),
+        route=own.text("tcpRoute"),
     )

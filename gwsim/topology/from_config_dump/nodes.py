@@ -32,6 +32,10 @@ def camel(name: str) -> str:
     return first + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
+def _whole(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and abs(value) < 2**63
+
+
 @dataclass(slots=True)
 class Source:
     """One file of a dump: where findings go, and all messages read from it."""
@@ -199,6 +203,25 @@ class Node:
             return ()
         return tuple(str(one) for one in value)
 
+    def integers(self, name: str) -> tuple[int, ...]:
+        """A list of whole numbers."""
+        found = self.raw(name)
+        numbers = found if isinstance(found, list) else []
+        if found is not None and (not isinstance(found, list) or any(not _whole(one) for one in numbers)):
+            self._wrong(name, "a list of whole numbers", found)
+            return ()
+        return tuple(int(one) for one in numbers)
+
+    def labels(self, name: str) -> dict[str, str]:
+        """A map of texts."""
+        value = self.raw(name)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self._wrong(name, "a map", value)
+            return {}
+        return {str(key): str(one) for key, one in value.items()}
+
     def entries(self, name: str) -> Iterator[tuple[str, Node]]:
         """The messages of a map, by key as written."""
         value = self.raw(name)
@@ -221,11 +244,18 @@ class Node:
         url, value = inner.text("typeUrl"), inner.node("value")
         if value is None:
             return Node(self.source, {TYPE: url}, ".value", inner)
+        value.ignore_all()
         return Node(self.source, {TYPE: url, **value.value}, ".value", inner)
 
-    def own(self) -> dict[str, Any]:
+    def own(self) -> Node:
         """`metadata.filterMetadata.gwsim`: what an export of ours wrote beside Envoy's own fields."""
-        return self.metadata().get("gwsim", {})
+        return self.block("gwsim")
+
+    def block(self, name: str) -> Node:
+        """A block of `metadata.filterMetadata` as a message; empty where there is none."""
+        node = Node(self.source, self.metadata().get(name, {}), f".metadata.filterMetadata[{name!r}]", self)
+        node.ignore_all()
+        return node
 
     def metadata(self) -> dict[str, dict[str, Any]]:
         """The blocks of `metadata.filterMetadata`."""

@@ -220,17 +220,17 @@ def _claim_value(node: Node) -> StringMatch | None:
 # --- actions -------------------------------------------------------------------------------------------------------
 
 
-def _action(node: Node, forward: Node | None, own: dict[str, Any], retries: RetryPolicy | None) -> Action:
+def _action(node: Node, forward: Node | None, own: Node, retries: RetryPolicy | None) -> Action:
     if forward is not None:
         return _forward(forward, retries)
     redirect = node.node("redirect")
     if redirect is not None:
         return _redirect(redirect)
     direct = node.node("directResponse")
-    if isinstance(own.get("noAction"), str):
+    if "noAction" in own:
         if direct is not None:
             direct.ignore_all()
-        return NoAction(reason=own["noAction"])
+        return NoAction(reason=own.text("noAction"))
     if direct is not None:
         body = direct.node("body")
         return DirectResponse(status=direct.integer("status"), body=body.text("inlineString") if body is not None else "")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from gwsim.resources.key_kind import key_kind_of, key_kind_of_base64
 from gwsim.topology.from_config_dump.nodes import Node
@@ -19,6 +17,7 @@ WORKLOAD_KEY = "rsa2048"
 MISSING = "gwsim://missing"
 KUBERNETES = "kubernetes://"
 CA_SUFFIX = "-cacert"
+_MODES: tuple[TlsMode, ...] = ("simple", "mutual", "optional_mutual", "istio_mutual")
 _VERSIONS = {"TLSv1_0": "1.0", "TLSv1_1": "1.1", "TLSv1_2": "1.2", "TLSv1_3": "1.3"}
 
 
@@ -85,7 +84,7 @@ def _validated(context: Node) -> tuple[bool, str]:
     return found, name
 
 
-def downstream(node: Node, secrets: Secrets, own: Mapping[str, Any]) -> DownstreamTls | None:
+def downstream(node: Node, secrets: Secrets, own: Node) -> DownstreamTls | None:
     """The TLS of a filter chain, from its transport socket."""
     context = node.typed()
     if context is None or not context.type.endswith("DownstreamTlsContext"):
@@ -111,16 +110,20 @@ def downstream(node: Node, secrets: Secrets, own: Mapping[str, Any]) -> Downstre
     if mode == "istio_mutual" and certificate == "unknown":
         certificate = WORKLOAD_KEY
     return DownstreamTls(
-        mode=own.get("tlsMode", mode),
-        certificate=own.get("certificate", certificate),
+        mode=_one_of(own.text("tlsMode"), mode),
+        certificate=own.text("certificate", certificate),
         require_client_certificate=required,
         min_version=_version(params, "tlsMinimumProtocolVersion", "1.2"),
         max_version=_version(params, "tlsMaximumProtocolVersion", "1.3"),
         alpn=common.texts("alpnProtocols"),
         credential_name="" if mode == "istio_mutual" else _credential(names),
-        usable=own.get("usable", usable),
+        usable=own.flag("usable", usable),
         cipher_suites=params.texts("cipherSuites") if params is not None else (),
     )
+
+
+def _one_of(text: str, mode: TlsMode) -> TlsMode:
+    return next((one for one in _MODES if one == text), mode)
 
 
 def _version(params: Node | None, name: str, default: str) -> str:
@@ -131,7 +134,7 @@ def _credential(names: list[str]) -> str:
     return ", ".join(name.removeprefix(KUBERNETES) for name in names if name != MISSING)
 
 
-def upstream(node: Node, own: Mapping[str, Any]) -> UpstreamTls | None:
+def upstream(node: Node, own: Node) -> UpstreamTls | None:
     """TLS that a cluster always originates; None for plaintext."""
     context = node.typed()
     node.ignore("name")
@@ -140,14 +143,14 @@ def upstream(node: Node, own: Mapping[str, Any]) -> UpstreamTls | None:
     common = context.node("commonTlsContext")
     sni = context.text("sni")
     context.ignore("maxSessionKeys", "autoHostSni", "autoSniSanValidation", "allowRenegotiation")
-    usable = bool(own.get("tlsUsable", True))
+    usable = own.flag("tlsUsable", True)
     if common is None:
         return UpstreamTls(mode="simple", sni=sni, usable=usable)
     common.ignore("alpnProtocols", "tlsParams")
     names = _names(common)
     _, authority = _validated(common)
     if WORKLOAD_SECRET in names:
-        return UpstreamTls(mode="istio_mutual", sni=sni, credential_name=own.get("credentialName", ""), usable=usable)
+        return UpstreamTls(mode="istio_mutual", sni=sni, credential_name=own.text("credentialName"), usable=usable)
     if names or "tlsCertificates" in common:
         common.ignore("tlsCertificates")
         return UpstreamTls(mode="mutual", sni=sni, credential_name=_credential(names), usable=usable)

@@ -36,7 +36,9 @@ MESH_MODE = "istio"
 ENVOY_LB = {LbPolicy.ORIGINAL_DST: "CLUSTER_PROVIDED"}
 NOT_TCP = frozenset(["HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTPS"])
 IDLE_S = 3600.0
-OWN_ENDPOINT = ("pod", "labels", "network", "mtls_known", "accepts", "via")
+OWN_ENDPOINT = {
+    "pod": "pod", "labels": "labels", "network": "network", "mtls_known": "mtlsKnown", "accepts": "accepts", "via": "via",
+}  # fmt: skip
 """What the model knows of an endpoint and Envoy has no field for."""
 _PLAIN_ENDPOINT = Endpoint(address="", port=0)
 
@@ -239,7 +241,7 @@ def _endpoint(endpoint: Endpoint) -> Json:
 def endpoint_metadata(endpoint: Endpoint) -> Json | None:
     """Istio's own metadata (mutual TLS, workload, network), and what the model knows beyond it."""
     namespace, _, name = endpoint.workload.partition("/")
-    own = {name: value for name in OWN_ENDPOINT if (value := getattr(endpoint, name)) != getattr(_PLAIN_ENDPOINT, name)}
+    own = {told: value for name, told in OWN_ENDPOINT.items() if (value := getattr(endpoint, name)) != getattr(_PLAIN_ENDPOINT, name)}
     istio = {"workload": f"{name};{namespace};;;{endpoint.cluster}"} if endpoint.workload or endpoint.cluster else {}
     match = {"tlsMode": MESH_MODE} if endpoint.mtls else {}
     return metadata(istio=istio, **{TLS_MATCH.replace(".", "__"): match, OWN: own})
