@@ -120,7 +120,10 @@ def _match(chain: FilterChain) -> str:
 
 def _destination(chain: FilterChain) -> str:
     if isinstance(chain.filter, HttpConnectionManager):
-        return f"Route: {chain.filter.route_config.name}"
+        configuration = chain.filter.route_config
+        if configuration.name:
+            return f"Route: {configuration.name}"
+        return "Inline Route: " + ", ".join(_route_match(route) for host in configuration.virtual_hosts for route in host.routes)
     return "Cluster: " + ", ".join(one.cluster for one in chain.filter.clusters)
 
 
@@ -128,12 +131,13 @@ def _destination(chain: FilterChain) -> str:
 
 
 def _configurations(proxy: Proxy, wanted: Wanted) -> list[RouteConfiguration]:
-    found: dict[str, RouteConfiguration] = {}
+    found: dict[str | int, RouteConfiguration] = {}
     for one in proxy.listeners:
         if wanted.listener(one):
             for chain in [*one.filter_chains, *([one.default_chain] if one.default_chain else [])]:
                 if isinstance(chain.filter, HttpConnectionManager):
-                    found.setdefault(chain.filter.route_config.name, chain.filter.route_config)
+                    configuration = chain.filter.route_config
+                    found.setdefault(configuration.name or id(configuration), configuration)
     return list(found.values())
 
 

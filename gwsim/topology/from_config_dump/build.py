@@ -14,7 +14,7 @@ from gwsim.topology.from_config_dump.files import load, parse
 from gwsim.topology.from_config_dump.listeners import ListenerReader
 from gwsim.topology.from_config_dump.nodes import Node, Source
 from gwsim.topology.from_config_dump.parts import Parts
-from gwsim.topology.model import KnownService, Proxy, ServicePort, Topology
+from gwsim.topology.model import KnownService, Proxy, ProxyPod, ServicePort, Topology
 from gwsim.topology.upstream import Cluster, Locality
 
 DEFAULT_VERSION = "1.30"
@@ -69,6 +69,7 @@ def _build(files: list[tuple[str, Any]], collector: Collector, istio_version: st
         labels=who.labels,
         workers=who.workers,
         network=who.network,
+        pods=(ProxyPod(name=who.pod, locality=who.locality),) if who.pod else (),
         listeners=tuple(sorted(listeners, key=lambda one: (one.port, one.bind))),
         clusters=clusters,
         assumed=tuple(parts.notes),
@@ -118,6 +119,7 @@ class _Who:
     """The proxy as its node message tells it."""
 
     name: str = "proxy"
+    pod: str = ""
     namespace: str = "default"
     cluster: str = ""
     kind: str = "gateway"
@@ -144,8 +146,8 @@ class _Who:
         parts = id_.split("~")
         if len(parts) == 4:
             self.kind = _KINDS.get(parts[0], "gateway")
-            pod, _, self.namespace = parts[2].rpartition(".")
-            self.name = re.sub(r"-[a-z0-9]{6,10}-[a-z0-9]{5}$", "", pod) or pod
+            self.pod, _, self.namespace = parts[2].rpartition(".")
+            self.name = re.sub(r"-[a-z0-9]{6,10}-[a-z0-9]{5}$", "", self.pod) or self.pod
         if cluster and "." in cluster:
             self.name = cluster.rpartition(".")[0]
 

@@ -90,7 +90,9 @@ def route_configurations(proxy: Proxy) -> list[RouteConfiguration]:
     """The route configurations of all listeners, each name once."""
     found: dict[str, RouteConfiguration] = {}
     for one in proxy.listeners:
-        for chain in one.filter_chains:
+        for chain in [*one.filter_chains, *([one.default_chain] if one.default_chain else [])]:
             if isinstance(chain.filter, HttpConnectionManager):
-                found.setdefault(chain.filter.route_config.name, chain.filter.route_config)
+                configuration = chain.filter.route_config
+                if configuration.name:
+                    found.setdefault(configuration.name, configuration)
     return list(found.values())

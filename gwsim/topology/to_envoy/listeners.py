@@ -13,7 +13,7 @@ from gwsim.topology.listeners import (
 )
 from gwsim.topology.routes import HashPolicy
 from gwsim.topology.to_envoy.filters import http_filters, network_filter
-from gwsim.topology.to_envoy.routes import weighted_clusters
+from gwsim.topology.to_envoy.routes import route_configuration, weighted_clusters
 from gwsim.topology.to_envoy.tls import ADS, downstream
 from gwsim.topology.to_envoy.words import (
     OWN,
@@ -40,7 +40,9 @@ RouteSource = Callable[[HttpConnectionManager], Json]
 
 
 def from_control_plane(manager: HttpConnectionManager) -> Json:
-    """Routes come from the control plane, as istiod has it."""
+    """Routes come from the control plane, as istiod has it; those without a name stand in the listener."""
+    if not manager.route_config.name:
+        return {"routeConfig": route_configuration(manager.route_config)}
     return {"rds": {"configSource": dict(ADS), "routeConfigName": manager.route_config.name}}
 
 
