@@ -418,3 +418,19 @@ spec: {targetRefs: [{group: "", kind: Service, name: one}], retryConstraint: {bu
 """
     budget = made(gateway(), text).cluster(ONE).circuit_breakers.retry_budget
     assert (budget.percent, budget.min_retry_concurrency) == (30.0, 10)
+
+
+@pytest.mark.parametrize(
+    ("listener", "opened"),
+    [
+        ("{name: b, port: 80, protocol: HTTP, hostname: b.example}", True), ("{name: b, port: 80, protocol: HTTP, hostname: a.example}", False),
+        ("{name: b, port: 80, protocol: HTTPS, hostname: b.example, tls: {certificateRefs: [{name: cert}]}}", False),
+        ("{name: b, port: 80, protocol: TCP}", False),
+    ],
+)  # fmt: skip
+def test_listeners_of_a_set_give_way_to_those_of_the_gateway(listener, opened):
+    text = SET.replace("{name: extra, port: 8080, protocol: HTTP, hostname: extra.example}", listener).replace("name: more", "name: a")
+    own = "[{name: a, port: 80, protocol: HTTP, hostname: a.example}]"
+    built = made(gateway(own, more="allowedListeners: {namespaces: {from: All}}"), text)
+    assert ("LISTENER_INVALID" in built.names) != opened
+    assert len(built.proxy.listener(80).filter_chains) == 1
