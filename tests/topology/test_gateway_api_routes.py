@@ -324,3 +324,10 @@ def test_a_decision_points_at_the_rule_in_the_file():
     built = made(gateway(), route(f"- matches:\n  - {{path: {{value: /a}}}}\n  - {{path: {{value: /b}}}}\n  {TO_ONE}"))
     first, second = ask(built, "/a").rule.origin, ask(built, "/b").rule.origin
     assert second.line == first.line + 1 and "/b" in second.text
+
+
+def test_a_service_kept_elsewhere_has_the_ports_that_routes_name():
+    text = route("- backendRefs: [{name: far, port: 7000}]")
+    built = made(gateway(), text, assume_exists=["Service/infra/far"])
+    assert clusters(ask(built)) == ["outbound|7000||far.infra.svc.cluster.local"]
+    assert built.names == []

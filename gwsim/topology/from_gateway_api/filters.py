@@ -35,6 +35,7 @@ from gwsim.topology.from_gateway_api.backends import Backends, NotTranslated
 from gwsim.topology.from_istio.converted import PREFIX_MARK
 
 ANY_PATH = "/.*"
+ANY_ORIGIN = r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s?#]+"
 
 Fields = dict[str, Any]
 """Keyword arguments of Istio's HTTPRoute."""
@@ -175,4 +176,6 @@ def _origin(origin: str) -> StringMatch:
     """An origin; `*` stands for all, and within a host for any labels."""
     if "*" not in origin:
         return StringMatch(exact=origin)
+    if origin == "*":
+        return StringMatch(regex=ANY_ORIGIN)
     return StringMatch(regex=".*".join(re.escape(part) for part in origin.split("*")))

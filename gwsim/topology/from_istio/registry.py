@@ -100,6 +100,8 @@ class Registry:
     peer_authentications: list[PeerAuthentication] = field(default_factory=list)
     secrets: dict[tuple[str, str], Secret] = field(default_factory=dict)
     namespaces: dict[str, Namespace] = field(default_factory=dict)
+    backends: list[tuple[str, int, str]] = field(default_factory=list)
+    """Service host, port and protocol of every backend of a Gateway API route or Ingress."""
     hosts: dict[str, list[Host]] = field(default_factory=lambda: defaultdict(list))
     assumed: Assumed = field(default_factory=Assumed)
     free_addresses: Iterator[str] = field(default_factory=lambda: iter(()))
@@ -124,6 +126,7 @@ class Registry:
             peer_authentications=sorted(resources.of(PeerAuthentication), key=_age),
             secrets={(one.namespace, one.name): one for one in resources.secrets},
             namespaces={one.name: one for one in resources.namespaces},
+            backends=list(_backends(resources)),
             assumed=assumed,
         )
         self._index_hosts()
@@ -150,6 +153,9 @@ class Registry:
     def _ports_used(self, host: str) -> tuple[ServicePort, ...]:
         """The ports that routes name for a Service kept elsewhere: all that the files tell about it."""
         used: dict[int, str] = {}
+        for owner, port, protocol in self.backends:
+            if owner == host:
+                used.setdefault(port, protocol)
         for service in self.virtual_services:
             named = [(one.destination, "HTTP") for rule in service.http for one in rule.route]
             named += [(one.destination, "TCP") for rule in service.tcp for one in rule.route]
@@ -254,6 +260,23 @@ class Registry:
 def workload_labels(workload: RegisteredWorkload) -> dict[str, str]:
     """Labels of a WorkloadEntry: those of its spec and, before them, of its metadata."""
     return {**workload.entry.labels, **workload.meta.labels}
+
+
+def _backends(resources: ResourceSet) -> Iterator[tuple[str, int, str]]:
+    """Services that routes of the Gateway API and Ingresses name by port."""
+    kinds = (
+        (resources.http_routes, "HTTP"), (resources.grpc_routes, "GRPC"), (resources.tls_routes, "TLS"), (resources.tcp_routes, "TCP"),
+    )  # fmt: skip
+    for routes, protocol in kinds:
+        for route in routes:
+            for ref in (one for rule in route.rules for one in rule.backend_refs):
+                if ref.port is not None and ref.kind in (None, "Service"):
+                    yield service_host(ref.name, ref.namespace or route.namespace), ref.port, protocol
+    for ingress in resources.ingresses:
+        for path in (one for rule in ingress.rules if rule.http is not None for one in rule.http.paths):
+            service = path.backend.service
+            if service is not None and service.port.number:
+                yield service_host(service.name, ingress.namespace), service.port.number, "HTTP"
 
 
 def cluster_addresses(taken: Iterable[str | None]) -> Iterator[str]:
