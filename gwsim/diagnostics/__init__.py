@@ -2,7 +2,7 @@
 
 from gwsim.diagnostics.codes import CODES, Code, Level, code
 from gwsim.diagnostics.findings import Collector, Finding, Span
-from gwsim.diagnostics.nearest import did_you_mean, misspelling_of, nearest
+from gwsim.diagnostics.nearest import did_you_mean, did_you_mean_host, misspelling_of, nearest
 from gwsim.diagnostics.text import render, render_all, summary
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Span",
     "code",
     "did_you_mean",
+    "did_you_mean_host",
     "misspelling_of",
     "nearest",
     "render",

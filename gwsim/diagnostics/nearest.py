@@ -22,6 +22,28 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     return f"did you mean {match}?" if match else None
 
 
+_MANY = 300
+"""Candidates beyond this are narrowed down before they are compared letter by letter."""
+
+
+def did_you_mean_host(host: str, known: Iterable[str]) -> str | None:
+    """A help line with the known host most like this one, or None.
+
+    What all hosts of a cluster end with is left out of the comparison; of many hosts only those that begin or end
+    alike are compared.
+    """
+    tail = ".".join(host.split(".")[2:]) if ".svc." in host else ""
+    suffix = f".{tail}" if tail else ""
+    short = host.removesuffix(suffix)
+    names = {name.removesuffix(suffix): name for name in known if name.endswith(suffix) and not name.startswith("*")}
+    if len(names) > _MANY:
+        first, last = short[:3], short.partition(".")[0][-3:]
+        alike = [name for name in names if name.startswith(first) or name.partition(".")[0].endswith(last)]
+        names = {name: names[name] for name in alike[:_MANY]}
+    found = nearest(short, names)
+    return f"did you mean {names[found]}?" if found else None
+
+
 def edit_distance(left: str, right: str, limit: int) -> int:
     """Insertions, deletions, replacements and swaps of neighbours between two words; `limit + 1` when more."""
     if abs(len(left) - len(right)) > limit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gwsim.diagnostics import did_you_mean
+from gwsim.diagnostics import did_you_mean_host
 from gwsim.resources.models import HTTPMatchRequest, HTTPRoute, Service, VirtualService
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.hosts import fqdn, intersection, server_host, subset_of
@@ -48,7 +48,7 @@ def check_destination_rules(ctx: Context) -> None:
                 f"{rule.ref}: there is no service {host}",
                 rule,
                 "host",
-                help=did_you_mean(host, known),
+                help=did_you_mean_host(host, known),
             )
         if len(matching) != 1:
             continue

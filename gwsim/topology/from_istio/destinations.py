@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gwsim.diagnostics import did_you_mean
+from gwsim.diagnostics import did_you_mean, did_you_mean_host
 from gwsim.resources.models import ConsistentHash, Destination, Resource
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.converted import RefusedDestination
@@ -82,7 +82,7 @@ class Destinations:
         known = self.ctx.registry.hosts
         where = f"{use.path}.destination"
         if host is None:
-            hint = did_you_mean(name, known)
+            hint = did_you_mean_host(name, known)
             if name.count(".") == 1 and f"{name}.svc.{DOMAIN}" in known:
                 hint = f"write {name}.svc.{DOMAIN}: a name with a dot is taken as it is"
             elsewhere = " in this namespace's view (exportTo)" if name in known else ""

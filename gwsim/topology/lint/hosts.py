@@ -66,16 +66,23 @@ class Backends:
     def __init__(self, domain: str) -> None:
         self.domain = domain
         self._by_scope: dict[tuple[str, str], Backend] = {}
+        self._wildcards: dict[tuple[str, str], Backend] = {}
+        self._names: list[str] | None = None
 
     def add(self, backend: Backend, visible: Iterable[str]) -> None:
         """Make a host known to namespaces; a later one of the same name and scope takes its place."""
+        self._names = None
         for scope in visible:
             self._by_scope[(scope, backend.host)] = backend
+            if backend.host.startswith("*"):
+                self._wildcards[(scope, backend.host)] = backend
 
     @property
     def names(self) -> list[str]:
         """All hosts, each once."""
-        return list(dict.fromkeys(host for _, host in self._by_scope))
+        if self._names is None:
+            self._names = list(dict.fromkeys(host for _, host in self._by_scope))
+        return self._names
 
     def __len__(self) -> int:
         return len(self._by_scope)
@@ -92,8 +99,8 @@ class Backends:
             if found is not None:
                 return found
         bare = host.removeprefix("*")
-        for (scope, name), backend in self._by_scope.items():
-            if name.startswith("*") and scope in (EVERYWHERE, namespace) and bare.endswith(name[1:]):
+        for (scope, name), backend in self._wildcards.items():
+            if scope in (EVERYWHERE, namespace) and bare.endswith(name[1:]):
                 return backend
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gwsim.diagnostics import did_you_mean
+from gwsim.diagnostics import did_you_mean_host
 from gwsim.resources.raw import texts
 from gwsim.topology.lint.hosts import fqdn
 from gwsim.topology.lint.routes import destinations, virtual_services
@@ -21,8 +21,14 @@ def check(view: View) -> Iterator[Hit]:
             full = fqdn(one.host, service.namespace, view.mesh.domain)
             effect = "mirrored requests are lost" if one.mirror else "503 NC"
             message = f"{service.ref}: there is no service {full} that it may use: {effect}"
-            hint = did_you_mean(full, view.backends.names) or _elsewhere(full)
+            hint = _dotted(view, full) or did_you_mean_host(full, view.backends.names) or _elsewhere(full)
             yield Hit(service, f"{one.path}.host", message, hint, level_if(view.has_backends))
+
+
+def _dotted(view: View, name: str) -> str | None:
+    """`reviews.shop` is taken as it is: only names without a dot are completed."""
+    meant = f"{name}.svc.{view.mesh.domain}"
+    return f"write {meant}: a name with a dot is taken as it is" if name.count(".") == 1 and meant in view.backends.names else None
 
 
 def _elsewhere(full: str) -> str:

@@ -26,26 +26,29 @@ def check_slash(view: View) -> Iterator[Hit]:
 
 def check_shadow(view: View) -> Iterator[Hit]:
     """Rules behind an older VirtualService's prefix on the same host and Gateway."""
-    services = sorted((one for one in virtual_services(view) if gateway_names(one)), key=_age)
-    for at, newer in enumerate(services):
-        for path, match in _matches(newer):
-            for older in services[:at]:
-                if _meet(view, older, newer) and (hit := _first(older, match)):
+    before: dict[tuple[str, str], list[RawObject]] = {}
+    for newer in sorted((one for one in virtual_services(view) if gateway_names(one)), key=_age):
+        places = _places(view, newer)
+        olders = {id(one): one for place in places for one in before.get(place, [])}
+        for path, match in _matches(newer) if olders else []:
+            for older in olders.values():
+                if hit := _first(older, match):
                     shown = text(mapping(match.get("uri")).get("prefix")) or text(mapping(match.get("uri")).get("exact"))
                     message = f"{newer.ref}: requests for {shown} are taken by {older.ref} {hit}, which is older and comes first"
                     yield Hit(newer, path, message, "put both rules into one VirtualService, the longer prefix first")
                     break
+        for place in places:
+            before.setdefault(place, []).append(newer)
 
 
 def _age(one: RawObject) -> tuple[str, str, str]:
     return text(one.metadata.get("creationTimestamp")), one.name, one.namespace
 
 
-def _meet(view: View, left: RawObject, right: RawObject) -> bool:
-    """Whether both add to one virtual host of a Gateway."""
-    gateways = {name for _, name in gateway_names(left)} & {name for _, name in gateway_names(right)}
-    hosts = [{fqdn(host, one.namespace, view.mesh.domain) for host in texts(one.spec.get("hosts"))} for one in (left, right)]
-    return bool(gateways) and bool(hosts[0] & hosts[1])
+def _places(view: View, one: RawObject) -> list[tuple[str, str]]:
+    """The virtual hosts it adds to, as (Gateway, host)."""
+    hosts = dict.fromkeys(fqdn(host, one.namespace, view.mesh.domain) for host in texts(one.spec.get("hosts")))
+    return [(name, host) for _, name in gateway_names(one) for host in hosts]
 
 
 def _matches(service: RawObject) -> Iterator[tuple[str, dict[str, Any]]]:

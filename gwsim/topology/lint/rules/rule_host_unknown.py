@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gwsim.diagnostics import did_you_mean
+from gwsim.diagnostics import did_you_mean_host
 from gwsim.resources.raw import text, texts
 from gwsim.topology.lint.hosts import fqdn, matches
 from gwsim.topology.lint.rule import Hit, Rule, level_if
@@ -20,7 +20,7 @@ def check(view: View) -> Iterator[Hit]:
             continue
         if host.startswith("*") and any(matches(full, name) for name in view.backends.names):
             continue
-        hint = did_you_mean(full, view.backends.names)
+        hint = did_you_mean_host(full, view.backends.names)
         yield Hit(rule, "host", f"{rule.ref}: there is no service {full}, so the rule is not used", hint, level_if(view.has_backends))
 
 
