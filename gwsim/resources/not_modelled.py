@@ -148,6 +148,7 @@ NOT_MODELLED: dict[str, str] = {
 
 _STATISTICS = "it names statistics only"
 _OWN_PODS = "the labels of its pods are those of the template"
+_CHECKED_HEADERS = "headers of authorization calls are not looked at"
 _EVICTED = "no pod is evicted during a run"
 _OTHER_METRIC = "belongs to metrics that are not followed"
 
@@ -197,6 +198,25 @@ WITHOUT_EFFECT: dict[str, str] = {
     "EndpointConditions.serving": "only readiness counts",
     "EndpointConditions.terminating": "only readiness counts",
     "EndpointSlice.addressType": "addresses are names to the model",
+    "MeshConfig.protocolDetectionTimeout": "protocols are taken from the ports",
+    "MeshConfig.inboundTrafficPolicy": "sidecars before services are not simulated",
+    "ProxySettings.drainDuration": "no proxy is drained during a run",
+    "ProxySettings.proxyMetadata": "it tells proxies about themselves only",
+    "GatewayTopology.forwardClientCertDetails": "the header with the client's certificate is not carried on",
+    "ExtAuthzHttp.includeHeadersInCheck": _CHECKED_HEADERS,
+    "ExtAuthzHttp.includeRequestHeadersInCheck": _CHECKED_HEADERS,
+    "ExtAuthzHttp.includeAdditionalHeadersInCheck": _CHECKED_HEADERS,
+    "ExtAuthzHttp.headersToUpstreamOnAllow": _CHECKED_HEADERS,
+    "ExtAuthzHttp.headersToDownstreamOnDeny": _CHECKED_HEADERS,
+    "ExtAuthzHttp.headersToDownstreamOnAllow": _CHECKED_HEADERS,
+    "AuthzRequestBody.packAsBytes": "bytes cost the same as text",
+    "ProviderService.port": "spans and log entries are not sent in the model",
+    "ProviderService.service": "spans and log entries are not sent in the model",
+    "FileAccessLog.path": "an entry costs the same wherever it goes",
+    "ExtensionProvider.sds": "certificates come from Secrets in the model",
+    "DefaultProviders.metrics": "gateways pay for Istio's metrics in any case",
+    "NetworkEndpoints.fromCidr": "pods have no addresses in the model",
+    "NetworkGateway.locality": "the entry keeps the locality of the pods behind it",
     "Deployment.strategy": "updates of a Deployment are no part of a run",
     "ScaleTarget.apiVersion": "kind and name tell which workload it is",
     "MetricSource.container": "the proxy's container is the one that works",

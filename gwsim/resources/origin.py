@@ -46,7 +46,7 @@ class Origin:
             return self.span
         indent = max(self.column - 1, 0)
         root = _parse(self.text, indent)
-        node = walk(root, steps_of(path)) if root is not None else None
+        node = walk(root, readable_steps(path)) if root is not None else None
         if node is None or node is root:
             return self.span
         return Span(self.file, self.line + node.line, node.column + 1, _line(self.text, node.line))
@@ -68,6 +68,16 @@ def steps_of(path: str) -> list[str | int]:
     if end != len(path):
         raise ValueError(f"{path!r} is not a field path; write e.g. http[0].route[1].weight")
     return steps
+
+
+def readable_steps(path: str) -> list[str | int]:
+    """The path as steps, as far as it can be read: a map of a file may have any text for a key."""
+    while path:
+        try:
+            return steps_of(path)
+        except ValueError:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return []
 
 
 def _line(text: str, row: int) -> str | None:

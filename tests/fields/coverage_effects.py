@@ -16,7 +16,7 @@ without (`before`) and with it (`after`). The two must differ, so a field that i
 
 Optional: `base` (a name of `bases`); `object` (a name, or Kind/name); `without` (the value in the first build,
 where leaving the field out is not possible); `with` (further fields of the object, set in both builds, by path);
-`options` (arguments of `from_istio`).
+`options` (arguments of `from_istio`); `second` (a base that is a second cluster, named `two` beside `one`).
 
 `see` is a Python expression over the topology, never over the resources: `topology`, `proxies`, `proxy` (the first
 gateway), `get(path, port=80, host="shop.example", **request)` (a decision), `to(...)` (its clusters by short name with
@@ -46,9 +46,10 @@ import yaml
 from coverage_fields import KINDS_BY_NAME, METADATA, steps_of
 
 from gwsim.diagnostics import CODES, Collector
-from gwsim.resources import read_text
+from gwsim.resources import ResourceSet, read_text
 from gwsim.topology import Cluster, Decision, FilterChain, Listener, Request, Route, Topology, choose
 from gwsim.topology.from_istio import from_istio
+from gwsim.topology.from_istio.build import ClusterConfig, build_mesh
 
 FOLDER = Path(__file__).parent / "effects"
 _ROOTED = (METADATA, "Secret")
@@ -64,6 +65,7 @@ class Row:
     file: str
     documents: list[dict[str, Any]] = field(repr=False)
     data: Mapping[str, Any] = field(repr=False)
+    second: list[dict[str, Any]] = field(repr=False, default_factory=list)
 
     @property
     def id(self) -> str:
@@ -80,7 +82,9 @@ class Row:
             place(target, self._steps(self.field), self.data["value"])
         elif "without" in self.data:
             place(target, self._steps(self.field), self.data["without"])
-        return plain(View.of(documents, self.data.get("options") or {}).see(self.data["see"]))
+        options = self.data.get("options") or {}
+        view = View.of_two(documents, self.second, options) if self.second else View.of(documents, options)
+        return plain(view.see(self.data["see"]))
 
     def _steps(self, path: str) -> list[str | int]:
         steps = steps_of(path)
@@ -130,7 +134,7 @@ def rows() -> tuple[Row, ...]:
             for name, base in text["bases"].items()
         }
         found += [
-            Row(one.get("kind", text["kind"]), one["field"], path.name, bases[one.get("base", "default")], one)
+            Row(one.get("kind", text["kind"]), one["field"], path.name, bases[one.get("base", "default")], one, bases.get(one.get("second"), []))
             for one in text["rows"]
         ]
     return tuple(found)
@@ -159,15 +163,25 @@ class View:
     @classmethod
     def of(cls, documents: list[dict[str, Any]], options: Mapping[str, Any]) -> View:
         """Read and build; what cannot be read fails the row."""
-        text = "\n---\n".join(json.dumps(_kept_as_text(one)) for one in documents)
         collector = Collector()
-        topology = from_istio(read_text(text, "base.yaml"), collector=collector, **options)
+        topology = from_istio(_read(documents, "base.yaml"), collector=collector, **options)
+        return cls(topology, tuple(sorted({CODES[one.code].name for one in collector.findings})))
+
+    @classmethod
+    def of_two(cls, first: list[dict[str, Any]], second: list[dict[str, Any]], options: Mapping[str, Any]) -> View:
+        """Two clusters, `one` and `two`, on networks of their names; the row is about the first."""
+        collector = Collector()
+        clusters = [
+            ClusterConfig(resources=_read(documents, f"{name}.yaml"), name=name, network=name, **(options if name == "one" else {}))
+            for name, documents in (("one", first), ("two", second))
+        ]
+        topology = build_mesh(clusters, collector=collector)
         return cls(topology, tuple(sorted({CODES[one.code].name for one in collector.findings})))
 
     def see(self, expression: str) -> Any:
         """The value of an expression over this view."""
         names = {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
-        allowed = {one.__name__: one for one in (any, all, len, list, next, set, sorted, str, sum, tuple)}
+        allowed = {one.__name__: one for one in (any, all, hasattr, len, list, next, set, sorted, str, sum, tuple)}
         return eval(expression, {"__builtins__": allowed, **names})
 
     @property
@@ -231,6 +245,10 @@ class View:
     def endpoints(self, service: str = "shop", port: int = 80, subset: str = "") -> list[str]:
         found = self.cluster(service, port, subset)
         return [f"{one.address}:{one.port}" for one in found.endpoints] if found else []
+
+
+def _read(documents: list[dict[str, Any]], name: str) -> ResourceSet:
+    return read_text("\n---\n".join(json.dumps(_kept_as_text(one)) for one in documents), name)
 
 
 def _kept_as_text(document: dict[str, Any]) -> dict[str, Any]:

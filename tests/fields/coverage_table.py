@@ -56,7 +56,7 @@ def table(fields: list[Field] | None = None, effects: tuple[Row, ...] | None = N
     reasons: dict[Pair, set[str | None]] = defaultdict(set)
     for one in fields:
         reasons[one.pair].add(one.reason)
-    pending = _pending()
+    waiting = pending()
     entries: list[Entry] = []
     seen: set[Pair] = set()
     for one in fields:
@@ -65,13 +65,13 @@ def table(fields: list[Field] | None = None, effects: tuple[Row, ...] | None = N
         seen.add(one.pair)
         entry = _entry(one, shown[one.pair], reasons[one.pair])
         entries.append(entry)
-        waits = one.kind in pending or one.name in pending
+        waits = one.kind in waiting or one.name in waiting
         if not entry.status and not waits:
             problems.append(f"{one.name} ({'.'.join(one.pair)}) has no row in effects/ and is not in not_modelled.py")
     return Table(tuple(entries), tuple(problems))
 
 
-def _pending() -> set[str]:
+def pending() -> set[str]:
     """Kinds and fields that need no row yet: to be empty before a release."""
     lines = PENDING.read_text(encoding="utf-8").splitlines() if PENDING.exists() else []
     return {line.strip() for line in lines if line.strip() and not line.startswith("#")}

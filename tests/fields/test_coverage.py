@@ -55,3 +55,10 @@ def test_an_ignored_field_fails_its_row(monkeypatch):
 
     monkeypatch.setattr(http_routes.RouteBuilder, "_forward", forgetful)
     assert row.seen(applied=True) != row.data["after"]
+
+
+def test_nothing_is_pending():
+    """The list is for work under way; what is finished has its rows."""
+    from coverage_table import pending
+
+    assert not pending()

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from gwsim.resources.context import ObjectContext
-from gwsim.resources.origin import steps_of, walk
+from gwsim.resources.origin import readable_steps, walk
 from gwsim.resources.yaml_nodes import Node
 
 _LABEL = re.compile(r"[a-zA-Z0-9_]([-a-zA-Z0-9_]*[a-zA-Z0-9_])?")
@@ -52,7 +52,7 @@ class Check:
     def _report(self, code_name: str, path: str, message: str, help: str | None) -> None:
         if self._unsure(path):
             return
-        steps = steps_of(path)
+        steps = readable_steps(path)
         nested: tuple[Any, ...] = ()
         for step in steps:
             nested = (nested, step)
