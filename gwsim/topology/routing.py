@@ -114,6 +114,8 @@ def _explain_chains(listener: Listener, chosen: FilterChain | None, sni: str | N
 def _refused(chain: FilterChain, request: Request) -> str:
     """Why no request can be made on the chain; empty when the connection stands."""
     tls = chain.tls
+    if request.scheme == "tcp" and isinstance(chain.filter, HttpConnectionManager):
+        return "the chain speaks HTTP, and the client sends something else"
     if tls is None:
         if request.encrypted and isinstance(chain.filter, HttpConnectionManager):
             return "the chain expects plaintext HTTP, and the client starts a TLS handshake"
