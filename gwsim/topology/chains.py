@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gwsim.topology.decision import Request
 from gwsim.topology.listeners import FilterChain, Listener
@@ -27,6 +27,17 @@ Sources: envoyproxy/envoy http_inspector.cc, istio pilot/pkg/networking/core/lis
 """
 
 _tables: dict[tuple[int, int], tuple[weakref.ref[Listener], Table]] = {}
+
+
+def networks_of(ranges: Iterable[str]) -> list[Network]:
+    """Ranges as networks; what is none (the reader has reported it) is left out."""
+    found: list[Network] = []
+    for one in ranges:
+        try:
+            found.append(ipaddress.ip_network(one, strict=False))
+        except ValueError:
+            continue
+    return found
 
 
 def _table_of(listener: Listener, port: int) -> Table:
@@ -46,8 +57,8 @@ def _build(listener: Listener, port: int) -> Table:
     for chain in listener.filter_chains:
         if chain.match.destination_port != wanted:
             continue
-        ranges: Sequence[Network | None] = [ipaddress.ip_network(one, strict=False) for one in chain.match.prefix_ranges]
-        for network in ranges or (None,):
+        ranges: Sequence[Network | None] = networks_of(chain.match.prefix_ranges)
+        for network in ranges if chain.match.prefix_ranges else (None,):
             names = networks.setdefault(network, {})
             for name in chain.match.server_names or ("",):
                 names.setdefault("" if name == "*" else name.lower(), []).append(chain)

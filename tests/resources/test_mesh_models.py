@@ -92,6 +92,7 @@ REFUSED = [
         "hosts: [a.example, b.example]\nresolution: DNS\nports: [{number: 80, name: a, protocol: TCP}]",
         "BAD_VALUE",
     ),
+    ("VirtualService", "hosts: [a.example]\ntcp: [{match: [{destinationSubnets: [here]}], route: [{destination: {host: a}}]}]", "BAD_VALUE"),
     ("ServiceEntry", "hosts: [a.example]\nresolution: STATIC\nendpoints: [{}]\nports: [{number: 80, name: a}]", "MISSING_FIELD"),
 ]
 

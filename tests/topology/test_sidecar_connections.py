@@ -164,6 +164,16 @@ def test_the_narrower_range_wins_and_equal_ranges_keep_the_first():
     assert connect(proxy, "10.3.0.1", 9).outcome == Outcome.PASSTHROUGH
 
 
+def test_ranges_of_ipv6_addresses():
+    def tcp(name, address):
+        return entry(name, f"{{hosts: [{name}.example], addresses: ['{address}'], ports: [{{number: 9, name: t, protocol: TCP}}]}}")
+
+    proxy = sidecar(tcp("a", "1234:1f1:1::1/16"), tcp("b", "1234:1f1:2::1/32"), tcp("c", "1234:1f1:3::1/32"), tcp("d", "::5/128"))
+    assert to(connect(proxy, "1234:1f1:9::9", 9)) == [out(9, "b.example")]
+    assert to(connect(proxy, "1234::1", 9)) == [out(9, "a.example")]
+    assert to(connect(proxy, "::5", 9)) == [out(9, "d.example")]
+
+
 def test_a_range_and_the_wrong_server_name_go_past():
     def tls(name, address):
         return entry(name, f"{{hosts: [{name}.example], addresses: [{address}], ports: [{{number: 9, name: t, protocol: TLS}}]}}")
@@ -183,6 +193,17 @@ def test_every_address_of_an_entry_has_a_listener():
 
 
 # Headless services
+
+
+def test_a_headless_service_with_udp():
+    dns = """
+    apiVersion: v1
+    kind: Service
+    metadata: {name: dns, namespace: app}
+    spec: {clusterIP: None, ports: [{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53}, {name: x, port: 54, protocol: UDP}]}
+    """
+    assert to(connect(sidecar(dns), "dns", 53)) == [out(53, "dns.app.svc.cluster.local")]
+
 
 HEADLESS = service("pods", "http:80, tcp:81, https:82", more="clusterIP: None")
 PODS = """

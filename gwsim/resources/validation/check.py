@@ -135,6 +135,17 @@ def is_address(text: str) -> bool:
     return True
 
 
+def is_network(text: str) -> bool:
+    """Whether it is an IP address or a CIDR range."""
+    import ipaddress
+
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def hosts_overlap(left: str, right: str) -> bool:
     """Whether two hosts, each a name, `*` or `*.suffix`, have a name in common. Source: istio pkg/config/host."""
     left, right = left.lower(), right.lower()

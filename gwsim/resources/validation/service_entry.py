@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from gwsim.resources.models.service_entry import ServiceEntry
-from gwsim.resources.validation.check import Check
+from gwsim.resources.validation.check import Check, is_network
 from gwsim.resources.validation.mesh import workload_entry
 
 
@@ -29,7 +29,7 @@ def check_service_entry(entry: ServiceEntry, check: Check) -> None:
 
 def _addresses(entry: ServiceEntry, check: Check) -> None:
     for index, address in enumerate(entry.addresses):
-        if not _is_network(address):
+        if not is_network(address):
             check.bad(f"addresses[{index}]", f"{address!r} is neither an IP address nor a CIDR range")
         elif "/" in address and entry.resolution not in ("NONE", "STATIC"):
             check.bad(f"addresses[{index}]", f"a CIDR range is not allowed with resolution {entry.resolution}")
@@ -42,14 +42,6 @@ def _addresses(entry: ServiceEntry, check: Check) -> None:
 def _plain_tcp(protocol: str | None) -> bool:
     """Plain TCP, where a connection does not tell its host."""
     return (protocol or "").upper() in ("TCP", "MONGO", "REDIS", "MYSQL")
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
 
 
 def _ports(entry: ServiceEntry, check: Check) -> None:

@@ -18,7 +18,7 @@ from gwsim.resources.models.virtual_service import (
     StringMatch,
     VirtualService,
 )
-from gwsim.resources.validation.check import Check, covers, hosts_overlap
+from gwsim.resources.validation.check import Check, covers, hosts_overlap, is_network
 
 RETRY_ON = frozenset(
     ["5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx", "refused-stream", "retriable-status-codes", "retriable-headers", "envoy-ratelimited", "http3-post-connect-failure", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"]
@@ -220,6 +220,7 @@ def _l4_routes(service: VirtualService, check: Check) -> None:
             check.missing(path, "a tls rule needs at least one match")
         for at, match in enumerate(tls.match):
             _sni_hosts(match.sni_hosts, f"{path}.match[{at}]", service.hosts, check)
+            _subnets(match.destination_subnets, f"{path}.match[{at}]", check)
         if not tls.route:
             check.missing(path, "a tls rule needs a route")
         _weights(tls.route, f"{path}.route", check)
@@ -227,6 +228,14 @@ def _l4_routes(service: VirtualService, check: Check) -> None:
         if not tcp.route:
             check.missing(f"tcp[{index}]", "a tcp rule needs a route")
         _weights(tcp.route, f"tcp[{index}].route", check)
+        for at, l4 in enumerate(tcp.match):
+            _subnets(l4.destination_subnets, f"tcp[{index}].match[{at}]", check)
+
+
+def _subnets(subnets: Sequence[str], path: str, check: Check) -> None:
+    for index, subnet in enumerate(subnets):
+        if not is_network(subnet):
+            check.bad(f"{path}.destinationSubnets[{index}]", f"{subnet!r} is neither an IP address nor a CIDR range")
 
 
 def _sni_hosts(sni_hosts: Sequence[str], path: str, hosts: Sequence[str], check: Check) -> None:

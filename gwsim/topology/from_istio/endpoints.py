@@ -17,6 +17,7 @@ from gwsim.resources.models import (
     ServicePort,
     WorkloadEntry,
 )
+from gwsim.topology.chains import networks_of
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.listed import has_list, listed_endpoints
 from gwsim.topology.from_istio.peer import peer_mode
@@ -228,7 +229,7 @@ def _by_address(ctx: Context, address: str | None) -> str:
     except ValueError:
         return ""
     for name, network in ctx.networks.networks.items():
-        if any(one.from_cidr and ip in ipaddress.ip_network(one.from_cidr, strict=False) for one in network.endpoints):
+        if any(ip in one for one in networks_of(one.from_cidr or "" for one in network.endpoints)):
             return name
     return ""
 

@@ -6,10 +6,9 @@ Source: istio/istio pilot/pkg/networking/core/listener.go (`buildSidecarOutbound
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 
-from gwsim.topology.chains import PLAINTEXT_HTTP
+from gwsim.topology.chains import PLAINTEXT_HTTP, networks_of
 from gwsim.topology.dialling import VIRTUAL_OUTBOUND_PORT
 from gwsim.topology.from_istio import protocols
 from gwsim.topology.from_istio.filter_order import filter_chain
@@ -184,9 +183,5 @@ def _same_condition(mine: FilterChainMatch, other: FilterChainMatch) -> bool:
         mine.transport_protocol == other.transport_protocol
         and mine.application_protocols == other.application_protocols
         and set(mine.server_names) == set(other.server_names)
-        and _networks(mine) == _networks(other)
+        and set(networks_of(mine.prefix_ranges)) == set(networks_of(other.prefix_ranges))
     )
-
-
-def _networks(match: FilterChainMatch) -> set[object]:
-    return {ipaddress.ip_network(one, strict=False) for one in match.prefix_ranges}

@@ -46,8 +46,9 @@ class Host:
     """It is there because another cluster of the mesh has it."""
 
     def port(self, number: int) -> ServicePort | None:
-        """The port of that number."""
-        return next((one for one in self.known.ports if one.number == number), None)
+        """The port of that number; where TCP and UDP share it, TCP's."""
+        found = [one for one in self.known.ports if one.number == number]
+        return next((one for one in found if one.protocol != "UDP"), next(iter(found), None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +351,7 @@ def _known_of_entry(entry: ServiceEntry) -> list[KnownService]:
             ports=ports,
             external=entry.location == "MESH_EXTERNAL",
             resolution=entry.resolution,
-            addresses=tuple(one.removesuffix("/32") for one in entry.addresses),
+            addresses=tuple(one.removesuffix("/128" if ":" in one else "/32") for one in entry.addresses),
             exported_to=entry.export_to or ("*",),
             origin=entry.span,
         )

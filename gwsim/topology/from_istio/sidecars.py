@@ -119,8 +119,8 @@ def _addresses(scope: Scope, clusters: Mapping[str, Cluster]) -> dict[str, tuple
     for host in scope.services:
         addresses = tuple(one for one in host.known.addresses if "/" not in one)
         if host.known.headless:
-            pods = (one for port in host.known.ports for one in clusters[f"outbound|{port.number}||{host.known.host}"].endpoints)
-            endpoints = {one.address: one.pod for one in pods}
+            made = (clusters.get(f"outbound|{port.number}||{host.known.host}") for port in host.known.ports)
+            endpoints = {one.address: one.pod for cluster in made if cluster is not None for one in cluster.endpoints}
             addresses = tuple(endpoints)
             for address, pod in endpoints.items():
                 for name in (host.known.host, *alternative_names(host.known.host, scope.namespace)):
