@@ -20,6 +20,7 @@ from gwsim.topology import (
     Proxy,
     TcpProxy,
 )
+from gwsim.topology import filters as envoy
 
 ISTIO_FILTERS = frozenset(
     {
@@ -28,15 +29,16 @@ ISTIO_FILTERS = frozenset(
     }
 )  # fmt: skip
 """Filters every Istio gateway has; `visit_costs` charges them by itself. Fault and CORS act where a route says so."""
-PRICED = {
-    "envoy.filters.http.ext_authz": "ext_authz",
-    "envoy.filters.http.local_ratelimit": "rate_limit_local",
-    "envoy.filters.http.lua": "lua",
-    "envoy.filters.http.ratelimit": "rate_limit_global",
-    "envoy.filters.http.rbac": "rbac",
-    "envoy.filters.http.wasm": "wasm",
+PRICED: dict[type, str] = {
+    envoy.ExtAuthz: "ext_authz",
+    envoy.JwtAuthn: "jwt_rs256",
+    envoy.LocalRateLimit: "rate_limit_local",
+    envoy.Lua: "lua",
+    envoy.RateLimit: "rate_limit_global",
+    envoy.Rbac: "rbac",
+    envoy.Wasm: "wasm",
 }
-"""Further filters and their name in the cost profile."""
+"""Further filters, by the class of their configuration, and their name in the cost profile."""
 ASSUMED_CERTIFICATE = "rsa2048"
 
 
@@ -155,13 +157,25 @@ class Pricing:
 
 
 def filters_of(proxy: Proxy, chain: FilterChain | None) -> tuple[str, ...]:
-    """Names, in the cost profile, of what a request pays for beyond Istio's own filters."""
+    """Names, in the cost profile, of what a request pays for beyond Istio's own filters: of access rules with their
+    number, and with a token in every request where tokens are checked."""
     names = ["access_log_text"] if proxy.access_log else []
     chains = [chain] if chain is not None else [one for listener in proxy.listeners for one in listener.filter_chains]
+    rules = 0
     for one in chains:
         if isinstance(one.filter, HttpConnectionManager):
-            names += [PRICED[http.name] for http in one.filter.http_filters if http.name in PRICED]
+            names += [PRICED[type(http.config)] for http in one.filter.http_filters if type(http.config) in PRICED]
+            rules = max(rules, sum(_rules_in(http.config) for http in one.filter.http_filters))
+    if rules:
+        names = [name for name in names if name != "rbac"] + [f"rbac:{rules}"]
     return tuple(dict.fromkeys(names))
+
+
+def _rules_in(config: envoy.HttpConfig) -> int:
+    """Access rules that a filter evaluates for a request."""
+    if isinstance(config, envoy.Rbac):
+        return sum(len(one.policies) for one in (config.rules, config.shadow_rules) if one is not None)
+    return len(config.only.policies) if isinstance(config, envoy.ExtAuthz) and config.only is not None else 0
 
 
 def upstream_tls(cluster: Cluster) -> costs.visits.UpstreamTls | None:

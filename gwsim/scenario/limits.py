@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gwsim.diagnostics import Collector, Span, code
-from gwsim.scenario.costing import ISTIO_FILTERS, PRICED
+from gwsim.scenario.costing import ISTIO_FILTERS
 from gwsim.scenario.reading import LoadedScenario
-from gwsim.topology import Cluster, FilterChain, HttpConnectionManager, LbPolicy, Proxy, TcpProxy
+from gwsim.topology import (
+    Cluster,
+    FilterChain,
+    HttpConnectionManager,
+    HttpFilter,
+    LbPolicy,
+    Proxy,
+    TcpProxy,
+)
+from gwsim.topology import filters as envoy
 
 SIMULATED_POLICIES = frozenset(LbPolicy) - {LbPolicy.ORIGINAL_DST}
 
@@ -56,12 +65,24 @@ def report_chain(proxy: Proxy, chain: FilterChain, collector: Collector) -> None
         _topology(collector, f"network filter {network.name} is not simulated", network.origin or chain.origin)
     if isinstance(chain.filter, HttpConnectionManager):
         for http in chain.filter.http_filters:
-            if http.name in PRICED:
-                _topology(collector, f"HTTP filter {http.name} costs CPU, but refuses and calls nothing", http.origin or chain.origin)
-            elif http.name not in ISTIO_FILTERS:
-                _topology(collector, f"HTTP filter {http.name} is not simulated", http.origin or chain.origin)
+            missing = _of_filter(http)
+            if missing:
+                _topology(collector, f"HTTP filter {http.name} {missing}", http.origin or chain.origin)
         if chain.filter.max_requests_per_connection is not None:
             _topology(collector, f"{chain.name}: the gateway's limit of requests per connection is not simulated", chain.origin)
+
+
+def _of_filter(http: HttpFilter) -> str:
+    """What of an HTTP filter is not simulated; empty: nothing."""
+    match http.config:
+        case envoy.Lua():
+            return "costs CPU and makes its calls, but what its script decides is not followed"
+        case envoy.Wasm():
+            return "costs CPU, but what the plugin decides is not followed"
+        case envoy.ExtProc() | envoy.Compressor() | envoy.Buffer() | envoy.GrpcWeb() | envoy.Unmodelled():
+            return "" if http.name in ISTIO_FILTERS else "is not simulated"
+        case _:
+            return ""
 
 
 def report_cluster(proxy: Proxy, cluster: Cluster, collector: Collector) -> None:

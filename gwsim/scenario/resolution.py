@@ -155,6 +155,7 @@ class _Resolution:
             clusters=tuple(placed(one, self.fleets.used, fleets) for one in self.backends.clusters),
             stations=tuple(self.backends.stations),
             network=self._network(),
+            buckets=tuple(self.router.programs.buckets),
             run=run,
         )
         pods, worker_pods = pod_labels(fleets)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from gwsim.diagnostics import Collector, code
 from gwsim.scenario import file, limits, model
 from gwsim.scenario.backends import Backends
-from gwsim.scenario.filters import program_of
+from gwsim.scenario.filters import Programs
 from gwsim.scenario.fleets import fleet_name
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import ClassLabel
@@ -50,6 +50,20 @@ class Router:
     backends: Backends
     collector: Collector
     assumptions: dict[str, None] = field(default_factory=dict)
+    programs: Programs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.programs = Programs(self._called)
+
+    def _called(self, proxy: Proxy, name: str) -> int | None:
+        """The cluster that a filter calls."""
+        cluster = proxy.clusters.get(name)
+        if cluster is None:
+            text = f"gateway {proxy.key}: a filter calls {name}, which is no cluster of the gateway; its calls fail at once"
+            self.collector.add(code("SCENARIO_NOT_MODELLED"), text, proxy.origin)
+            return None
+        limits.report_cluster(proxy, cluster, self.collector)
+        return self.backends.cluster(proxy, cluster, tcp=False)
 
     def route(self, name: str, client: file.Client, proxy: Proxy, listener: Listener, tls: str | None) -> Routed:
         """Every entry of a client's mix through route choice."""
@@ -95,7 +109,7 @@ class Router:
             return model.Outcome(route=route, flags=("NR",))
         tcp = chain is not None and isinstance(chain.filter, TcpProxy)
         targets = self._targets(proxy, decision, tcp)
-        program = program_of(decision)
+        program = self.programs.of(proxy, decision)
         if targets is None:
             size = len(decision.body.encode()) if decision.outcome is Kind.DIRECT_RESPONSE else 0
             return model.Outcome(

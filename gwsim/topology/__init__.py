@@ -1,6 +1,6 @@
 """The model in Envoy's vocabulary, its builders and route choice."""
 
-from gwsim.topology.decision import Decision, Location, Outcome, Request, Rewrite, Step
+from gwsim.topology.decision import ActiveFilter, Decision, Location, Outcome, Request, Rewrite, Step
 from gwsim.topology.journey import Hop, Leg, journey
 from gwsim.topology.listeners import (
     DownstreamTls,
@@ -74,6 +74,7 @@ __all__ = [
     "SCALE_DOWN",
     "SCALE_UP",
     "UNLIMITED",
+    "ActiveFilter",
     "Autoscaler",
     "CircuitBreakers",
     "ClaimMatch",
