@@ -328,3 +328,13 @@ def test_explanation_names_every_rule_tried_with_its_line():
     assert tried == [(False, "not: method exact 'PUT'"), (True, "every condition holds")]
     assert all(one.span is not None and one.span.line for one in steps if one.kind == "route")
     assert isinstance(built.get("/a").rule.action, Forward)
+
+
+def test_a_rule_for_one_port_does_not_make_rules_for_another_unreachable():
+    built = build(
+        SERVICES,
+        GATEWAY.replace("  - port:", "  - port: {number: 81, name: http-b, protocol: HTTP}\n    hosts: ['*']\n  - port:"),
+        routes("- match: [{port: 80}]\n  route: [{destination: {host: shop}}]\n- match: [{port: 81}]\n  route: [{destination: {host: cart, port: {number: 80}}}]"),
+    )
+    assert "RULE_UNREACHABLE" not in built.names
+    assert built.get(port=81).clusters[0].cluster.endswith("cart.app.svc.cluster.local")

@@ -95,6 +95,8 @@ class RouteBuilder:
     def _report_unreachable(self, bound: Bound, position: int, match: int | None, rule: HttpRule) -> None:
         unreachable: list[tuple[Resource, str]] = []
         if match is not None:
+            if _of_some(rule.rule.match[match]):
+                return  # It takes every request here; on other ports, or for other gateways, later rules are used.
             more = range(match + 1, len(rule.rule.match))
             unreachable += [(rule.source, f"{rule.path}.match[{one}]") for one in more]
         unreachable += [(later.source, later.path) for later in bound.http[position + 1 :]]
@@ -289,3 +291,8 @@ def _cors(policy: CorsSettings) -> Cors:
         allow_credentials=bool(policy.allow_credentials),
         forward_unmatched_preflights=policy.unmatched_preflights != "IGNORE",
     )
+
+
+def _of_some(match: HTTPMatchRequest) -> bool:
+    """Whether a match is for some ports, gateways or clients only."""
+    return bool(match.port or match.gateways or match.source_labels or match.source_namespace)
