@@ -18,7 +18,7 @@ INDENT = 11
 MOST = 5
 _BAD = "bold red"
 _WAY = (
-    ("listener", "listener"), ("filter_chain", "chain"), ("tls", "tls"), ("virtual_host", "host"), ("route", "route"),
+    ("listener", "listener"), ("filter_chain", "chain"), ("tls", "tls"), ("virtual_host", "host"), ("route", "route"), ("filter", "filter"),
 )  # fmt: skip
 _HEADLINES = {
     Outcome.FORWARD: "forwarded",
@@ -199,7 +199,7 @@ def _changes(answer: Answer) -> list[Line]:
 
 def _tried(decision: Decision, most: int) -> list[Line]:
     """Rules, chains and filters that were looked at and not taken."""
-    tried = [one for one in decision.steps if not one.taken and one.kind != "tls"]
+    tried = [one for one in decision.steps if not one.taken and one.kind not in ("tls", "cluster")]
     if not tried:
         return []
     shown = tried if len(tried) <= most else [*tried[: most - 2], *tried[-2:]]
