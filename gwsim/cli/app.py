@@ -10,6 +10,7 @@ from gwsim.cli import (
     batch,
     cache,
     check,
+    compare,
     diff,
     explain,
     init,
@@ -42,6 +43,7 @@ def application() -> typer.Typer:
     app.command("run", short_help="Simulate a scenario and report on it.")(run.run)
     app.command("sweep", short_help="Run a scenario at every point of a grid.")(sweep.sweep)
     app.command("batch", short_help="Run many scenarios into one table.")(batch.batch)
+    app.command("compare", short_help="Hold one run against another.")(compare.compare)
     app.command("plan", short_help="Find the cheapest fleet that holds the budgets.")(plan.plan)
     app.command("check", short_help="Hold the budgets of scenarios, as a gate.")(check.check)
     app.command("lint", short_help="Check configuration, from files alone.")(lint.lint)
