@@ -89,6 +89,16 @@ def test_the_sidecars_own_ports_are_closed():
 # TLS routes
 
 
+@pytest.mark.parametrize("port", (15001, 15006, 15021, 15090))
+def test_services_on_the_sidecars_own_ports(port):
+    """Its own listeners are on any address, where HTTP would be as well; TCP is at the service's address."""
+    web = service("web", f"http:{port}", more="clusterIP: 10.0.0.6")
+    status = service("status", f"tcp-status:{port}", more="clusterIP: 10.0.0.7")
+    proxy = sidecar(web, status)
+    assert f"0.0.0.0_{port}" not in [one.name for one in proxy.listeners]
+    assert to(connect(proxy, "10.0.0.7", port)) == [out(port, "status.app.svc.cluster.local")]
+
+
 def test_server_names_tell_external_tls_hosts_apart():
     proxy = sidecar(
         entry("a", "{hosts: [a.example], resolution: DNS, ports: [{number: 443, name: tls, protocol: TLS}]}"),

@@ -25,6 +25,8 @@ SNIFFED = "Unsupported"
 _STRICT_PROTOCOLS = frozenset({"Mongo", "MySQL"})
 """Servers speak first, so nothing that waits for the client's bytes can share their port."""
 _INBOUND_PORT = 15006
+_RESERVED_PORTS = frozenset({VIRTUAL_OUTBOUND_PORT, _INBOUND_PORT, 15021, 15090})
+"""The proxy's own listeners on any address: outbound, inbound, status and metrics."""
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ class OutboundListeners:
         self._add(egress, host, port, protocol, bind)
 
     def _add(self, egress: Egress, host: Host, port: int, protocol: str, bind: str) -> None:
-        if host.known.alias_of:
+        if host.known.alias_of or _is_reserved(egress, port, protocol, bind):
             return
         if protocol in protocols.HTTP_FAMILY:
             self._add_http(port, protocol, bind)
@@ -171,6 +173,13 @@ def _bind(egress: Egress) -> str:
     if egress.listener.bind:
         return egress.listener.bind
     return "127.0.0.1" if egress.listener.capture_mode == "NONE" else ""
+
+
+def _is_reserved(egress: Egress, port: int, protocol: str, bind: str) -> bool:
+    """Whether the listener would be on any address at a port the proxy itself has: there is none then."""
+    if port not in _RESERVED_PORTS:
+        return False
+    return bind == "0.0.0.0" or (not bind and (protocol in protocols.HTTP_FAMILY or egress.port is not None))
 
 
 def _collides(incoming: str, existing: str) -> bool:
