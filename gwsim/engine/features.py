@@ -18,6 +18,7 @@ class Feature(StrEnum):
     LOAD_BALANCING = "weights, health, localities and consistent hashing in load balancing"
     OUTLIERS = "outlier detection"
     FILTERS = "faults, rate limits, calls of filters and mirrors"
+    CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
 
 
 COMPILED: frozenset[Feature] = frozenset()
@@ -34,6 +35,8 @@ def used(model: Model) -> frozenset[Feature]:
     outcomes = [shape.outcome for client in model.clients for shape in client.mix]
     if any(one.program or one.mirrors or one.local_bytes for one in outcomes):
         found.add(Feature.FILTERS)
+    if any(_connected(cluster, model) for cluster in model.clusters):
+        found.add(Feature.CONNECTIONS)
     return frozenset(found)
 
 
@@ -51,4 +54,18 @@ def _balanced(sim: SimCluster) -> bool:
         or sim.placements
         or any(host.health != "healthy" or host.joined_s is not None for host in sim.hosts)
         or len({host.weight for host in sim.hosts}) > 1
+    )
+
+
+def _connected(sim: SimCluster, model: Model) -> bool:
+    """Whether a cluster's connections may end or fail, or fill up, within the run."""
+    cluster, run_s = sim.cluster, model.run.duration_s
+    lifetimes = (cluster.idle_timeout_s or None, cluster.max_connection_duration_s, *(model.stations[s].keepalive_s for s in sim.stations))
+    return bool(
+        any(one is not None and one < run_s for one in lifetimes)
+        or cluster.max_requests_per_connection is not None
+        or (cluster.upstream_http == 2 and cluster.max_concurrent_streams is not None)
+        or cluster.circuit_breakers.retry_budget is not None
+        or cluster.connect_timeout_s < 1.0
+        or any(model.stations[s].outages for s in sim.stations)
     )

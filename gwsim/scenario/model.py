@@ -142,6 +142,8 @@ class UpstreamCosts:
     read_up_byte_s: float
     up_connected_s: float
     up_tls_s: float
+    close_s: float = 0.0
+    """Closing a connection, or hearing that it is closed or cannot be opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +344,15 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A time in which a backend pod takes nothing: `refuse` resets connections and requests, `drop` swallows them."""
+
+    from_s: float
+    to_s: float
+    kind: Literal["refuse", "drop"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
     """One backend pod: a FIFO queue before `concurrency` servers (None: no queueing).
 
@@ -355,6 +366,9 @@ class Station:
     concurrency: int | None = None
     queue: int | None = None
     errors: tuple[tuple[float, int], ...] = ()
+    keepalive_s: float | None = None
+    """Idle HTTP/1.1 connections are closed by the pod after this; None: never."""
+    outages: tuple[Outage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -446,7 +460,7 @@ class Model:
 
 __all__ = [
     "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
-    "DownstreamCosts", "Fleet", "HashRule", "Host", "Mirror", "Model", "Network", "Operation", "Outcome", "Paced", "Placement", "Pod",
+    "DownstreamCosts", "Fleet", "HashRule", "Host", "Mirror", "Model", "Network", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
     "Poisson", "RateSegment", "Replay", "Run", "Shape", "SimCluster", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
     "constant",
 ]
