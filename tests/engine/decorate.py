@@ -19,12 +19,14 @@ from gwsim.scenario.model import (
     Mirror,
     Model,
     Operation,
+    Outage,
     Outcome,
     Placement,
     SimCluster,
+    Station,
     TokenBucket,
 )
-from gwsim.topology import LbPolicy, OutlierDetection, SlowStart
+from gwsim.topology import LbPolicy, OutlierDetection, RetryBudget, SlowStart
 
 SHARE = 0.6
 """Of the models, that use a feature."""
@@ -162,8 +164,44 @@ def _filters(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, clients=clients, buckets=limits)
 
 
+# --- upstream connections ------------------------------------------------------------------------------------
+
+
+def _connections(model: Model, random: Random, lattice: bool) -> Model:
+    def some(p: float, low: float, high: float) -> float | None:
+        return max(1e-3, _span(random, low, high, lattice)) if random.random() < p else None
+
+    def lasting(sim: SimCluster) -> SimCluster:
+        budget = RetryBudget(percent=random.choice((0.0, 20.0, 100.0)), min_retry_concurrency=random.choice((0, 1, 3)))
+        breakers = replace(sim.cluster.circuit_breakers, retry_budget=budget if random.random() < 0.5 else None)
+        cluster = replace(
+            sim.cluster, idle_timeout_s=some(0.5, 1e-3, 30e-3) or 3600.0, max_connection_duration_s=some(0.4, 2e-3, 80e-3),
+            max_requests_per_connection=random.choice((None, 1, 2, 10)), max_concurrent_streams=random.choice((None, 1, 2, 5)),
+            connect_timeout_s=some(0.7, 1e-3, 8e-3) or 0.3, circuit_breakers=breakers,
+        )
+        return replace(sim, cluster=cluster, costs=replace(sim.costs, close_s=random.choice((0.0, 1e-3)) if lattice else random.uniform(0.0, 40e-6)))
+
+    def closing(station: Station) -> Station:
+        outages = tuple(
+            Outage(from_s=start, to_s=start + _span(random, 1e-3, 40e-3, lattice), kind=random.choice(("refuse", "drop")))  # type: ignore[arg-type]
+            for start in sorted(_span(random, 0.0, 0.3, lattice) for _ in range(random.choice((0, 0, 1, 3))))
+        )
+        return replace(station, keepalive_s=some(0.5, 1e-3, 20e-3), outages=outages)
+
+    def patient(outcome: Outcome) -> Outcome:
+        if outcome.retry is None:
+            return outcome
+        more = tuple(one for one in ("connect-failure", "reset-before-request", "refused-stream") if random.random() < 0.5)
+        return replace(outcome, retry=replace(outcome.retry, retry_on=(*outcome.retry.retry_on, *more)))
+
+    clients = tuple(replace(one, mix=tuple(replace(s, outcome=patient(s.outcome)) for s in one.mix)) for one in model.clients)
+    clusters = tuple(lasting(one) if random.random() < 0.8 else one for one in model.clusters)
+    return replace(model, clients=clients, clusters=clusters, stations=tuple(closing(one) for one in model.stations))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
     Feature.FILTERS: _filters,
+    Feature.CONNECTIONS: _connections,
 }

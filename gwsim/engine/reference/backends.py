@@ -12,20 +12,27 @@ from typing import TYPE_CHECKING
 from gwsim.engine.codes import Part, Purpose
 from gwsim.engine.reference.accounting import UPSTREAM_NETWORK, UPSTREAM_QUEUE, UPSTREAM_SERVICE, WORKER_QUEUE
 from gwsim.engine.reference.agenda import RANK_BYTES, Agenda, place_of
+from gwsim.engine.reference.lifetimes import Outages
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.scenario.model import Station as StationModel
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.agenda import Happening
+    from gwsim.engine.reference.lifetimes import UpstreamConnection
     from gwsim.engine.reference.recording import Recorder
     from gwsim.engine.reference.streams import UpstreamRequest
+
+FIRST_RETRANSMISSION = 200_000_000
+"""Linux's smallest retransmission time-out, ns; it doubles."""
+HANG_UP, HANG_UP_UNUSED = 1, 2
+"""Parts of the keys of a station's events, beside 0 for a delivery."""
 
 
 class Station:
     """One backend pod."""
 
     __slots__ = (
-        "agenda", "departures", "error_shares", "error_statuses", "free", "index", "model", "place", "recorder",
+        "agenda", "departures", "error_shares", "error_statuses", "free", "index", "model", "outages", "place", "recorder",
         "service",
     )
 
@@ -35,6 +42,7 @@ class Station:
         self.index = index
         self.model = model
         self.place = place_of(RANK_BYTES, index)
+        self.outages = Outages(model.outages)
         self.service = Quantity(model.service_time_s, Purpose.SERVICE)
         self.free = [0] * (model.concurrency or 0)
         """Instants at which the servers are free; a heap. Empty: any number of servers."""
@@ -57,6 +65,8 @@ class Station:
         """A request is delivered: it is served and answered, or refused."""
         upstream: UpstreamRequest = happening.subject
         now = self.agenda._now
+        if not self._heard(upstream, now):
+            return
         if self._full(now):
             self.recorder.rejected(self.index)
             self._answer(upstream, now, now, now, 503)
@@ -72,6 +82,35 @@ class Station:
         status = self._status(upstream.key)
         self.recorder.served(self.index, now, start - now, service, status)
         self._answer(upstream, now, start, departure, status)
+
+    def _heard(self, upstream: UpstreamRequest, now: int) -> bool:
+        """Whether the request finds its connection open and the pod there."""
+        connection = upstream.connection
+        if connection is None or connection.over:
+            return True
+        if not connection.heard_at(now):
+            return False
+        outage = self.outages.at(now) if self.outages else None
+        if outage == "refuse":
+            connection.closes = now
+            connection.pool.hung_up(connection, upstream.name, unused=False)
+        elif outage == "drop":
+            upstream.resent += 1
+            self.deliver(upstream, now + (FIRST_RETRANSMISSION << (upstream.resent - 1)))
+        return outage is None
+
+    def hang_up(self, connection: UpstreamConnection, name: int, closes: int, start: int, unused: bool) -> None:
+        """An idle connection will be closed at `closes`, unless it is used before."""
+        if start >= closes:
+            connection.pool.hung_up(connection, name, unused)
+            return
+        key = self.place | name | (HANG_UP_UNUSED if unused else HANG_UP)
+        self.agenda.at(closes, key, self._hang_up, (connection, name, closes, unused))
+
+    def _hang_up(self, happening: Happening) -> None:
+        connection, name, closes, unused = happening.subject
+        if not connection.over and connection.closes == closes:
+            connection.pool.hung_up(connection, name, unused)
 
     def _full(self, now: int) -> bool:
         """Whether all servers are busy and as many jobs wait as may."""

@@ -148,6 +148,10 @@ class Filters:
         stream.timeline.enter(start, PROXY_CPU)
         self._failed(stream, operation, start, end)
 
+    def failed(self, upstream: UpstreamRequest, flag: Flag, start: int, end: int) -> None:
+        """The connection to the service was lost, or there was none."""
+        self.overflow(upstream, start, end)
+
     def timed_out(self, upstream: UpstreamRequest, start: int) -> int:
         """CALL_TIMEOUT visit of a call."""
         stream = upstream.stream
@@ -191,6 +195,9 @@ class Copies:
     def overflow(self, upstream: UpstreamRequest, start: int, end: int) -> None:
         """The copy was not sent."""
         upstream.over = True
+
+    def failed(self, upstream: UpstreamRequest, flag: Flag, start: int, end: int) -> None:
+        """The copy was lost."""
 
     def timed_out(self, upstream: UpstreamRequest, start: int) -> int:
         """CALL_TIMEOUT visit of a copy."""

@@ -140,12 +140,12 @@ class Detector:
             host.failures[DG] = 0
         self._failed(h, D5, self.settings.consecutive_5xx, now)
 
-    def timed_out(self, h: int, now: int) -> None:
-        """No answer in time: a failure of local origin, or as good as a 504."""
+    def failed(self, h: int, now: int, status: int) -> None:
+        """No answer: a failure of local origin, or as good as a status (504 for a time-out, 503 for a reset)."""
         if self.settings.split_external_local_origin_errors:
             self._failed(h, DL, self.settings.consecutive_local_origin_failure, now)
         else:
-            self.answered(h, 504, now)
+            self.answered(h, status, now)
 
     def attached(self, h: int) -> None:
         """A stream got a connection to the host, so that it can be reached."""

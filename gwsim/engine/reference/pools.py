@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gwsim.engine.codes import Counter, Part, Visit
+from gwsim.engine.codes import Counter, Flag, Part, Visit
 from gwsim.engine.draws import ns
 from gwsim.engine.reference.accounting import POOL_WAIT, PROXY_CPU, UPSTREAM_NETWORK, WORKER_QUEUE
+from gwsim.engine.reference.agenda import name_of
 from gwsim.engine.reference.hosts import HostSet
+from gwsim.engine.reference.lifetimes import WARM, Lifetimes, Notice, UpstreamConnection
 from gwsim.engine.reference.load_balancing import policy_of
 from gwsim.engine.reference.sampling import byte_cost
-from gwsim.engine.reference.streams import same_tie_key
-from gwsim.scenario.model import SimCluster, UpstreamCosts
+from gwsim.scenario.model import UNLIMITED, SimCluster, UpstreamCosts
 from gwsim.topology import LbPolicy
 
 if TYPE_CHECKING:
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.streams import UpstreamRequest
     from gwsim.engine.reference.worker import Worker
 
+WARM_WORKER = 10**6
+ORDER_IDLE, ORDER_IDLE_UNUSED, ORDER_AGE, ORDER_CONNECT = 5, 6, 7, 8
+"""Of timers with equal deadline and name."""
+
 
 class CostsNs:
     """`UpstreamCosts` in ns."""
 
-    __slots__ = ("read_up", "read_up_byte_s", "up_connected", "up_tls", "write_up", "write_up_byte_s")
+    __slots__ = ("close", "read_up", "read_up_byte_s", "up_connected", "up_tls", "write_up", "write_up_byte_s")
 
     def __init__(self, costs: UpstreamCosts) -> None:
         self.write_up = ns(costs.write_up_s)
@@ -40,14 +45,29 @@ class CostsNs:
         self.read_up_byte_s = costs.read_up_byte_s
         self.up_connected = ns(costs.up_connected_s)
         self.up_tls = ns(costs.up_tls_s)
+        self.close = ns(costs.close_s)
 
 
 class ClusterOnPod:
     """A cluster's state that the workers of a pod share: breakers and active requests."""
 
     __slots__ = (
-        "active", "breakers", "connections", "costs", "counters", "detector", "hosts", "http2", "index", "model", "pending",
-        "pools", "recorder", "requests", "retries",
+        "active",
+        "breakers",
+        "connections",
+        "costs",
+        "counters",
+        "detector",
+        "established",
+        "horizon",
+        "hosts",
+        "http2",
+        "index",
+        "model",
+        "pending",
+        "recorder",
+        "requests",
+        "retries",
     )
 
     def __init__(self, index: int, model: SimCluster, recorder: Recorder, names: list[str], view: str) -> None:
@@ -61,8 +81,9 @@ class ClusterOnPod:
         self.active = [0] * len(model.stations)
         self.hosts = HostSet(model, view, names, self.active)
         self.detector: Detector | None = None
-        self.pools: list[list[Pool]] = [[] for _ in model.stations]
-        """Those of all workers, by host."""
+        self.established: list[list[UpstreamConnection]] = [[] for _ in model.stations]
+        """Connections of all workers by host, in the order of their opening; some may be closed."""
+        self.horizon = recorder.horizon
         self.connections = 0
         self.pending = 0
         self.requests = 0
@@ -74,8 +95,12 @@ class ClusterOnPod:
 
     def drain(self, host: int) -> None:
         """Have the connections to a host closed (Envoy: `postThreadLocalHealthFailure`, `drainConnections`)."""
-        for pool in self.pools[host]:
-            pool.drain()
+        connections, self.established[host] = self.established[host], []
+        for connection in connections:
+            if not connection.over:
+                connection.pool.retire(connection)
+                if not connection.over:
+                    self.established[host].append(connection)
 
 
 class WorkerCluster:
@@ -92,34 +117,14 @@ class WorkerCluster:
             Pool(worker, shared, endpoint, station, up, down)
             for endpoint, (station, (up, down)) in enumerate(zip(stations, zones, strict=True))
         ]
-        for pool in self.pools:
-            shared.pools[pool.endpoint].append(pool)
-
-
-class Connecting:
-    """A connection that a pool opens."""
-
-    __slots__ = ("name", "over", "pool")
-
-    def __init__(self, pool: Pool, name: int) -> None:
-        self.pool = pool
-        self.name = name
-        self.over = False
-        """Never given up: even if nobody waits for it any more, it becomes idle."""
-
-    def __lt__(self, other: object) -> bool:
-        """Reached only when two items have the same tie key."""
-        return same_tie_key()
 
 
 class Pool:
-    """One worker's connections to one endpoint, and the streams that wait for one.
-
-    HTTP/2: `idle` counts established connections; any number of streams fits on them.
-    """
+    """One worker's connections to one endpoint, and the streams that wait for one."""
 
     __slots__ = (
-        "busy", "connecting", "down", "draining", "endpoint", "idle", "limits", "pending", "station", "up", "worker",
+        "capacity", "connecting", "down", "endpoint", "established", "limits", "pending", "ready", "station", "times", "up",
+        "worker",
     )
 
     def __init__(self, worker: Worker, limits: ClusterOnPod, endpoint: int, station: Station, up: int, down: int) -> None:
@@ -129,19 +134,23 @@ class Pool:
         self.station = station
         self.up = up
         self.down = down
-        self.idle = 0
-        self.busy = 0
+        self.capacity = limits.model.cluster.max_concurrent_streams or UNLIMITED if limits.http2 else 1
+        self.times = Lifetimes(limits.model.cluster, station.model, limits.horizon)
+        self.ready: list[UpstreamConnection] = []
+        """Established connections with room; the last one is in front."""
+        self.established = 0
         self.connecting = 0
-        self.draining = 0
-        """Busy connections to be closed as soon as they are free."""
         self.pending: deque[UpstreamRequest] = deque()
 
-    def warm(self) -> None:
+    def warm(self, cluster: int) -> None:
         """One connection has been open since before the run, if the breaker allows it."""
-        if self.limits.connections < self.limits.breakers.max_connections:
-            self.idle += 1
-            self.limits.connections += 1
-            self.limits.count(Counter.UPSTREAM_CX_TOTAL)
+        limits = self.limits
+        if limits.connections < limits.breakers.max_connections:
+            limits.connections += 1
+            limits.count(Counter.UPSTREAM_CX_TOTAL)
+            connection = UpstreamConnection(self, name_of(cluster, WARM_WORKER * self.worker.index + self.endpoint, WARM))
+            self._begin(connection, 0)
+            self._use(connection, connection.name, -1, 0, None)
 
     # --- admission -------------------------------------------------------------------------------------------
 
@@ -149,10 +158,8 @@ class Pool:
         """A stream enters the pool in the visit [start, end] (Envoy: `newStreamImpl`)."""
         limits = self.limits
         upstream.admitted = end
-        if self.idle > 0:
-            if self._attach(upstream, start, end) and not limits.http2:
-                self.idle -= 1
-                self.busy += 1
+        if self.ready:
+            self._attach(self.ready[-1], upstream, start, end)
         elif limits.pending >= limits.breakers.max_pending_requests:
             limits.count(Counter.UPSTREAM_RQ_PENDING_OVERFLOW)
             upstream.owner.overflow(upstream, start, end)
@@ -163,86 +170,207 @@ class Pool:
             upstream.timeline.enter(end, POOL_WAIT)
             self._connect_if_needed(upstream.name, end)
 
-    def _attach(self, upstream: UpstreamRequest, start: int, end: int) -> bool:
-        """Give a stream its connection, unless too many requests are active (Envoy: `attachStreamToClient`)."""
+    def _attach(self, connection: UpstreamConnection, upstream: UpstreamRequest, start: int, end: int) -> None:
+        """Give a stream a connection, unless too many requests are active (Envoy: `attachStreamToClient`)."""
         limits = self.limits
         if limits.requests >= limits.breakers.max_requests:
             limits.count(Counter.UPSTREAM_RQ_ACTIVE_OVERFLOW)
             upstream.owner.overflow(upstream, start, end)
-            return False
+            return
         limits.requests += 1
         limits.active[self.endpoint] += 1
         limits.count(Counter.UPSTREAM_RQ_TOTAL)
         if limits.detector is not None:
             limits.detector.attached(self.endpoint)
-        upstream.attached = True
+        upstream.connection = connection
         if upstream.attempt:
             upstream.stream.station = self.station.index
         upstream.timeline.enter(end, WORKER_QUEUE)
+        if connection.take(upstream):
+            limits.count(Counter.UPSTREAM_CX_MAX_REQUESTS)
+        if connection.ready and not connection.room:
+            self._not_ready(connection)
         self.worker.arm(Visit.WRITE_UP, upstream)
-        return True
 
     def _connect_if_needed(self, name: int, end: int) -> None:
-        """Open a connection if the pending streams outnumber those on their way (Envoy: `tryCreateNewConnections`)."""
+        """Open a connection if the pending streams outnumber the room on its way (Envoy: `tryCreateNewConnections`)."""
         limits = self.limits
-        if not self.pending or self.connecting >= (1 if limits.http2 else len(self.pending)):
+        if len(self.pending) <= self.connecting * self.capacity:
             return
-        if limits.connections >= limits.breakers.max_connections and (self.idle or self.busy or self.connecting):
+        if limits.connections >= limits.breakers.max_connections and (self.established or self.connecting):
             limits.count(Counter.UPSTREAM_CX_OVERFLOW)
             return
         self.connecting += 1
         limits.connections += 1
         limits.count(Counter.UPSTREAM_CX_TOTAL)
-        self.worker.deliver(end + self.up + self.down, name | Part.UP_CONNECTED, Connecting(self, name), None)
+        connection = UpstreamConnection(self, name)
+        instant, part = self.station.outages.answer_to_syn(end, self.up, self.down)
+        if instant is not None:
+            self.worker.deliver(instant, name | part, connection, None)
+        if self.times.connect:
+            connection.patience = Notice(connection, name)
+            self.worker.set_timer(end + self.times.connect, name, Visit.CONNECT_TIMEOUT, connection.patience, ORDER_CONNECT)
 
     # --- connections -----------------------------------------------------------------------------------------
 
-    def connected(self, connecting: Connecting, start: int) -> int:
+    def connected(self, connection: UpstreamConnection, start: int) -> int:
         """UP_CONNECTED visit (Envoy: `onConnectionEvent`, plaintext); returns its end, as all visits do."""
-        end = self.worker.spend(Visit.UP_CONNECTED, connecting.name, start, self.limits.costs.up_connected)
+        end = self.worker.spend(Visit.UP_CONNECTED, connection.name, start, self.limits.costs.up_connected)
         round_trips = self.limits.model.tls_round_trips
         if round_trips > 0:
             instant = end + (self.up + self.down) * round_trips
-            self.worker.deliver(instant, connecting.name | Part.UP_TLS, connecting, None)
+            self.worker.deliver(instant, connection.name | Part.UP_TLS, connection, None)
         else:
-            self._established(start, end)
+            self._establish(connection, start, end)
         return end
 
-    def handshaken(self, connecting: Connecting, start: int) -> int:
+    def handshaken(self, connection: UpstreamConnection, start: int) -> int:
         """UP_TLS visit: the handshake with the endpoint is complete."""
-        end = self.worker.spend(Visit.UP_TLS, connecting.name, start, self.limits.costs.up_tls)
-        self._established(start, end)
+        end = self.worker.spend(Visit.UP_TLS, connection.name, start, self.limits.costs.up_tls)
+        self._establish(connection, start, end)
         return end
 
-    def _established(self, start: int, end: int) -> None:
+    def _establish(self, connection: UpstreamConnection, start: int, end: int) -> None:
         self.connecting -= 1
-        self._use(start, end)
+        if connection.patience is not None:
+            connection.patience.void = True
+        self._begin(connection, end)
+        self._use(connection, connection.name, start, end, None)
 
-    def attach(self, freed: tuple[Pool, int], start: int) -> int:
+    def attach(self, freed: tuple[UpstreamConnection, UpstreamRequest], start: int) -> int:
         """ATTACH visit: a freed connection takes what waits (Envoy: `upstream_ready_cb_`, a zero-delay callback)."""
-        end = self.worker.spend(Visit.ATTACH, freed[1], start, 0)
-        self._less_busy()
-        self._use(start, end)
+        connection, last = freed
+        end = self.worker.spend(Visit.ATTACH, last.name, start, 0)
+        connection.attaching = False
+        if connection.left == 0:
+            self.close(connection)
+            self._connect_if_needed(last.name, end)
+        else:
+            self._use(connection, last.name, start, end, last)
         return end
 
-    def _less_busy(self) -> None:
-        self.busy -= 1
-        self.draining = min(self.draining, self.busy)
-
-    def _use(self, start: int, end: int) -> None:
-        """A connection is usable: the oldest pending stream gets it (HTTP/2: all of them), or it is idle."""
-        http2 = self.limits.http2
-        if http2:
-            self.idle += 1
-        while self.pending:
+    def _use(self, connection: UpstreamConnection, name: int, start: int, end: int, last: UpstreamRequest | None) -> None:
+        """A connection has room: the oldest pending streams get it, and then it is ready."""
+        while self.pending and connection.room:
             upstream = self.pending.popleft()
             self.limits.pending -= 1
             upstream.timeline.enter(start, PROXY_CPU)
-            if self._attach(upstream, start, end) and not http2:
-                self.busy += 1
-                return
-        if not http2:
-            self.idle += 1
+            self._attach(connection, upstream, start, end)
+        if connection.room and not connection.ready:
+            connection.ready = True
+            self.ready.append(connection)
+            if not connection.streams:
+                self._idle(connection, name, start, end, last)
+
+    def _not_ready(self, connection: UpstreamConnection) -> None:
+        connection.ready = False
+        if self.ready[-1] is connection:
+            self.ready.pop()
+        else:
+            self.ready.remove(connection)
+
+    def close(self, connection: UpstreamConnection) -> None:
+        """It is gone."""
+        connection.over = True
+        if connection.ready:
+            self._not_ready(connection)
+        self.established -= 1
+        self.limits.connections -= 1
+        self.limits.count(Counter.UPSTREAM_CX_DESTROY)
+
+    def retire(self, connection: UpstreamConnection) -> None:
+        """It takes no more streams, and is closed when it has none."""
+        connection.left = 0
+        if not connection.streams and not connection.attaching:
+            self.close(connection)
+        elif connection.ready:
+            self._not_ready(connection)
+
+    # --- lifetimes: what ends a connection, in `lifetimes` -----------------------------------------------------
+
+    def _begin(self, connection: UpstreamConnection, end: int) -> None:
+        """A connection is established from `end` on."""
+        self.established += 1
+        self.limits.established[self.endpoint].append(connection)
+        if self.times.duration:
+            self.worker.set_timer(end + self.times.duration, connection.name, Visit.UP_EXPIRE, connection, ORDER_AGE)
+
+    def _idle(self, connection: UpstreamConnection, name: int, start: int, end: int, last: UpstreamRequest | None) -> None:
+        """A connection is idle from `end` on: both sides begin to wonder what it is for."""
+        times, unused = self.times, last is None
+        if times.idle:
+            connection.expiry = Notice(connection, name)
+            order = ORDER_IDLE_UNUSED if unused else ORDER_IDLE
+            self.worker.set_timer(end + times.idle, name, Visit.UP_EXPIRE, connection.expiry, order)
+        if times.keepalive and not self.limits.http2:
+            connection.closes = times.keepalive + (end if last is None else last.ready - self.down)
+            self.station.hang_up(connection, name, connection.closes, start, unused)
+
+    def hung_up(self, connection: UpstreamConnection, name: int, unused: bool) -> None:
+        """The endpoint has closed the connection: the gateway will hear of it."""
+        part = Part.UP_CLOSE_UNUSED if unused else Part.UP_CLOSE
+        self.worker.deliver(connection.closes + self.down, name | part, Notice(connection, name), None)
+
+    def expired(self, thing: Notice | UpstreamConnection, start: int) -> int:
+        """UP_EXPIRE visit: the idle time-out, or the connection's age (Envoy: `ActiveClient::onConnectionDurationTimeout`)."""
+        connection = thing.connection
+        old = thing is connection
+        end = self.worker.spend(Visit.UP_EXPIRE, thing.name, start, self.limits.costs.close)
+        if old:
+            self.limits.count(Counter.UPSTREAM_CX_MAX_DURATION)
+            self.retire(connection)
+        else:
+            self.limits.count(Counter.UPSTREAM_CX_IDLE_TIMEOUT)
+            self.close(connection)
+        return end
+
+    def reset(self, thing: Notice, start: int) -> int:
+        """UP_CLOSE visit: the endpoint has closed the connection (Envoy: `ActiveClient::onEvent`, RemoteClose)."""
+        connection = thing.connection
+        end = self.worker.spend(Visit.UP_CLOSE, thing.name, start, self.limits.costs.close)
+        self.limits.count(Counter.UPSTREAM_CX_DESTROY_REMOTE)
+        self.close(connection)
+        for name in sorted(connection.streams):
+            self._fail(connection.streams[name], Flag.UC, start, end)
+        connection.streams.clear()
+        self._connect_if_needed(thing.name, end)
+        return end
+
+    def refused(self, connection: UpstreamConnection, start: int) -> int:
+        """UP_FAILED visit: no connection there."""
+        end = self.worker.spend(Visit.UP_FAILED, connection.name, start, self.limits.costs.close)
+        self._give_up(connection, start, end)
+        return end
+
+    def unanswered(self, notice: Notice, start: int) -> int:
+        """CONNECT_TIMEOUT visit (Envoy: `ActiveClient::onConnectTimeout`)."""
+        end = self.worker.spend(Visit.CONNECT_TIMEOUT, notice.name, start, self.limits.costs.close)
+        self.limits.count(Counter.UPSTREAM_CX_CONNECT_TIMEOUT)
+        self._give_up(notice.connection, start, end)
+        return end
+
+    def _give_up(self, connection: UpstreamConnection, start: int, end: int) -> None:
+        """Whoever waits in this pool has waited in vain (Envoy: `purgePendingStreams`)."""
+        connection.over = True
+        self.connecting -= 1
+        self.limits.connections -= 1
+        self.limits.count(Counter.UPSTREAM_CX_CONNECT_FAIL)
+        purged, self.pending = self.pending, deque()
+        for upstream in purged:
+            self.limits.pending -= 1
+            self.limits.count(Counter.UPSTREAM_RQ_PENDING_FAILURE_EJECT)
+            self._fail(upstream, Flag.UF, start, end)
+
+    def _fail(self, upstream: UpstreamRequest, flag: Flag, start: int, end: int) -> None:
+        """An attempt is over, without an answer from the host."""
+        if upstream.connection is not None:
+            self._detach(upstream)
+            if upstream.written >= 0 and upstream.attempt:
+                upstream.stream.upstream_ns += start - upstream.written
+        upstream.over = True
+        if self.limits.detector is not None:
+            self.limits.detector.failed(self.endpoint, start, 503)
+        upstream.owner.failed(upstream, flag, start, end)
 
     # --- exchanges -------------------------------------------------------------------------------------------
 
@@ -274,47 +402,38 @@ class Pool:
             upstream.stream.upstream_ns += upstream.ready - upstream.written
             limits.recorder.attempt_answered(upstream, limits.index)
         self._detach(upstream)
-        if not limits.http2:
-            self._freed(upstream, end)
+        self._freed(upstream, start, end)
         if limits.detector is not None:
             limits.detector.answered(self.endpoint, status, start)
         upstream.owner.answered(upstream, start, end)
         return end
-
-    def _freed(self, upstream: UpstreamRequest, end: int) -> None:
-        """An HTTP/1.1 connection has done its exchange."""
-        if self.draining:
-            self.draining -= 1
-            self.busy -= 1
-            self._destroyed(1)
-            self._connect_if_needed(upstream.name, end)
-        elif self.pending:
-            self.worker.arm(Visit.ATTACH, (self, upstream.name))
-        else:
-            self.busy -= 1
-            self.idle += 1
-
-    def _destroyed(self, connections: int) -> None:
-        self.limits.connections -= connections
-        for _ in range(connections):
-            self.limits.count(Counter.UPSTREAM_CX_DESTROY)
-
-    def drain(self) -> None:
-        """Close what is idle, and what is busy later."""
-        if not self.limits.http2:
-            self._destroyed(self.idle)
-            self.idle = 0
-            self.draining = self.busy
 
     def _detach(self, upstream: UpstreamRequest) -> None:
         upstream.over = True
         self.limits.requests -= 1
         self.limits.active[self.endpoint] -= 1
 
+    def _freed(self, upstream: UpstreamRequest, start: int, end: int) -> None:
+        """A stream has left its connection (Envoy: `onStreamClosed`)."""
+        connection = upstream.connection
+        assert connection is not None
+        del connection.streams[upstream.name]
+        if connection.left == 0:
+            if not connection.streams:
+                self.close(connection)
+                self._connect_if_needed(upstream.name, end)
+        elif self.pending and not self.limits.http2:
+            connection.attaching = True
+            self.worker.arm(Visit.ATTACH, (connection, upstream))
+        elif not connection.ready:
+            self._use(connection, upstream.name, start, end, upstream)
+        elif not connection.streams:
+            self._idle(connection, upstream.name, start, end, upstream)
+
     def abandon(self, upstream: UpstreamRequest, start: int, end: int) -> None:
         """The attempt ends without its answer (Envoy: `resetStream`, `onPendingStreamCancel`)."""
         limits = self.limits
-        if not upstream.attached:
+        if upstream.connection is None:
             upstream.over = True
             self.pending.remove(upstream)
             limits.pending -= 1
@@ -323,10 +442,11 @@ class Pool:
         if upstream.written >= 0 and upstream.attempt:
             upstream.stream.upstream_ns += start - upstream.written
         self._detach(upstream)
-        if not limits.http2:
-            self._less_busy()
-            self._destroyed(1)
-        self._connect_if_needed(upstream.name, end)
+        if limits.http2:
+            self._freed(upstream, start, end)
+        else:
+            self.close(upstream.connection)
+            self._connect_if_needed(upstream.name, end)
 
 
 CLASS_COUNTERS = {2: Counter.UPSTREAM_RQ_2XX, 4: Counter.UPSTREAM_RQ_4XX, 5: Counter.UPSTREAM_RQ_5XX}

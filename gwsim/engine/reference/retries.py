@@ -47,6 +47,15 @@ class Retries:
             or (status in self.codes and "retriable-status-codes" in conditions)
         )
 
+    def on_failure(self, flag: Flag, sent: bool) -> bool:
+        """Whether an attempt without an answer is retried: `flag` UF (no connection) or UC (lost), `sent` if it was written."""
+        conditions = self.conditions
+        return (
+            not conditions.isdisjoint(("5xx", "gateway-error", "reset"))
+            or (flag is Flag.UF and "connect-failure" in conditions)
+            or ((flag is Flag.UF or not sent) and "reset-before-request" in conditions)
+        )
+
     def admit(self, stream: Stream, cluster: ClusterOnPod) -> bool:
         """Take one of the policy's retries and a slot of the breaker, or mark why not."""
         if stream.retries >= self.limit:
@@ -54,7 +63,7 @@ class Retries:
             cluster.count(Counter.UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED)
             return False
         stream.retries += 1
-        if cluster.retries >= cluster.breakers.max_retries:
+        if cluster.retries >= retries_allowed(cluster):
             stream.flags |= Flag.UO
             cluster.count(Counter.UPSTREAM_RQ_RETRY_OVERFLOW)
             return False
@@ -67,3 +76,11 @@ class Retries:
         """Exponential back-off with full jitter, in whole ms (Envoy: `JitteredExponentialBackOffStrategy`)."""
         bound = min(self.base_ms << (stream.retries - 1), self.max_ms)
         return max(1, below(draw64(attempt_key, Purpose.BACKOFF), bound) * MS)
+
+
+def retries_allowed(cluster: ClusterOnPod) -> int:
+    """Concurrent retries (Envoy: `ResourceManagerImpl::RetryBudgetImpl::max`)."""
+    budget = cluster.breakers.retry_budget
+    if budget is None:
+        return cluster.breakers.max_retries
+    return max(int(budget.percent / 100.0 * (cluster.requests + cluster.pending)), budget.min_retry_concurrency)

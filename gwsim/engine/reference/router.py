@@ -207,6 +207,15 @@ class Router:
             self.reply(stream, 504, Flag.UT, end, ANSWER_TIMEOUT)
         return end
 
+    def failed(self, upstream: UpstreamRequest, flag: Flag, start: int, end: int) -> None:
+        """An attempt has lost its connection, or found none (Envoy: `onUpstreamReset`)."""
+        stream = upstream.stream
+        self._interrupt(stream, start)
+        self._release_retry(stream)
+        retries = stream.request.traffic.route.retries
+        if retries is None or not retries.on_failure(flag, upstream.written >= 0) or not self._retry(upstream, start, end):
+            self.reply(stream, 503, flag, end)
+
     def back_off_over(self, upstream: UpstreamRequest, start: int) -> int:
         """BACKOFF visit (Envoy: `doRetry`)."""
         stream = upstream.stream
@@ -245,8 +254,8 @@ class Router:
 
     def blame(self, upstream: UpstreamRequest | None, start: int) -> None:
         """Outlier detection hears of a time-out of an attempt that had a connection."""
-        if upstream is not None and upstream.attached and upstream.pool.limits.detector is not None:
-            upstream.pool.limits.detector.timed_out(upstream.pool.endpoint, start)
+        if upstream is not None and upstream.connection is not None and upstream.pool.limits.detector is not None:
+            upstream.pool.limits.detector.failed(upstream.pool.endpoint, start, 504)
 
     def _release_retry(self, stream: Stream) -> None:
         if stream.retry_slot:

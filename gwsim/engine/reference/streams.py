@@ -16,9 +16,11 @@ from gwsim.engine.schema import ANSWER_LOCAL, HANDSHAKE_NONE
 from gwsim.errors import InternalError
 
 if TYPE_CHECKING:
+    from gwsim.engine.codes import Flag
     from gwsim.engine.reference.agenda import Happening
     from gwsim.engine.reference.clients import TrafficClass
     from gwsim.engine.reference.connections import Connection, Slot
+    from gwsim.engine.reference.lifetimes import UpstreamConnection
     from gwsim.engine.reference.pools import Pool, WorkerCluster
 
 
@@ -104,6 +106,9 @@ class Owner(Protocol):
     def overflow(self, upstream: UpstreamRequest, start: int, end: int) -> None:
         """A breaker refused it."""
 
+    def failed(self, upstream: UpstreamRequest, flag: Flag, start: int, end: int) -> None:
+        """Its connection was lost (UC), or there was none (UF)."""
+
     def timed_out(self, upstream: UpstreamRequest, start: int) -> int:
         """Its own time limit has passed; returns the end of the visit."""
         ...
@@ -113,7 +118,7 @@ class UpstreamRequest:
     """One request to a host: an attempt of the gateway for a stream, a filter's call or a mirrored copy."""
 
     __slots__ = (
-        "a", "admitted", "answer_bytes", "attached", "attempt", "key", "name", "over", "owner", "per_try_ns", "pool", "ready",
+        "a", "admitted", "answer_bytes", "attempt", "connection", "key", "name", "over", "owner", "per_try_ns", "pool", "ready", "resent",
         "sent_bytes", "status", "stream", "timeline", "written",
     )
 
@@ -131,12 +136,15 @@ class UpstreamRequest:
         self.answer_bytes = stream.request.response_bytes
         self.per_try_ns = 0
         self.name = stream.name | attempt_of(a)
-        self.attached = False
+        self.connection: UpstreamConnection | None = None
+        """What it is attached to."""
         self.over = False
         self.admitted = -1
         """End of the visit that attached it or appended it to a pool."""
         self.written = -1
         """End of its WRITE_UP visit."""
+        self.resent = 0
+        """Retransmissions of its bytes so far."""
         self.ready = -1
         """Delivery of its answer at the worker."""
         self.status = 0

@@ -18,14 +18,14 @@ from gwsim.engine.reference.router import Router
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.connections import Connection
-    from gwsim.engine.reference.pools import Connecting, Pool
+    from gwsim.engine.reference.lifetimes import Notice, UpstreamConnection
     from gwsim.engine.reference.recording import Recorder
     from gwsim.engine.reference.streams import Stream, UpstreamRequest
     from gwsim.engine.reference.world import Pod
 
-    Socket: TypeAlias = Connection | UpstreamRequest | Connecting
-    Armed: TypeAlias = Connection | UpstreamRequest | tuple[Pool, int]
-    Timed: TypeAlias = Stream | UpstreamRequest
+    Socket: TypeAlias = Connection | UpstreamRequest | UpstreamConnection | Notice
+    Armed: TypeAlias = Connection | UpstreamRequest | tuple[UpstreamConnection, UpstreamRequest]
+    Timed: TypeAlias = Stream | UpstreamRequest | UpstreamConnection | Notice
 
 MS = 1_000_000
 NEVER = 1 << 62
@@ -35,6 +35,9 @@ UPSTREAM_VISIT: dict[int, Visit] = {
     Part.UP_RESPONSE: Visit.READ_UP,
     Part.UP_CONNECTED: Visit.UP_CONNECTED,
     Part.UP_TLS: Visit.UP_TLS,
+    Part.UP_CLOSE: Visit.UP_CLOSE,
+    Part.UP_CLOSE_UNUSED: Visit.UP_CLOSE,
+    Part.UP_FAILED: Visit.UP_FAILED,
 }
 
 
@@ -43,7 +46,7 @@ class Worker:
 
     __slots__ = (
         "accepting", "agenda", "alarm", "armed", "asleep", "filters", "fleet", "index", "items", "iteration_ns", "key", "place",
-        "pod", "recorder", "router", "timers", "visits", "wakeup_ns",
+        "pod", "recorder", "router", "slept", "timers", "visits", "wakeup_ns",
     )
 
     def __init__(self, agenda: Agenda, recorder: Recorder, pod: Pod, index: int, position: int) -> None:
@@ -66,6 +69,7 @@ class Worker:
         self.timers: list[tuple[int, int, Visit, Timed]] = []
         """A heap by (deadline, name)."""
         self.asleep = False
+        self.slept = 0
         self.alarm: tuple[int, Happening] = (NEVER, Happening(agenda, [], None))
         """While asleep: the instant at which it wakes, and the event of the poll after that."""
         self.visits: dict[Visit, Callable[[Any, int], int]] = {
@@ -76,7 +80,11 @@ class Worker:
             Visit.READ_UP: lambda upstream, start: upstream.pool.read(upstream, start),
             Visit.UP_CONNECTED: lambda connecting, start: connecting.pool.connected(connecting, start),
             Visit.UP_TLS: lambda connecting, start: connecting.pool.handshaken(connecting, start),
-            Visit.ATTACH: lambda freed, start: freed[0].attach(freed, start),
+            Visit.ATTACH: lambda freed, start: freed[0].pool.attach(freed, start),
+            Visit.UP_CLOSE: lambda notice, start: notice.connection.pool.reset(notice, start),
+            Visit.UP_EXPIRE: lambda thing, start: thing.connection.pool.expired(thing, start),
+            Visit.UP_FAILED: lambda connection, start: connection.pool.refused(connection, start),
+            Visit.CONNECT_TIMEOUT: lambda notice, start: notice.connection.pool.unanswered(notice, start),
             Visit.ROUTE_TIMEOUT: self.router.route_time_out,
             Visit.TRY_TIMEOUT: self.router.timed_out,
             Visit.BACKOFF: self.router.back_off_over,
@@ -140,6 +148,7 @@ class Worker:
         if ready < NEVER:
             self.agenda.put(poll, ready + self.wakeup_ns, self.place)
         self.asleep = True
+        self.slept = now
         self.alarm = (ready, poll)
         return poll
 
@@ -199,9 +208,11 @@ class Worker:
         """Do it one iteration later."""
         self.armed.append((visit, thing))
 
-    def set_timer(self, deadline: int, name: int, visit: Visit, thing: Timed) -> None:
-        """Do it when `deadline` has passed, unless `thing` has ended."""
-        heappush(self.timers, (deadline, name | TIMER_ORDER[visit], visit, thing))
+    def set_timer(self, deadline: int, name: int, visit: Visit, thing: Timed, order: int | None = None) -> None:
+        """Do it when `deadline` has passed, unless `thing` has ended; `order` among timers of equal deadline and name."""
+        heappush(self.timers, (deadline, name | (TIMER_ORDER[visit] if order is None else order), visit, thing))
+        if self.asleep:  # A warm start sets timers of workers that sleep.
+            self._rouse(self.slept + -(-(deadline - self.slept) // MS) * MS)
 
     def spend(self, visit: Visit, name: int, start: int, cost: int) -> int:
         """A visit is made, in the name of `name`; returns its end."""

@@ -141,7 +141,7 @@ class World:
                 for worker in pod.workers:
                     for pool in worker.router.clusters[index].pools:
                         if pool.endpoint in pickable:
-                            pool.warm()
+                            pool.warm(index)
         for client in self.clients:
             for slot in client.slots.all:
                 client.open_warm(slot)
