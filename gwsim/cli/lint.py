@@ -39,6 +39,7 @@ def lint(
     ],
     output: Annotated[LintFormat, typer.Option("--output", "-o", help="text, json, sarif or github.")] = LintFormat.TEXT,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="The lowest level that gives exit code 1.")] = FailOn.WARNING,
+    min_level: Annotated[FailOn, typer.Option("--min-level", help="Print nothing below this level: error, warning or info.")] = FailOn.INFO,
     select: Annotated[list[str] | None, typer.Option("--select", help="Only these codes (GW0103, GW04, IST0101), separated by commas.")] = None,
     ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Leave these out; CODE=Kind/namespace/name for one object, with wildcards.")] = None,
     level: Annotated[list[str] | None, typer.Option("--level", metavar="CODE=LEVEL", help="Give a code another level: error, warning or info.")] = None,
@@ -63,21 +64,21 @@ def lint(
     _check_codes([*selection.select, *selection.ignore, *options.levels])
     report = _report(paths, options)
     render = {"text": findings.text, "json": findings.json, "sarif": findings.sarif, "github": findings.github}[output.value]
-    write(render(report.findings, suppressed=report.suppressed))
+    shown = [one for one in report.findings if _at_least(one.level, min_level)]
+    write(render(shown, suppressed=report.suppressed))
     return int(exit_code(report, fail_on))
 
 
 def exit_code(report: Report, fail_on: FailOn) -> ExitCode:
     """2 when input is unreadable, 1 when a finding is bad enough, else 0."""
-    from gwsim.diagnostics import Level
-
     if report.unreadable:
         return ExitCode.INPUT
-    order = [Level.INFO, Level.WARNING, Level.ERROR]
-    if fail_on is FailOn.NEVER:
-        return ExitCode.OK
-    least = order.index(Level(fail_on.value))
-    return ExitCode.ANSWER_IS_NO if any(order.index(one.level) >= least for one in report.findings) else ExitCode.OK
+    return ExitCode.ANSWER_IS_NO if any(_at_least(one.level, fail_on) for one in report.findings) else ExitCode.OK
+
+
+def _at_least(level: Level, least: FailOn) -> bool:
+    order = [FailOn.INFO, FailOn.WARNING, FailOn.ERROR, FailOn.NEVER]
+    return order.index(FailOn(level.value)) >= order.index(least)
 
 
 def _report(paths: list[str], options: object) -> Report:

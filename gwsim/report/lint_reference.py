@@ -32,6 +32,10 @@ Exit code 1 when there is a finding of the level of `--fail-on` (default: warnin
 be read, whatever the format (`-o text|json|sarif|github`). `--select` and `--ignore` take codes of gwsim or of istioctl, parts
 of codes (`GW04`), and for `--ignore` an object (`IST0103=Pod/shop/*`). `--level GW0407=error` gives a code another level.
 
+Mesh configuration is taken from the ConfigMap `istio`, an IstioOperator, or a document of its own without `kind`. Where the input has
+no gateway with the labels `istio: ingressgateway`, Istio's own is taken for granted, as `istioctl analyze` does; the pods of Deployments,
+StatefulSets and DaemonSets count like Pods.
+
 Known findings are kept quiet where they are:
 
 ```yaml

@@ -169,6 +169,7 @@ def _read_content(reader: ObjectReader, name: str, text: str) -> None:
     for found in documents(text):
         if isinstance(found, Problem):
             span = source.span(found.line, found.column, quote=quote)
-            reader.collector.add(code(_CODES[found.kind]), found.message, span)
+            help = "this looks like a Helm template: render it first, helm template ... | gwsim lint -" if "{{" in text else None
+            reader.collector.add(code(_CODES[found.kind]), found.message, span, help=help if found.kind == "syntax" else None)
         else:
             reader.read(source, found)

@@ -16,8 +16,11 @@ _OWN = ("GW02", "GW03", "GW047")
 
 
 def scenario_of(path: str) -> Path | None:
-    """The scenario file a path names, if it is a scenario file or the folder of one."""
-    return find_file(path) if path != "-" and Path(path).exists() else None
+    """The scenario file a path names: a file that says so in its `apiVersion`, or the folder of one."""
+    file = find_file(path) if path != "-" and Path(path).exists() else None
+    if file is None or Path(path).is_dir():
+        return file
+    return file if "apiVersion: gwsim/" in file.read_text(encoding="utf-8-sig", errors="replace") else None
 
 
 def configuration(file: Path) -> tuple[dict[str, list[str | Path]], tuple[str, ...], str]:

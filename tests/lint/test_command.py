@@ -102,3 +102,23 @@ def test_output_does_not_depend_on_hash_seeds(tmp_path):
         for seed in ("1", "2")
     }
     assert len(outputs) == 1 and b"GW0109" in outputs.pop()
+
+
+def test_values_beside_manifests_are_no_errors_unless_named(run, tmp_path):
+    (tmp_path / "good.yaml").write_text(GOOD)
+    (tmp_path / "values.yaml").write_text("replicas: 3\nimage: {tag: v1}\n")
+    code, out, _ = run(tmp_path, "-o", "json")
+    assert code == 0 and [one["level"] for one in json.loads(out)["findings"] if one["code"] == "GW0005"] == ["info"]
+    assert run(tmp_path / "values.yaml")[0] == 1
+
+
+def test_a_helm_template_is_told_to_be_rendered(run, tmp_path):
+    (tmp_path / "t.yaml").write_text("kind: Service\nmetadata: {{ .Values.meta }}\n  name: x\n")
+    code, out, _ = run(tmp_path)
+    assert code == 2 and "helm template" in out
+
+
+def test_what_is_printed_can_be_limited_and_the_exit_code_stays(run, tmp_path):
+    (tmp_path / "bad.yaml").write_text(BAD)
+    code, out, _ = run(tmp_path, "--min-level", "error", "-o", "json")
+    assert code == 1 and json.loads(out)["findings"] == []

@@ -34,7 +34,7 @@ class Rule:
     """One check. `code` is a symbolic name of the table of codes.
 
     `trigger` says when it fires, `fix` what to do. `bad` and `good` are YAML, or several texts, one a cluster.
-    `source` names where the behaviour is defined. `since` is the first Istio version the rule holds for.
+    `source` names where the behaviour is defined.
     """
 
     code: str
@@ -46,7 +46,6 @@ class Rule:
     source: str
     needs: str = "files"
     """`files`, or the objects of a running cluster that have to be among them."""
-    since: str = ""
 
     @property
     def row(self) -> Code:

@@ -68,13 +68,22 @@ def lint(
     texts = {
         name: list(contents(paths, collector=collector, stdin=stdin)) for name, paths in clusters.items()
     }
-    return lint_texts(texts, options, collector=collector)
+    named = frozenset(str(path) for paths in clusters.values() for path in paths)
+    return lint_texts(texts, options, collector=collector, named=named | {"<stdin>"})
 
 
 def lint_texts(
-    clusters: Mapping[str, Sequence[tuple[str, str]]], options: Options | None = None, *, collector: Collector | None = None
+    clusters: Mapping[str, Sequence[tuple[str, str]]],
+    options: Options | None = None,
+    *,
+    collector: Collector | None = None,
+    named: frozenset[str] | None = None,
 ) -> Report:
-    """Lint texts given as (file name, text), by cluster."""
+    """Lint texts given as (file name, text), by cluster.
+
+    `named` are the files that the user named; in others, found in folders, a document that is no Kubernetes object
+    (the values of a chart, say) is worth a note only. None: all were named.
+    """
     options = options or Options()
     found = Collector() if collector is None else collector
     views: dict[str, View] = {}
@@ -83,7 +92,7 @@ def lint_texts(
         raw = tuple(raw_objects(texts, name))
         view = View(raw, assume_exists=options.assume_exists, istio_version=options.istio_version, now=options.now)
         views[name] = view
-        found.extend(_of_cluster(name, texts, view, options))
+        found.extend(_unless_found(one, named) for one in _of_cluster(name, texts, view, options))
         _merge(suppressions, Suppressions.of(texts, raw))
     found.extend(_across(views))
     return _report(found, suppressions, options, clusters, sum(len(view.objects) for view in views.values()))
@@ -101,6 +110,14 @@ def _of_cluster(name: str, texts: Sequence[tuple[str, str]], view: View, options
         yield from (one for one in _build(resources, name, options) if one.code not in own)
     for rule in rules:
         yield from (rule.finding(hit) for hit in rule.check(view) if _of_user(hit))
+
+
+def _unless_found(finding: Finding, named: frozenset[str] | None) -> Finding:
+    """A document that is no object, in a file that the user did not name, becomes a note."""
+    span = finding.span
+    if named is None or finding.code != code("NOT_AN_OBJECT") or span is None or span.file in named:
+        return finding
+    return replace(finding, level=Level.INFO)
 
 
 def _of_user(hit: Hit) -> bool:
