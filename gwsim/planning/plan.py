@@ -19,7 +19,7 @@ from gwsim.planning.probes import Prober, Try, gateway_named
 from gwsim.planning.recommendation import Bill, Setting, bill, settings
 from gwsim.results.budgets import Budget, read
 from gwsim.results.labels import labels_of
-from gwsim.scenario.load import load_rps
+from gwsim.scenario.rates import load_rps
 from gwsim.scenario.resolved import FleetLabel
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from gwsim.results.budgets import Budget, matching
 from gwsim.results.evaluation import Answer, Budgets, check
 from gwsim.results.intervals import EXCEEDANCES
 from gwsim.results.labels import labels_of
-from gwsim.scenario.load import load_rps, with_load
+from gwsim.scenario.rates import load_rps, with_load
 from gwsim.scenario.resolved import Resolved
 from gwsim.scenario.zone_loss import fullest_zone, without_zone
 
@@ -141,7 +141,7 @@ def _holds(results: Results, budgets: Budgets) -> bool | None:
 
 def _class_rates(resolved: Resolved) -> list[float]:
     """Offered rate of every traffic class, in class order."""
-    from gwsim.scenario.load import mean_rps
+    from gwsim.scenario.rates import mean_rps
 
     rates = []
     for client in resolved.model.clients:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from gwsim.errors import UsageError
-from gwsim.scenario.load import load_rps, mean_rps, with_load
 from gwsim.scenario.model import Bursts, ClosedLoop, Model, Paced, Poisson, RateSegment, Replay
+from gwsim.scenario.rates import load_rps, mean_rps, with_load
 from gwsim.scenario.resolved import Resolved
 from gwsim.scenario.zone_loss import fullest_zone, without_zone
 
