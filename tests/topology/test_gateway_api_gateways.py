@@ -339,6 +339,24 @@ def test_listener_sets_add_listeners_where_the_gateway_lets_them(allowed, opened
     assert [one.port for one in built.proxy.services[0].ports] == ([15021, 80, 8080] if opened else [15021, 80])
 
 
+@pytest.mark.parametrize(("kind", "version"), [("ListenerSet", "gateway.networking.k8s.io/v1"), ("XListenerSet", "gateway.networking.x-k8s.io/v1alpha1")])
+def test_a_grant_for_certificates_names_the_set_by_its_group(kind, version):
+    listener = "{name: extra, port: 8443, protocol: HTTPS, tls: {certificateRefs: [{name: cert, namespace: shop}]}}"
+    listeners = f"""
+apiVersion: {version}
+kind: {kind}
+metadata: {{name: more, namespace: infra}}
+spec:
+  parentRef: {{name: public}}
+  listeners: [{listener}]
+"""
+    allowed = grant(kind, "infra", to="Secret").replace("group: gateway.networking.k8s.io", f"group: {version.split('/')[0]}")
+    parents = f"[{{group: {version.split('/')[0]}, kind: {kind}, name: more}}]"
+    texts = [gateway(more="allowedListeners: {namespaces: {from: Same}}"), listeners, route(f"- {TO_ONE}", parents=parents)]
+    assert [one.port for one in made(*texts, allowed).proxy.services[0].ports] == [15021, 80, 8443]
+    assert ask(made(*texts), port=8443).outcome == "no_listener"
+
+
 def test_other_classes():
     foreign = """
 apiVersion: gateway.networking.k8s.io/v1

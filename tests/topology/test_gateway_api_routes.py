@@ -331,3 +331,13 @@ def test_a_service_kept_elsewhere_has_the_ports_that_routes_name():
     built = made(gateway(), text, assume_exists=["Service/infra/far"])
     assert clusters(ask(built)) == ["outbound|7000||far.infra.svc.cluster.local"]
     assert built.names == []
+
+
+def test_an_external_name_is_answered_500_and_named():
+    text = "apiVersion: v1\nkind: Service\nmetadata: {name: api, namespace: infra}\n"
+    text += "spec: {type: ExternalName, externalName: api.example.com, ports: [{port: 80}]}"
+    built = made(gateway(), text, route("- backendRefs: [{name: api, port: 80}]"))
+    assert ask(built).status == 500
+    assert built.names == ["DESTINATION_HOST_UNKNOWN"]
+    (finding,) = [one for one in built.findings if "stands for" in one.message]
+    assert "api.infra.svc.cluster.local stands for api.example.com" in finding.message

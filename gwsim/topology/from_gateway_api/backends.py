@@ -71,7 +71,7 @@ class Backends:
         group = ("" if kind == "Service" else GATEWAY_GROUP) if ref.group is None else ref.group
         namespace = ref.namespace or route.namespace
         refusal = ""
-        if granted and not self.grants.allow(route.meta.kind, route.namespace, kind, namespace, ref.name):
+        if granted and not self.grants.allow(route, kind, namespace, ref.name):
             refusal = (
                 f"namespace {namespace} does not allow it (no ReferenceGrant from {route.meta.kind} of namespace "
                 f"{route.namespace} to {kind} {ref.name})"

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gwsim.resources.models import ReferenceGrant
-
-GATEWAY_GROUP = "gateway.networking.k8s.io"
+from gwsim.resources.models import ReferenceGrant, Resource
 
 
 class Grants:
@@ -23,9 +21,9 @@ class Grants:
                     key = (source.group, source.kind, source.namespace, target.group, target.kind)
                     self._names.add((*key, grant.namespace, target.name or None))
 
-    def allow(self, kind: str, namespace: str, target_kind: str, target_namespace: str, name: str) -> bool:
-        """Whether objects of the Gateway API's `kind` in a namespace may refer to a core object in another one."""
-        if namespace == target_namespace:
+    def allow(self, source: Resource, kind: str, namespace: str, name: str) -> bool:
+        """Whether a Gateway API object may refer to a core object, in another namespace or its own."""
+        if namespace == source.namespace:
             return True
-        known = (GATEWAY_GROUP, kind, namespace, "", target_kind, target_namespace)
+        known = (source.meta.group, source.meta.kind, source.namespace, "", kind, namespace)
         return (*known, None) in self._names or (*known, name) in self._names

@@ -308,8 +308,8 @@ class ListenerConverter:
         if (ref.group or "", ref.kind or "Secret") != ("", "Secret"):
             raise _Invalid(path, f"Istio takes certificates from Secrets, not from {ref.kind}")
         namespace = ref.namespace or written.namespace
-        kind = "Gateway" if isinstance(written, KubernetesGateway) else "ListenerSet"
-        if not self.grants.allow(kind, written.namespace, "Secret", namespace, ref.name):
+        if not self.grants.allow(written, "Secret", namespace, ref.name):
+            kind = written.meta.kind
             raise _Invalid(path, f"namespace {namespace} does not allow {kind}s of {written.namespace} to use Secret {ref.name} (no ReferenceGrant)")
         registry = self.ctx.registry
         secret = registry.secrets.get((namespace, ref.name))

@@ -81,7 +81,11 @@ class Destinations:
         status = f"{use.missing_status} NC"
         known = self.ctx.registry.hosts
         where = f"{use.path}.destination"
-        if host is None:
+        if host is not None and host.known.alias_of and name not in known:
+            message = f"{use.source.ref}: {host.known.host} stands for {name}, which is no service: {status}"
+            help = f"write a ServiceEntry for {name}"
+            self.ctx.find("DESTINATION_HOST_UNKNOWN", message, use.source, f"{where}.host", help=help)
+        elif host is None:
             hint = did_you_mean_host(name, known)
             if name.count(".") == 1 and f"{name}.svc.{DOMAIN}" in known:
                 hint = f"write {name}.svc.{DOMAIN}: a name with a dot is taken as it is"
