@@ -193,12 +193,13 @@ class Run:
         refusal = evaluate(self.compiled.compiled(config.rules), self.facts, self.steps)
         if refusal is None:
             return None
+        self._note(one.name, True, f"refuses: {refusal}", one)
         return Answer(config.status, f"{DENIED}: {refusal}", DENIED, one.name)
 
     def _jwt(self, one: HttpFilter) -> Answer | None:
         self._add(one, one.config)
         verdict = self.token
-        self._note(one.name, not verdict.status, verdict.reason, one)
+        self._note(one.name, bool(verdict.status) or verdict.claims is not None, verdict.reason, one)
         return Answer(verdict.status, verdict.reason, verdict.reason, one.name) if verdict.status else None
 
     def _ext_authz(self, one: HttpFilter, config: f.ExtAuthz) -> None:

@@ -201,3 +201,27 @@ def test_a_destination_that_the_mesh_does_not_know(gwsim: Command, tmp_path: Pat
     ended = gwsim("route", "-c", "egress.yaml", "--from", "app/worker", "http://elsewhere.example/")
     assert ended.code == 0
     assert "passed through" in ended.out
+
+
+POLICY = """---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: who, namespace: istio-system}
+spec:
+  rules:
+  - from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]
+"""
+
+
+def test_access_rules_are_part_of_the_way(gwsim: Command, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG + POLICY)
+    words = ("route", "-c", "config.yaml", "http://shop.example/cart", "--remote-ip")
+    passed = gwsim(*words, "10.1.1.1")
+    assert passed.code == 0
+    assert "the ALLOW rule matches" in passed.out
+    refused = gwsim(*words, "1.1.1.1")
+    assert refused.code == 1
+    assert "denied (403)" in refused.out
+    assert "refuses: no ALLOW rule matches" in refused.out
+    line = next(text for text in refused.out.splitlines() if "ns[istio-system]" in text)
+    assert "config.yaml:" in line

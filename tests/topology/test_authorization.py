@@ -222,7 +222,7 @@ def test_the_explanation_names_rule_and_line():
     got = choose(built.proxy, 80, Request(host="a", path="/a"), explain=True)
     steps = [one for one in got.steps if one.kind == "filter"]
     assert [(one.name, one.taken) for one in steps] == [
-        ("ns[istio-system]-policy[deny]-rule[0]", False), ("ns[istio-system]-policy[deny]-rule[1]", True)
+        ("ns[istio-system]-policy[deny]-rule[0]", False), ("ns[istio-system]-policy[deny]-rule[1]", True), ("envoy.filters.http.rbac", True)
     ]  # fmt: skip
     assert steps[1].span.text.strip() == "- to: [{operation: {paths: [/a]}}]"
     assert got.reason == "RBAC: access denied: matched ns[istio-system]-policy[deny]-rule[1]"
