@@ -64,7 +64,7 @@ class ListenerBuilder:
                 chains.append(self._https(server, group))
             else:
                 chains.extend(self._guarded(self._tcp(server, taken), server))
-        if not chains:
+        if not chains or self._overlap(chains, group):
             return None
         return Listener(
             name=f"{group.bind or '0.0.0.0'}_{group.port}",
@@ -74,6 +74,28 @@ class ListenerBuilder:
             filter_chains=tuple(chains),
             proxy_protocol=self.workload.proxy_protocol,
         )
+
+    def _overlap(self, chains: list[FilterChain], group: PortGroup) -> bool:
+        """Whether two chains want the same server name, for which Envoy refuses the whole listener.
+
+        istiod drops servers with the same host only where the namespaces before it are the same too (`ns1/a`, `ns2/a`).
+        Source: envoyproxy/envoy filter_chain_manager_impl.cc (overlapping matching rules).
+        """
+        taken: dict[tuple[str, tuple[str, ...]], FilterChain] = {}
+        for chain in chains:
+            if chain.tls is None:
+                continue
+            for name in chain.match.server_names or ("*",):
+                other = taken.setdefault((name, chain.match.application_protocols), chain)
+                if other is not chain:
+                    server = next(one for one in group.servers if one.server.tls is not None)
+                    message = (
+                        f"{server.gateway.ref}: Envoy refuses the listener of port {group.port}, because two filter chains are for the "
+                        f"server name {name!r}: {other.name} and {chain.name}"
+                    )
+                    self.ctx.find("LISTENER_INVALID", message, server.gateway, server.path)
+                    return True
+        return False
 
     def _guarded(self, chains: list[FilterChain], server: BoundServer) -> list[FilterChain]:
         """Chains with the network filters of policies; those that pass Istio's own TLS through have none."""
