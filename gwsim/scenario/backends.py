@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from gwsim.diagnostics import Collector, code, nearest
 from gwsim.scenario.costing import Pricing
 from gwsim.scenario.file import Backend, BackendVersion, Times
 from gwsim.scenario.fleets import zone_of
-from gwsim.scenario.model import SimCluster, Station
+from gwsim.scenario.model import Outage, SimCluster, Station
 from gwsim.scenario.placement import hosts_of
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import StationLabel
@@ -42,6 +42,15 @@ def pod_of(endpoint: Endpoint, proxy: Proxy) -> Pod:
     return (endpoint.cluster or proxy.cluster, endpoint.workload, endpoint.pod, endpoint.address, endpoint.port)
 
 
+def _outages(backend: Backend, ordinal: int) -> tuple[Outage, ...]:
+    """The outages of a backend's pod with that number."""
+    return tuple(
+        Outage(from_s=one.from_, to_s=one.from_ + one.for_, kind=one.kind)
+        for one in backend.outages
+        if one.pods is None or ordinal < one.pods
+    )
+
+
 @dataclass(slots=True)
 class Backends:
     """The clusters that requests can reach, and the stations behind them, in the order of their first use."""
@@ -61,6 +70,8 @@ class Backends:
     _names: dict[Pod, dict[_Named, None]] = field(default_factory=dict)
     _sections: dict[str, Backend] = field(default_factory=dict)
     _subsets: dict[_Named, BackendVersion] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
+    """Number of the last pod of each backend."""
 
     def read_sections(self) -> None:
         """Match the `backends` section with the services there are; report names of none."""
@@ -137,7 +148,10 @@ class Backends:
         section = self._sections.get(backend)
         taken = len(self.stations)
         name = self._unique(f"{backend}/{endpoint.pod or endpoint.address}")
-        self.stations.append(self._made(name, endpoint, section or BackendVersion(), version))
+        base = section or Backend()
+        ordinal = self._counts[backend] = self._counts.get(backend, -1) + 1
+        made = self._made(name, endpoint, base, version)
+        self.stations.append(replace(made, keepalive_s=base.keepalive_timeout, outages=_outages(base, ordinal)))
         assumed = version.service_time is None and (section is None or section.service_time is None)
         if assumed:
             self.assumptions[f"backend {backend}: {DEFAULT_TEXT}, because the scenario does not say"] = None

@@ -111,6 +111,7 @@ class Pricing:
             read_up_byte_s=priced.read_up_byte_s,
             up_connected_s=priced.up_connected_s,
             up_tls_s=priced.up_tls_s,
+            close_s=priced.close_s,
         )
         return made, priced.up_tls_rtts_full
 

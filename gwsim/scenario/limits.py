@@ -29,10 +29,6 @@ def report_scenario(loaded: LoadedScenario, collector: Collector) -> None:
     for name, why in (("idle_timeout", "idle connections are never dropped"), ("deregistration", "no pod leaves during a run")):
         if loaded.has("front", name):
             _own(loaded, collector, f"{name} of the load balancer has no effect: {why}", "front", name)
-    for name, backend in scenario.backends.items():
-        if backend.keepalive_timeout is not None:
-            text = "keepalive_timeout of a backend has no effect: idle upstream connections are never closed"
-            _own(loaded, collector, text, "backends", name, "keepalive_timeout")
     if len(scenario.clusters) > 1:
         text = "clusters are simulated side by side: no request goes from one to another"
         _own(loaded, collector, text, "clusters")
@@ -96,10 +92,6 @@ def _of_cluster(cluster: Cluster) -> Iterator[str]:
         yield f"load balancing by {cluster.lb_policy} is simulated as LEAST_REQUEST"
     if cluster.slow_start is not None:
         yield "no endpoint joins during a run, so slow start has no effect"
-    if cluster.max_requests_per_connection is not None:
-        yield f"the limit of {cluster.max_requests_per_connection} requests per upstream connection is not simulated"
-    if cluster.circuit_breakers.retry_budget is not None:
-        yield "the retry budget is not simulated"
     if cluster.use_downstream_protocol:
         yield f"the client's protocol is not carried on; HTTP/{cluster.upstream_http} is used upstream"
     if cluster.tls is not None and not cluster.tls.usable:

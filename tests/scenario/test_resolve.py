@@ -209,8 +209,6 @@ def test_client_retries_and_sizes(resolve: Resolve) -> None:
         ("front.cross_zone=false", "keeps to its zone"),
         ("front.idle_timeout=60s", "idle_timeout of the load balancer"),
         ("front.deregistration=60s", "deregistration of the load balancer"),
-        ("backends.east/checkout.shop.keepalive_timeout=5s", "keepalive_timeout of a backend"),
-        ("DestinationRule/shop/checkout:spec.trafficPolicy.connectionPool.http.maxRequestsPerConnection=5", "5 requests per upstream connection"),
         ("DestinationRule/shop/checkout:spec.trafficPolicy.loadBalancer.simple=PASSTHROUGH", "simulated as LEAST_REQUEST"),
     ],
 )  # fmt: skip

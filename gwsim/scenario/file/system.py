@@ -92,10 +92,22 @@ class BackendVersion(FileModel):
     errors: Errors | None = Field(default=None, description="shares of requests answered with an error status, e.g. {503: 1%}")
 
 
+class Outage(FileModel):
+    """A time in which pods of a backend take nothing."""
+
+    from_: Duration = Field(alias="from", description="when it begins")
+    for_: PositiveDuration = Field(alias="for", description="how long it lasts")
+    kind: Literal["refuse", "drop"] = Field(
+        default="refuse", description="refuse: connections and requests are reset; drop: nothing is answered"
+    )
+    pods: Count | None = Field(default=None, description="how many of its pods, the first ones; default: all")
+
+
 class Backend(BackendVersion):
     """A service behind the gateway; all its pods are alike, but for those of `subsets`."""
 
     keepalive_timeout: PositiveDuration | None = Field(default=None, description="idle connections are closed by the pod after this")
+    outages: tuple[Outage, ...] = Field(default=(), description="times in which its pods take nothing")
     subsets: dict[str, BackendVersion] = Field(default={}, description="subsets of its DestinationRule that differ")
 
 
@@ -156,5 +168,5 @@ class Run(FileModel):
 
 __all__ = [
     "VERSIONS", "Backend", "BackendVersion", "Between", "ClusterSection", "Costs", "Front", "GatewayOverride",
-    "Istio", "NetworkSection", "Node", "Run",
+    "Istio", "NetworkSection", "Node", "Outage", "Run",
 ]
