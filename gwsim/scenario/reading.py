@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gwsim.diagnostics import Collector, Span, code, did_you_mean
 from gwsim.errors import InputError
+from gwsim.resources.rendering import TELLING_VALUES
 from gwsim.scenario import overrides, problems
 from gwsim.scenario.document import Item, locate, plain, read_document, without_nulls
 from gwsim.scenario.file import API_VERSION, Scenario
@@ -75,9 +76,17 @@ def _is_scenario(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     lines = head.splitlines()
+    if _is_helm_values(lines):
+        return False
     return any(line.startswith("apiVersion:") and "gwsim/" in line for line in lines) or not any(
         line.startswith(("kind:", '"kind"', "{", "- ")) or '"kind"' in line for line in lines
     )
+
+
+def _is_helm_values(lines: list[str]) -> bool:
+    """Whether the file is values of one of Istio's charts: some of its fields are theirs, and none a scenario's."""
+    names = {line.partition(":")[0] for line in lines if line[:1].isalpha() and ":" in line}
+    return bool(names & (TELLING_VALUES | {"meshConfig"})) and not names & set(Scenario.model_fields)
 
 
 def load(path: str | Path, *, set_: Sequence[str] = (), collector: Collector | None = None) -> LoadedScenario:

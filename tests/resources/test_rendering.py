@@ -167,3 +167,8 @@ def test_the_stream_of_helm_template_is_read_and_what_does_not_matter_is_counted
     assert not collector.errors
     assert len(objects) == 1
     assert any("3 objects of kind Role" in one.message for one in collector)
+
+
+def test_a_chart_that_was_not_rendered_says_what_to_do():
+    _, collector = found("apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}\n  {{- with .Values.x }}\n  y: 1\n")
+    assert any(one.help and "helm template" in one.help for one in collector.errors)

@@ -108,3 +108,21 @@ def test_the_template_writes_over_nothing(tmp_path: Path) -> None:
         scenario.write_template(tmp_path / "x", "ingres")
     with pytest.raises(UsageError, match="cannot write"):
         scenario.write_template(tmp_path / "istio" / "routes.yaml" / "x")
+
+
+def test_helm_values_are_configuration_and_no_scenario(tmp_path):
+    from gwsim.scenario import find_file, open_project
+
+    values = tmp_path / "values.yaml"
+    values.write_text("replicaCount: 3\nautoscaling: {enabled: false}\nresources: {limits: {cpu: 4}}\n")
+    assert find_file(values) is None
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(
+        "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g, namespace: istio-system}\n"
+        "spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}\n"
+        "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v, namespace: istio-system}\n"
+        "spec: {hosts: [a.example], gateways: [g], http: [{route: [{destination: {host: shop}}]}]}\n"
+        "---\napiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: istio-system}\nspec: {ports: [{name: http, port: 80}]}\n"
+    )
+    (proxy,) = open_project([values, routes]).topology.proxies
+    assert (proxy.replicas, proxy.workers, proxy.autoscaler) == (3, 4, None)
