@@ -27,7 +27,7 @@ seconds = st.one_of(st.sampled_from([0.025, 0.25, 1.0, 15.0, 3600.0]), st.intege
 percents = st.one_of(st.sampled_from([1.0, 12.5, 50.0, 100.0]), st.integers(1, 10**6).map(lambda parts: parts / 10**4))
 small = st.integers(1, 1000)
 flags = st.booleans()
-statuses = st.sampled_from([200, 403, 404, 418, 429, 500, 503])
+statuses = st.sampled_from([200, 403, 404, 429, 500, 503])
 hosts = names.map(lambda name: f"{name}.app.svc.cluster.local")
 cluster_names = st.builds(cluster_name, small, st.one_of(st.just(""), names), hosts)
 
@@ -55,7 +55,10 @@ header_matches = st.builds(HeaderMatch, name=names, match=texts)
 
 # --- filters -------------------------------------------------------------------------------------------------------
 
-buckets = st.builds(filters.TokenBucket, max_tokens=small, tokens_per_fill=small, fill_interval_s=seconds)
+# Envoy fills no bucket of its own more often than every 50 ms.
+buckets = st.builds(
+    filters.TokenBucket, max_tokens=small, tokens_per_fill=small, fill_interval_s=seconds.filter(lambda s: s >= 0.05)
+)
 limit_actions = st.one_of(
     st.builds(filters.RateLimitAction, kind=st.just("generic_key"), key=names, value=names),
     st.builds(
@@ -65,28 +68,30 @@ limit_actions = st.one_of(
     st.builds(filters.RateLimitAction, kind=st.sampled_from(["remote_address", "destination_cluster", "source_cluster"])),
     st.builds(
         filters.RateLimitAction, kind=st.just("header_value_match"), key=names, value=names, expect_match=flags,
-        headers=few(header_matches),
+        headers=st.lists(header_matches, min_size=1, max_size=2).map(tuple),
     ),
 )  # fmt: skip
 limit_rules = st.builds(
     filters.RateLimitRule, actions=st.lists(limit_actions, min_size=1, max_size=2).map(tuple), stage=st.integers(0, 3)
 )
+own_rules = st.builds(filters.RateLimitRule, actions=st.lists(limit_actions, min_size=1, max_size=2).map(tuple))
 local_limits = st.builds(
     filters.LocalRateLimit,
-    bucket=maybe(buckets),
+    bucket=buckets,
     enabled_percent=percents,
     enforced_percent=percents,
     status=st.sampled_from([429, 503]),
     per_connection=flags,
-    rules=few(limit_rules, 2),
-    descriptors=few(
+    rules=few(own_rules, 2),
+    descriptors=st.lists(
         st.builds(
             filters.DescriptorBucket,
             entries=st.lists(st.tuples(names, names), min_size=1, max_size=2).map(tuple),
             bucket=buckets,
         ),
-        2,
-    ),
+        max_size=2,
+        unique_by=lambda one: one.entries,
+    ).map(tuple),
     always_consume_default=flags,
     stage=st.integers(0, 3),
     stat_prefix=st.just("limiter"),
@@ -122,6 +127,14 @@ who = st.recursive(
     max_leaves=5,
 )
 conditions = st.one_of(st.just(Anything()), leaves, what, who, st.tuples(what, who).map(AllOf))
+connection_conditions = st.one_of(
+    st.just(Anything()), who, st.builds(PortIs, st.integers(1, 65535)), st.builds(ServerNameIs, texts)
+)
+connection_rules = st.builds(
+    AccessRules,
+    action=st.sampled_from(["ALLOW", "DENY"]),
+    policies=st.builds(AccessPolicy, name=names, condition=connection_conditions).map(lambda one: (one,)),
+)
 access_rules = st.builds(
     AccessRules,
     action=st.sampled_from(["ALLOW", "DENY", "LOG"]),
@@ -194,5 +207,5 @@ network_filters = st.one_of(
         name=st.just(filters.NETWORK_LOCAL_RATE_LIMIT),
         config=st.builds(filters.NetworkLocalRateLimit, bucket=buckets, stat_prefix=st.just("limit")),
     ),
-    st.builds(NetworkFilter, name=st.just(filters.NETWORK_RBAC), config=st.builds(filters.Rbac, rules=access_rules)),
+    st.builds(NetworkFilter, name=st.just(filters.NETWORK_RBAC), config=st.builds(filters.Rbac, rules=connection_rules)),
 )

@@ -117,8 +117,8 @@ retries = st.builds(
     retry_on=st.lists(st.sampled_from(["5xx", "reset", "connect-failure"]), min_size=1, unique=True).map(tuple),
     retriable_status_codes=unique(statuses),
     per_try_timeout_s=maybe(seconds),
-    base_interval_s=seconds,
-    max_interval_s=seconds,
+    base_interval_s=st.sampled_from([0.01, 0.025, 1.0]),
+    max_interval_s=st.sampled_from([1.0, 2.5, 10.0]),
     host_selection_retry_max_attempts=st.integers(1, 9),
     previous_hosts=flags,
     previous_priorities=flags,
@@ -129,7 +129,7 @@ rewrites = st.one_of(
 )
 forwards = st.builds(
     Forward,
-    clusters=st.lists(weighted, min_size=1, max_size=3).map(tuple),
+    clusters=st.lists(weighted, min_size=1, max_size=3).filter(lambda found: any(one.weight for one in found)).map(tuple),
     timeout_s=st.one_of(st.just(0.0), seconds),
     retry_policy=maybe(retries),
     path_rewrite=maybe(rewrites),
@@ -330,7 +330,7 @@ outliers = st.builds(
     success_rate_minimum_hosts=small,
     success_rate_stdev_factor=small.map(float),
     enforcing_success_rate=st.integers(0, 100),
-    failure_percentage_threshold=small.map(float),
+    failure_percentage_threshold=st.integers(0, 100).map(float),
     enforcing_failure_percentage=st.integers(0, 100),
     max_ejection_percent=st.integers(1, 100).map(float),
 )
@@ -388,7 +388,7 @@ def clusters(draw: st.DrawFn, port: int) -> Cluster:
         ),
         lb_policy=policy,
         choice_count=draw(st.integers(2, 5)) if policy is LbPolicy.LEAST_REQUEST else 2,
-        ring_size=draw(st.integers(1, 5000)) if policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV) else 1024,
+        ring_size=draw(st.sampled_from([101, 5003])) if policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV) else 1024,
         slow_start=draw(maybe(st.builds(SlowStart, window_s=seconds, min_weight_percent=percents, aggression=small.map(float)))) if slow else None,
         locality_lb=draw(maybe(locality_lbs)),
         circuit_breakers=draw(breakers),

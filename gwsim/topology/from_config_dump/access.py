@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from gwsim.topology.access import (
@@ -27,6 +28,9 @@ from gwsim.topology.from_config_dump.matches import headers, string
 from gwsim.topology.from_config_dump.nodes import Node
 from gwsim.topology.routes import StringMatch
 
+_WILDCARD = re.compile(r"(?<!\{)(?<!\*)\*{1,2}(?!\*)(?!\})")
+"""A bare wildcard of a path template; Istio writes it in braces."""
+MISSING_KEY = "gwsim-missing"
 JWT_FILTER = "envoy.filters.http.jwt_authn"
 _JOINED = (("andRules", "rules", AllOf), ("andIds", "ids", AllOf), ("orRules", "rules", AnyOf), ("orIds", "ids", AnyOf))
 _ADDRESSES = (
@@ -92,7 +96,8 @@ def _leaf(node: Node) -> Condition:
     typed = template.typed() if template is not None else None
     if template is not None and typed is not None:
         template.ignore("name")
-        return PathTemplate(typed.text("pathTemplate"))
+        bare = typed.text("pathTemplate")
+        return PathTemplate(_WILDCARD.sub(lambda found: "{" + found[0] + "}", bare))
     return _metadata(node)
 
 
@@ -176,7 +181,7 @@ def _provider(node: Node) -> JwtProvider:
     keys, uri, cluster, timeout_s = "missing", "", "", 5.0
     if local is not None:
         text = local.text("inlineString") or local.text("inlineBytes")
-        keys = "inline" if text else "missing"
+        keys = "inline" if text and MISSING_KEY not in text else "missing"
     elif remote is not None:
         keys = "remote"
         remote.ignore("cacheDuration", "asyncFetch")

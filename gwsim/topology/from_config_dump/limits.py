@@ -9,8 +9,9 @@ from gwsim.topology import filters
 from gwsim.topology.from_config_dump.matches import headers, runtime_percent
 from gwsim.topology.from_config_dump.nodes import Node
 
-_STATUS = {one.name.title().replace("_", ""): one.value for one in HTTPStatus}
-"""Envoy's names of status codes, such as TooManyRequests."""
+_STATUS = {one.name.replace("_", "").lower(): one.value for one in HTTPStatus}
+_STATUS |= {"uritoolong": 414, "payloadtoolarge": 413, "rangenotsatisfiable": 416}
+"""Envoy's names of status codes, such as TooManyRequests, in lower case."""
 _KEYS = {"genericKey": "generic_key", "headerValueMatch": "header_match"}
 
 
@@ -27,7 +28,7 @@ def status(node: Node | None, default: int) -> int:
     """An HttpStatus: by name, as JSON has it, or by number."""
     if node is None:
         return default
-    return _STATUS.get(node.text("code")) or node.integer("code", default)
+    return _STATUS.get(node.text("code").lower()) or node.integer("code", default)
 
 
 def local_rate_limit(node: Node) -> filters.LocalRateLimit:

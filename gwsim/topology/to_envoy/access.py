@@ -34,6 +34,17 @@ from gwsim.topology.to_envoy.words import Json, any_of, duration, extension, mat
 
 JWT_FILTER = "envoy.filters.http.jwt_authn"
 PAYLOAD = "payload"
+_MODULUS = (
+    "sWFxDzrJ5QR7CRvq9OeyNRX7VTklL1j5QKYQTTnTOeIHGmOwa8w2uptUBFmOnD5rw1-8hg2t_K4q5MFxiaCJUe"
+    "_M31g-rIb0AL0LOEE1Pggw-MWGky8pAvCnefXiOP1tRprYCAElhWE1yAc6rGS9Hh-X4FGQv4zXlswELtSd0LNH"
+    "J5Lql88wEgMLT2KEsj3Jc52ZK1OklXz76qvrVeFYplY8ssp9kPU64kBgH8i2K28cn2qg3WWBP09zg6UabkUDJu"
+    "lCSkMOZMF6WM3LsPOjSQhg69CCKNxCOngw1wCBEPwt4zgalwHVhms_Mhh1MlzuFPsggTgPxGo6UxV_Y3zXQw"
+)
+_KEY = '{{"keys":[{{"kty":"RSA","alg":"RS256","use":"sig","kid":"{kid}","e":"AQAB","n":"{n}"}}]}}'
+UNTOLD_KEY = _KEY.format(kid="gwsim-untold", n=_MODULUS)
+"""Stands for the issuer's keys, which the model does not hold. Nobody has its private half."""
+MISSING_KEY = _KEY.format(kid="gwsim-missing", n=_MODULUS)
+"""As istiod does for keys it cannot fetch: a key of nobody, so that no token verifies."""
 _TEMPLATE = "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig"
 _WHO = (PeerIs,)
 _WHAT = (PathTemplate, PortIs, ServerNameIs)
@@ -136,7 +147,9 @@ def _condition(condition: Condition, side: str) -> Json:
         case PeerIs(match):
             return {"authenticated": {"principalName": matcher(match)}}
         case PathTemplate(template):
-            return {"uriTemplate": extension("uri-template", _TEMPLATE, pathTemplate=template)}
+            # Envoy's own templates write wildcards bare.
+            bare = template.replace("{**}", "**").replace("{*}", "*")
+            return {"uriTemplate": extension("uri-template", _TEMPLATE, pathTemplate=bare)}
         case PortIs(port):
             return {"destinationPort": port}
         case ServerNameIs(match):
@@ -179,7 +192,7 @@ def _required(name: str, allow_missing: bool) -> Json:
 def _provider(one: JwtProvider) -> Json:
     places = one.locations if one.locations != BEARER else ()
     headers = [without_none({"name": p.name, "valuePrefix": p.prefix or None}) for p in places if p.kind == "header"]
-    keys: Json = {"localJwks": {"inlineString": "" if one.keys == "missing" else '{"keys":[]}'}}
+    keys: Json = {"localJwks": {"inlineString": MISSING_KEY if one.keys == "missing" else UNTOLD_KEY}}
     if one.keys == "remote":
         timeout = duration(one.fetch_timeout_s)
         keys = {"remoteJwks": {"httpUri": {"uri": one.jwks_uri, "cluster": one.cluster, "timeout": timeout}}}
