@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from topology_build import GATEWAY, build, routes
 
 SHOP = """
@@ -91,6 +92,18 @@ endpoints: [{addresses: [192.0.2.1], conditions: {ready: false}}]
     assert addresses(build(GATEWAY, SHOP, TO_SHOP, listed)) == []
     assert build(GATEWAY, SHOP, TO_SHOP, listed).get().status == 503
     assert addresses(build(GATEWAY, SHOP, TO_SHOP, listed, istio_version="1.31")) == ["192.0.2.1"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ("apiVersion: v1\nkind: Endpoints\nmetadata: {name: shop, namespace: app}", 1),
+        ("apiVersion: v1\nkind: Endpoints\nmetadata: {name: shop, namespace: app}\nsubsets: []", 0),
+        ("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a, namespace: app, labels: {kubernetes.io/service-name: shop}}", 1),
+    ],
+)  # fmt: skip
+def test_a_list_that_the_file_leaves_out_is_filled_elsewhere(listed, expected):
+    assert len(addresses(build(GATEWAY, SHOP, TO_SHOP, listed))) == expected
 
 
 def test_workers_follow_the_smallest_node_the_gateway_may_run_on():

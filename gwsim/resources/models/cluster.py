@@ -148,7 +148,7 @@ class EndpointSlice(Resource):
     other_fields: ClassVar[frozenset[str]] = frozenset(["apiVersion", "kind", "metadata"])
 
     address_type: Literal["IPv4", "IPv6", "FQDN"] = "IPv4"
-    endpoints: tuple[SliceEndpoint, ...] = ()
+    endpoints: tuple[SliceEndpoint, ...] | None = None
     ports: tuple[SlicePort, ...] = ()
 
     @property
@@ -182,7 +182,7 @@ class Endpoints(Resource):
 
     other_fields: ClassVar[frozenset[str]] = frozenset(["apiVersion", "kind", "metadata"])
 
-    subsets: tuple[EndpointSubset, ...] = ()
+    subsets: tuple[EndpointSubset, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -58,11 +58,11 @@ def listed_endpoints(ctx: Context, host: Host, service: Service, port: ServicePo
 
 
 def has_list(ctx: Context, service: Service) -> bool:
-    """Whether the files list endpoints of the Service."""
-    slices, endpoints = ctx.registry.endpoint_slices, ctx.registry.endpoints
-    return any((one.namespace, one.service) == (service.namespace, service.name) for one in slices) or any(
-        (one.namespace, one.name) == (service.namespace, service.name) for one in endpoints
-    )
+    """Whether the files list endpoints of the Service. An object without the list is one that is filled elsewhere."""
+    named = (service.namespace, service.name)
+    return any(
+        (one.namespace, one.service) == named and one.endpoints is not None for one in ctx.registry.endpoint_slices
+    ) or any((one.namespace, one.name) == named and one.subsets is not None for one in ctx.registry.endpoints)
 
 
 def _of_slices(ctx: Context, service: Service, port: ServicePort) -> Iterator[_Listed]:
@@ -73,7 +73,7 @@ def _of_slices(ctx: Context, service: Service, port: ServicePort) -> Iterator[_L
 
 def _of_slice(slice_: EndpointSlice, port: ServicePort) -> Iterator[_Listed]:
     for number in _numbers(slice_.ports, port):
-        for one in slice_.endpoints:
+        for one in slice_.endpoints or ():
             if one.addresses:
                 yield _Listed(one.addresses[0], number, _pod(one, one.addresses[0]), one.zone or "", one.conditions.ready is not False)
 
@@ -82,7 +82,7 @@ def _of_endpoints(ctx: Context, service: Service, port: ServicePort) -> Iterator
     for endpoints in ctx.registry.endpoints:
         if (endpoints.namespace, endpoints.name) != (service.namespace, service.name):
             continue
-        for subset in endpoints.subsets:
+        for subset in endpoints.subsets or ():
             for number in _numbers(subset.ports, port):
                 for ready, addresses in ((True, subset.addresses), (False, subset.not_ready_addresses)):
                     for one in addresses:
