@@ -49,8 +49,8 @@ def lint(
 ) -> int:
     """Check configuration and say what does not work.
 
-    Errors are what the API server or Istio would refuse, warnings what is accepted and does not do what it says,
-    notes what is good to know. Exit code 1 when there is a finding of the level of --fail-on or above, 2 when some of
+    Errors are what Istio would refuse, warnings what does not do what it says (or what Kubernetes would refuse about
+    its own kinds), notes what is good to know. Exit code 1 when there is a finding of the level of --fail-on or above, 2 when some of
     the input cannot be read; the same for every format.
     """
     from gwsim.report import findings

@@ -16,7 +16,8 @@ _HEAD = """# What `gwsim lint` finds
 
 Generated from the rules (`gwsim/topology/lint/rules`); do not edit. `gwsim explain CODE` prints the same.
 
-An **error** is what the API server or Istio's webhook would refuse. A **warning** is accepted, and does not do what it says.
+An **error** is what Istio would refuse: its CRDs, its webhook, the Gateway API. A **warning** is accepted and does not do what it
+says, or is something about Services and workloads that Kubernetes would refuse.
 A **note** is good to know, or a doubt that the files alone cannot settle: a reference to a kind of object of which the
 input has none at all is a note, because a part of a configuration says nothing about the rest.
 

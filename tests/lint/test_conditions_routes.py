@@ -100,8 +100,12 @@ def test_hosts_of_the_mesh_in_several_services():  # virtualservice/conflictingm
         vs("d", "one", "pay", export_to=["."]), vs("e", "two", "pay.one.svc.cluster.local", export_to=["."]),
         vs("f", "one", "x.example", export_to=["two"]), vs("g", "two", "x.example", export_to=["."]),
         vs("h", "one", "y.example", gateways=["edge/web"]), vs("i", "one", "y.example", gateways=["edge/web", "mesh"]),
+        vs("j", "one", "z.example", export_to=["."]), vs("k", "two", "z.example"),
+        vs("l", "one", "*.deep.test", export_to=["."]), vs("m", "two", "*.test"),
     ))
-    assert found(report, "IST0109") == {"one/a", "two/b", "one/f", "two/g"}
+    assert found(report, "IST0109") == {"one/a", "two/b", "one/f", "two/g", "one/j", "two/k", "one/l", "two/m"}
+    notes = {one.object_ref.split()[0] for one in report.findings if one.code == "GW0401" and one.level.value == "info"}
+    assert notes == {"VirtualService/one/l", "VirtualService/two/m"}, "sidecars take the most specific of two wildcards"
 
 
 GATEWAY = {"selector": {"istio": "ingressgateway"}}

@@ -36,3 +36,16 @@ def test_accepted(text):
     report = lint(text)
     assert not [one.message for one in report.findings if one.level.value == "error"]
     assert not found(report, "IST0106")
+
+
+def test_what_only_kubernetes_refuses_is_a_warning():
+    text = k8s("Service", "x", "d", {"ports": [{"name": "http", "port": 80, "protocol": "HTTP"}]}, group="v1")
+    assert [one.level.value for one in lint(text).findings if one.code == "GW0011"] == ["warning"]
+
+
+def test_a_route_of_a_gateway_that_is_kept_elsewhere_is_a_doubt():
+    route = k8s("HTTPRoute", "r", "d", {"parentRefs": [{"name": "web"}]}, group="gateway.networking.k8s.io/v1")
+    levels = [one.level.value for one in lint(route).findings if one.code == "GW0118"]
+    assert levels == ["info"]
+    gateway = k8s("Gateway", "wbe", "d", {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}, group="gateway.networking.k8s.io/v1")
+    assert [one.level.value for one in lint(route + "\n---\n" + gateway).findings if one.code == "GW0118"] == ["warning"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gwsim.diagnostics import CODES, Collector, Finding, Level, code
+from gwsim.resources.kinds import KINDS
 from gwsim.resources.raw import RawObject, raw_objects
 from gwsim.resources.reader import contents, read_contents
 from gwsim.resources.resource_set import ResourceSet
@@ -18,10 +19,13 @@ from gwsim.topology.lint.mesh import is_mesh_config, is_mesh_networks
 from gwsim.topology.lint.rule import ClusterRule, Hit
 from gwsim.topology.lint.rules.gateway_missing import INTERNAL
 from gwsim.topology.lint.suppress import Selection, Suppressions
-from gwsim.topology.lint.view import View
+from gwsim.topology.lint.view import GATEWAY_API, View
 
 UNREADABLE = frozenset({code("YAML_SYNTAX"), code("FILE_MISSING"), code("TOO_LARGE")})
 """Findings that leave part of the input unseen."""
+
+_KUBERNETES = frozenset(kind.name for kind in KINDS.values() if kind.group in ("", "apps", "autoscaling", "batch", "extensions", "policy"))
+_SCHEMA = frozenset(code(name) for name in ("MISSPELT_FIELD", "WRONG_TYPE", "BAD_VALUE", "MISSING_FIELD", "FIELD_CONFLICT"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +107,30 @@ def _of_cluster(name: str, texts: Sequence[tuple[str, str]], view: View, options
     reader = Collector()
     resources = read_contents(texts, given=[file for file, _ in texts], collector=reader, unknown_fields=options.unknown_fields)
     mesh = {(one.origin.file, one.origin.line) for one in view.bare if is_mesh_config(one) or is_mesh_networks(one)}
-    yield from (one for one in reader if not (one.span and (one.span.file, one.span.line) in mesh))
+    kept = (one for one in reader if not (one.span and (one.span.file, one.span.line) in mesh))
+    yield from (_of_kubernetes(one) for one in kept)
     rules = catalogue()
     if not reader.has_errors:
         own = {rule.row.code for rule in rules}
-        yield from (one for one in _build(resources, name, options) if one.code not in own)
+        built = (one for one in _build(resources, name, options) if one.code not in own)
+        yield from (_unless_whole(one, view) for one in built)
     for rule in rules:
         yield from (rule.finding(hit) for hit in rule.check(view) if _of_user(hit))
+
+
+def _of_kubernetes(finding: Finding) -> Finding:
+    """What the API server, and not Istio, would refuse about a workload or Service becomes a warning."""
+    kind = (finding.object_ref or "").partition("/")[0]
+    if finding.level is Level.ERROR and finding.code in _SCHEMA and kind in _KUBERNETES:
+        return replace(finding, level=Level.WARNING)
+    return finding
+
+
+def _unless_whole(finding: Finding, view: View) -> Finding:
+    """A route without its Gateway is a doubt only, where the input has no Gateway of the Gateway API at all."""
+    if finding.code == code("ROUTE_NOT_ATTACHED") and not view.of("Gateway", GATEWAY_API):
+        return replace(finding, level=Level.INFO)
+    return finding
 
 
 def _unless_found(finding: Finding, named: frozenset[str] | None) -> Finding:

@@ -25,7 +25,8 @@ ROOT_NAMESPACE = "istio-system"
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 _TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
 _INJECT = "sidecar.istio.io/inject"
-_INGRESS_PORTS = (80, 443, 31400, 15443)
+_INGRESS_PORTS = ((15021, 15021), (80, 8080), (443, 8443), (31400, 31400), (15443, 15443))
+"""Port and target port of Istio's own ingress gateway (manifests/charts/gateways/istio-ingress)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,7 +148,7 @@ class View:
         """Kubernetes Services, that of the assumed ingress gateway last."""
         found = list(self.of("Service"))
         if self.workloads and self.workloads[-1].source is None:
-            ports = [{"port": port, "targetPort": port, "protocol": "TCP"} for port in _INGRESS_PORTS]
+            ports = [{"port": port, "targetPort": target, "protocol": "TCP"} for port, target in _INGRESS_PORTS]
             data = {"spec": {"ports": ports, "selector": {"istio": "ingressgateway"}}}
             found.append(RawObject("", "v1", "Service", ROOT_NAMESPACE, "istio-ingressgateway", data, Origin(), 0))
         return tuple(found)

@@ -36,7 +36,8 @@ def _problem(secret: RawObject, now: datetime) -> tuple[str, Level | None] | Non
         return f"needs tls.crt and tls.key (or cert and key), and has {has}", None
     times = validity(entries[pair[0]])
     if times is None:
-        return f"holds no certificate in {pair[0]}", None
+        # Files under version control seldom hold one, so a placeholder may well be meant.
+        return f"holds no certificate in {pair[0]}", None if "-----BEGIN" in entries[pair[0]] else Level.INFO
     begin, end = times
     if now > end:
         return f"holds a certificate that expired on {end:%Y-%m-%d}", None
@@ -95,7 +96,7 @@ _CERTIFICATE = """  tls.crt: |
 RULE = Rule(
     code="CREDENTIAL_INVALID",
     check=check,
-    trigger="The Secret of a `credentialName` lacks the certificate or key entry, its certificate cannot be read, or the time now is outside its validity. A note where only the private key is left out.",
+    trigger="The Secret of a `credentialName` lacks the certificate or key entry, its certificate cannot be read, or the time now is outside its validity. A note where a placeholder stands for the certificate, or the private key is left out.",
     fix="Renew the certificate; keys are `tls.crt` and `tls.key` (`cert` and `key` for generic Secrets).",
     source="istio/istio pkg/config/analysis/analyzers/gateway/secret.go",
     bad=_GATEWAY + "  tls.cert: misspelt\n  tls.key: misspelt\n",
