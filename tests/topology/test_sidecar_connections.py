@@ -238,6 +238,22 @@ def test_headless_services_are_reached_pod_by_pod():
     assert proxy.clusters[out(81, host)].discovery == "ORIGINAL_DST"
 
 
+def test_workloads_picked_without_resolution_are_reached_one_by_one():
+    """ServiceEntry with resolution NONE and a workloadSelector: nothing on any address, unlike without the selector."""
+    spec = "{hosts: [vm.example], location: MESH_INTERNAL, resolution: NONE, ports: [{number: 81, name: tcp, protocol: TCP}]"
+    machine = """
+    apiVersion: networking.istio.io/v1
+    kind: WorkloadEntry
+    metadata: {name: vm, namespace: app}
+    spec: {address: 10.1.1.1, labels: {app: vm}}
+    """
+    picked = sidecar(entry("vm", spec + ", workloadSelector: {labels: {app: vm}}}"), machine)
+    assert to(connect(picked, "10.1.1.1", 81)) == [out(81, "vm.example")]
+    assert connect(picked, "10.1.1.2", 81).outcome == Outcome.PASSTHROUGH
+    plain = sidecar(entry("vm", spec + "}"), machine)
+    assert to(connect(plain, "10.1.1.2", 81)) == [out(81, "vm.example")]
+
+
 def test_capture_mode_none_binds_to_the_loopback_address():
     spec = "{egress: [{port: {number: 3307, protocol: TCP, name: db}, bind: 127.0.0.1, captureMode: NONE, hosts: ['./*']}]}"
     other = service("db2", "tcp:3307")

@@ -188,7 +188,7 @@ def sidecar_told(ctx: Context, deployment: PodOwner) -> bool:
 
 def _of_entry(ctx: Context, host: Host, entry: ServiceEntry, port: int) -> tuple[Endpoint, ...]:
     entry_port = next(one for one in entry.ports if one.number == port)
-    if entry.resolution in ("NONE", "DYNAMIC_DNS"):
+    if entry.resolution == "DYNAMIC_DNS" or (entry.resolution == "NONE" and entry.workload_selector is None):
         return ()
     if entry.workload_selector is not None:
         selector = entry.workload_selector.labels

@@ -67,8 +67,8 @@ class OutboundListeners:
         return (*sorted(listeners, key=lambda one: (one.port, one.bind)), self._virtual_outbound())
 
     def _add_service(self, egress: Egress, host: Host, port: int, protocol: str, bind: str) -> None:
-        """A port of a service; the pods of a headless one have a listener each, unless it is HTTP."""
-        if host.known.headless and not bind and (is_tcp(protocol) or protocol == SNIFFED):
+        """A port of a service; the workloads of a headless one have a listener each, unless it is HTTP."""
+        if host.by_workload and not bind and (is_tcp(protocol) or protocol == SNIFFED):
             cluster = self.clusters.get(f"outbound|{port}||{host.known.host}")
             for address in dict.fromkeys(one.address for one in cluster.endpoints) if cluster else ():
                 self._add(egress, host, port, protocol, address)

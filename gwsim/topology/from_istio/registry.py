@@ -45,6 +45,14 @@ class Host:
     remote: bool = False
     """It is there because another cluster of the mesh has it."""
 
+    @property
+    def by_workload(self) -> bool:
+        """Whether sidecars have a listener for each workload, if not HTTP: headless, or picked with resolution NONE."""
+        if self.known.headless:
+            return True
+        picked = isinstance(self.source, ServiceEntry) and self.source.workload_selector is not None
+        return picked and self.known.resolution == "NONE" and not self.known.addresses
+
     def port(self, number: int) -> ServicePort | None:
         """The port of that number; where TCP and UDP share it, TCP's."""
         found = [one for one in self.known.ports if one.number == number]

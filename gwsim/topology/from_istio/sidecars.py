@@ -118,7 +118,7 @@ def _addresses(scope: Scope, clusters: Mapping[str, Cluster]) -> dict[str, tuple
     known: dict[str, tuple[str, ...]] = {}
     for host in scope.services:
         addresses = tuple(one for one in host.known.addresses if "/" not in one)
-        if host.known.headless:
+        if host.by_workload:
             made = (clusters.get(f"outbound|{port.number}||{host.known.host}") for port in host.known.ports)
             endpoints = {one.address: one.pod for cluster in made if cluster is not None for one in cluster.endpoints}
             addresses = tuple(endpoints)
