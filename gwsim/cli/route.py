@@ -52,6 +52,7 @@ def ask(
     client_cert: Annotated[bool | None, typer.Option("--client-cert/--no-client-cert", help="Whether the client has a certificate.")] = None,
     jwt_claims: Annotated[str, typer.Option("--jwt-claims", metavar="JSON", help="Claims of a token that verifies.")] = "",
     jwt_invalid: Annotated[bool, typer.Option("--jwt-invalid", help="Send a token that does not verify.")] = False,
+    destination: Annotated[str, typer.Option("--destination", metavar="HOST|IP", help="With --from: what the client connects to, where it is not the URL's host.")] = "",
     remote_ip: Annotated[str, typer.Option("--remote-ip", help="The client's address.")] = "",
     backend_delay: Annotated[str, typer.Option("--backend-delay", metavar="DURATION", help="How long the backend takes.")] = "",
     istio_version: Annotated[str, typer.Option("--istio-version", help="1.28 to 1.31.")] = "1.30",
@@ -73,7 +74,7 @@ def ask(
 
     words = Words(
         url=url, scheme=scheme, host=host, path=path, method=method, headers=tuple(header or ()), sni=sni, alpn=alpn,
-        client_certificate=client_cert, claims=jwt_claims, token_rejected=jwt_invalid, remote_ip=remote_ip,
+        client_certificate=client_cert, claims=jwt_claims, token_rejected=jwt_invalid, remote_ip=remote_ip, destination=destination,
     )  # fmt: skip
     request, url_port = request_of(words)
     if len([one for one in (gateway, workload, client) if one]) > 1:

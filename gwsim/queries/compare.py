@@ -13,6 +13,8 @@ from typing import Any
 from gwsim.units import parse_duration_s
 
 WEIGHT_TOLERANCE = 0.5
+ANY = float("inf")
+"""Share of a destination whose weight is not asserted."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NOT_COMPARED = frozenset({"reason", "envoy"})
 
@@ -32,11 +34,22 @@ def compare(expect: Mapping[str, Any], actual: Mapping[str, Any], only: tuple[st
     for name, wanted in expect.items():
         if name in _NOT_COMPARED:
             continue
-        test = _TESTS.get(name, _equal)
-        for one in test(f"expect.{name}", wanted, actual.get(name), actual):
+        test, have = _TESTS.get(name, _equal), actual.get(name)
+        if name in ("backends", "mirrors") and only is not None:
+            wanted, have = _narrowed(wanted, name, only), _narrowed(have, name, only)
+        for one in test(f"expect.{name}", wanted, have, actual):
             if only is None or _asserted(one.path, only):
                 found.append(one)
     return found
+
+
+def _narrowed(entries: Any, name: str, only: tuple[str, ...]) -> Any:
+    """Destinations with nothing but the fields that are asserted (`backends[].host`); all where the whole list is."""
+    plain = [one.replace("[]", "").removeprefix("expect.") for one in only]
+    fields = {one.removeprefix(f"{name}.") for one in plain if one.startswith(f"{name}.")}
+    if name in plain or not fields or not isinstance(entries, list):
+        return entries
+    return [{key: value for key, value in one.items() if key in fields} if isinstance(one, dict) else one for one in entries]
 
 
 def _asserted(path: str, only: tuple[str, ...]) -> bool:
@@ -73,7 +86,8 @@ def _tls(path: str, wanted: Any, have: Any, actual: Mapping[str, Any]) -> list[D
 def _shares(entries: Any, amount: str) -> dict[tuple[Any, ...], float]:
     shares: dict[tuple[Any, ...], float] = {}
     for one in entries or ():
-        share = float(one.get(amount, 100))
+        # Without a weight any will do; a mirror without one gets everything.
+        share = float(one.get(amount, 100.0 if amount == "percent" or len(entries) == 1 else ANY))
         if share > 0:
             key = (one.get("host"), one.get("port"), one.get("subset") or None)
             shares[key] = shares.get(key, 0.0) + share
@@ -90,7 +104,7 @@ def _destinations(amount: str) -> Callable[[str, Any, Any, Mapping[str, Any]], l
         matched = {known[key]: share for key, share in found.items()}
         if matched.keys() != expected.keys():
             return [Difference(path, wanted, have)]
-        if any(abs(matched[key] - share) > WEIGHT_TOLERANCE for key, share in expected.items()):
+        if any(share != ANY and abs(matched[key] - share) > WEIGHT_TOLERANCE for key, share in expected.items()):
             return [Difference(f"{path}[].{amount}", wanted, have)]
         return []
 

@@ -202,3 +202,19 @@ def test_grpc_is_grpc_without_being_told_twice(gwsim: Command, tmp_path: Path) -
   expect: {absent_request_headers: [5, x-none]}
 """
     assert gwsim("route", "test", write(tmp_path, cases)).code == 0
+
+
+def test_only_some_paths_are_asserted(gwsim: Command, tmp_path: Path) -> None:
+    cases = """
+- id: host only
+  request: {path: /cart}
+  assert_only: [expect.outcome, "expect.backends[].host"]
+  expect: {outcome: forward, status: 418, backends: [{host: shop.app.svc.cluster.local, port: 9999}]}
+- id: host differs
+  request: {path: /cart}
+  assert_only: ["expect.backends[].host"]
+  expect: {backends: [{host: other.app.svc.cluster.local, port: 9999}]}
+"""
+    ended = gwsim("route", "test", write(tmp_path, cases))
+    assert ended.code == 1
+    assert "2 cases: 1 pass, 1 fail" in ended.out
