@@ -161,13 +161,6 @@ EXPECTED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        "UNKNOWN_FIELD",
-        "prefixRewrite is a field of 1.31",
-        (
-            "gateway-api/istio-conversion-http.golden.yaml",
-        ),
-    ),
-    (
         "WRONG_TYPE",
         "a variable of a shell script stands for a number",
         (

@@ -82,9 +82,10 @@ class HTTPRouteDestination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPRedirect:
-    """Answer with a redirect. `uri` replaces the whole path."""
+    """Answer with a redirect. `uri` replaces the whole path, `prefix_rewrite` (from 1.31) the matched prefix."""
 
     uri: str | None = None
+    prefix_rewrite: str | None = None
     authority: str | None = None
     port: Port | None = None
     derive_port: Literal["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"] | None = None

@@ -145,9 +145,10 @@ def _weights(route: Sequence[HTTPRouteDestination | RouteDestination], path: str
 
 
 def _redirect(redirect: HTTPRedirect, path: str, check: Check) -> None:
-    fields = (redirect.uri, redirect.authority, redirect.scheme, redirect.port, redirect.derive_port)
+    fields = (redirect.uri, redirect.prefix_rewrite, redirect.authority, redirect.scheme, redirect.port, redirect.derive_port)
     if not any(fields):
         check.missing(path, "a redirect needs uri, authority, scheme or port")
+    check.at_most_one(path, {"uri": redirect.uri, "prefixRewrite": redirect.prefix_rewrite})
     if not 300 <= redirect.redirect_code <= 399 and redirect.redirect_code != 0:
         check.bad(f"{path}.redirectCode", f"{redirect.redirect_code} is not a redirect; use 301, 302, 303, 307 or 308")
     if redirect.scheme not in (None, "", "http", "https"):

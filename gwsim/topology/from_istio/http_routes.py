@@ -124,12 +124,12 @@ class RouteBuilder:
     def _action(self, rule: HttpRule, match: RouteMatch, semantics: Semantics) -> Action:
         http = rule.rule
         if http.redirect is not None:
-            return self._redirect(http.redirect, semantics)
+            return self._redirect(http.redirect, rule, semantics)
         if http.direct_response is not None:
             return _direct(http.direct_response)
         return self._forward(rule, match, semantics)
 
-    def _redirect(self, redirect: HTTPRedirect, semantics: Semantics) -> Action:
+    def _redirect(self, redirect: HTTPRedirect, rule: HttpRule, semantics: Semantics) -> Action:
         if redirect.redirect_code not in REDIRECT_CODES:
             return NoAction(reason=f"redirect code {redirect.redirect_code} is none that istiod knows")
         port = redirect.port
@@ -140,6 +140,11 @@ class RouteBuilder:
         prefix = None
         if semantics == "gateway" and redirect.uri and redirect.uri.startswith(PREFIX_MARK):
             prefix = redirect.uri.removeprefix(PREFIX_MARK)
+        if redirect.prefix_rewrite is not None and self.ctx.rules.redirect_prefix_rewrite:
+            prefix = redirect.prefix_rewrite
+        elif redirect.prefix_rewrite is not None:
+            message = f"{rule.source.ref}: prefixRewrite of a redirect counts from Istio 1.31 on"
+            self.ctx.find("FIELD_WARNING", message, rule.source, f"{rule.path}.redirect.prefixRewrite")
         return Redirect(
             status=redirect.redirect_code,
             scheme=redirect.scheme or "",

@@ -22,6 +22,8 @@ class VersionRules:
     """HTTPRoute rule without backendRefs: 404, from 1.31 on 500 (istio 1.31 release notes)."""
     mirror_host_suffix: bool = False
     """`-shadow` appended to the Host of mirrored requests; off since 1.28 (DISABLE_SHADOW_HOST_SUFFIX)."""
+    redirect_prefix_rewrite: bool = False
+    """`redirect.prefixRewrite` of VirtualServices: from 1.31 (istio 1.31 release notes)."""
     default_traffic_policy: bool = False
     """`meshConfig.defaultTrafficPolicy` under every DestinationRule: from 1.31 (istio 1.31 release notes)."""
     rules_beat_backend_policies: bool = False
@@ -40,6 +42,7 @@ _1_31 = VersionRules(
     strict_gateway_merging=True,
     http_route_without_backends_status=500,
     default_traffic_policy=True,
+    redirect_prefix_rewrite=True,
     rules_beat_backend_policies=True,
     insecure_frontend_fallback=True,
     tcp_listeners_of_gateway_api=True,
