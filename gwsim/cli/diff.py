@@ -16,6 +16,7 @@ def diff(
     config: Annotated[list[str] | None, typer.Option("--config", "-c", metavar="PATH", help="File or folder, - for standard input, cluster=DIR; repeatable (default: this folder).")] = None,
     gateway: Annotated[str, typer.Option("--gateway", metavar="NS/NAME", help="The Gateway to compare (default: the one the dump is of).")] = "",
     workload: Annotated[str, typer.Option("--workload", metavar="NS/LABEL=VALUE", help="The gateway pods with these labels.")] = "",
+    client: Annotated[str, typer.Option("--from", metavar="NS/WORKLOAD", help="The sidecar of a workload instead of a gateway (default for the dump of a sidecar).")] = "",
     istio_version: Annotated[str | None, typer.Option("--istio-version", help="1.28 to 1.31 (default: the dump's own).")] = None,
     assume_exists: Annotated[list[str] | None, typer.Option("--assume-exists", metavar="KIND/NS/NAME", help="An object kept elsewhere; repeatable.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Do not cut long lists.")] = False,
@@ -34,17 +35,22 @@ def diff(
 
     if not dump:
         raise UsageError("give the gateway's dump with --dump; `istioctl proxy-config all POD.NAMESPACE -o json` prints it")
-    if gateway and workload:
-        raise UsageError("--gateway and --workload exclude each other")
+    if len([one for one in (gateway, workload, client) if one]) > 1:
+        raise UsageError("--gateway, --workload and --from exclude each other")
     dumped = load_dump(dump)
     told = dumped.topology.istio_version
     version = istio_version or (told if told in VERSIONS else "1.30")
-    configuration = load_config(config, workload, version, assume_exists)
+    theirs = dumped.topology.proxies[0]
+    if theirs.kind == "sidecar" and not (gateway or workload):
+        client = client or theirs.key
+    configuration = load_config(config, workload, version, assume_exists, client)
     finder = Finder(configuration)
-    if gateway or workload:
+    if client:
+        ours = finder.client(client)
+    elif gateway or workload:
         ours = finder.gateway(gateway) if gateway else finder.workload(workload)
     else:
-        ours = proxy_like(finder, dumped.topology.proxies[0])
+        ours = proxy_like(finder, theirs)
     comparison = compare(configuration, dumped, ours, finder.notes)
     if output is Format.JSON:
         write(differences.as_json(comparison))

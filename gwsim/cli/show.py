@@ -31,6 +31,7 @@ def show(
     dump: Annotated[list[str] | None, typer.Option("--dump", metavar="FILE", help="A config_dump instead of configuration (JSON, also gzipped); repeatable for istioctl's outputs by kind.")] = None,
     gateway: Annotated[str, typer.Option("--gateway", metavar="NS/NAME", help="A Gateway, of the Gateway API or Istio's.")] = "",
     workload: Annotated[str, typer.Option("--workload", metavar="NS/LABEL=VALUE", help="The gateway pods with these labels.")] = "",
+    client: Annotated[str, typer.Option("--from", metavar="NS/WORKLOAD", help="The sidecar of a workload instead of a gateway.")] = "",
     port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535, help="Only this port: of the listener, or of the service.")] = None,
     host: Annotated[str, typer.Option("--host", "--fqdn", help="Only clusters and endpoints of this host.")] = "",
     subset: Annotated[str | None, typer.Option("--subset", help="Only clusters and endpoints of this subset.")] = None,
@@ -47,16 +48,21 @@ def show(
     from gwsim.queries.dumps import load_dump, not_modelled
     from gwsim.report.proxy_config import Wanted, as_json, as_text
 
-    if dump and config:
-        raise UsageError("--config and --dump exclude each other; gwsim diff compares the two")
-    if gateway and workload:
-        raise UsageError("--gateway and --workload exclude each other")
+    if dump and (config or gateway or workload or client):
+        raise UsageError("a dump is of one proxy: --dump excludes --config and what chooses a proxy of it; gwsim diff compares the two")
+    if len([one for one in (gateway, workload, client) if one]) > 1:
+        raise UsageError("--gateway, --workload and --from exclude each other")
     if dump:
         configuration = load_dump(dump)
     else:
-        configuration = load_config(config, workload, istio_version, assume_exists)
+        configuration = load_config(config, workload, istio_version, assume_exists, client)
     finder = Finder(configuration)
-    proxy = finder.gateway(gateway) if gateway else finder.workload(workload) if workload else finder.only()
+    if dump:
+        proxy = configuration.topology.proxies[0]
+    elif client:
+        proxy = finder.client(client)
+    else:
+        proxy = finder.gateway(gateway) if gateway else finder.workload(workload) if workload else finder.only()
     wanted = Wanted(port=port, host=host, subset=subset)
     if output is Format.JSON:
         write(as_json(part.value, proxy, wanted, configuration.topology.istio_version))
@@ -68,13 +74,13 @@ def show(
 
 
 def load_config(
-    config: Sequence[str] | None, workload: str, istio_version: str, assume_exists: Sequence[str] | None
+    config: Sequence[str] | None, workload: str, istio_version: str, assume_exists: Sequence[str] | None, client: str = ""
 ) -> Configuration:
     """The configuration that options of a command name; the workload need not be in the files."""
     from gwsim.queries import ask
 
     return ask.load(
-        config or ["."], istio_version=istio_version, assume_exists=assume_exists or (), gateways=declared(workload)
+        config or ["."], istio_version=istio_version, assume_exists=assume_exists or (), gateways=declared(workload), client=client
     )
 
 

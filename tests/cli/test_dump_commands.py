@@ -96,7 +96,7 @@ def test_json_is_read_back_as_the_same(gwsim: Command, orchard: Path) -> None:
         (("diff", "-c", "orchard.yaml", "--dump", "orchard.yaml"), "orchard.yaml:1:1"),
         (("diff", "-c", "orchard.yaml", "--dump", "bad.json"), "bad.json:2:2"),
         (("diff", "-c", "orchard.yaml", "--dump", "empty.json"), "GW0601"),
-        (("show", "routes", "-c", "orchard.yaml", "--dump", "orchard.json"), "exclude each other"),
+        (("show", "routes", "-c", "orchard.yaml", "--dump", "orchard.json"), "--dump excludes --config"),
         (("show", "everything"), "everything"),
         (("diff", "-c", "orchard.yaml", "--dump", "orchard.json", "--gateway", "gateways/veg"), "gateways/fruit"),
     ],
@@ -107,3 +107,16 @@ def test_wrong_input_is_2_and_told(gwsim: Command, orchard: Path, words: tuple[s
     ended = gwsim(*words)
     assert (ended.code, ended.out) == (2, "")
     assert message in ended.err
+
+
+def test_sidecars_are_shown_and_compared(gwsim: Command, orchard: Path) -> None:
+    client = ("--from", "orchard/apples-v1")
+    table = gwsim("show", "listeners", "-c", "orchard.yaml", *client)
+    assert table.code == 0 and " 15001 " in table.out
+    (orchard / "sidecar.json").write_text(gwsim("show", "all", "-c", "orchard.yaml", *client, "-o", "json").out)
+    ended = gwsim("diff", "-c", "orchard.yaml", "--dump", "sidecar.json")
+    assert ended.code == 0, ended.out
+    assert ended.out.startswith("orchard/apples-v1: no difference")
+    yaml = orchard / "orchard.yaml"
+    yaml.write_text(yaml.read_text().replace("maxConnections: 64", "maxConnections: 65"))
+    assert gwsim("diff", "-c", "orchard.yaml", "--dump", "sidecar.json").code == 1

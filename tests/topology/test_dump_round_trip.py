@@ -12,7 +12,7 @@ from topology_corpus import corpus_folder
 from topology_strategies import proxies
 
 from gwsim.diagnostics import Collector
-from gwsim.resources import read
+from gwsim.resources import ResourceSet, read
 from gwsim.topology import Proxy, to_envoy
 from gwsim.topology.diff import diff_proxies
 from gwsim.topology.from_config_dump import from_config_dump_text
@@ -95,7 +95,7 @@ def corpus_files() -> list[Path]:
     return [path for path in found if "kind: Gateway" in path.read_text(errors="replace")]
 
 
-def test_the_gateways_of_the_corpus_come_back_equal() -> None:
+def test_the_proxies_of_the_corpus_come_back_equal() -> None:
     files = corpus_files()
     if not files:
         pytest.skip("the corpus is not beside the checkout")
@@ -112,4 +112,18 @@ def test_the_gateways_of_the_corpus_come_back_equal() -> None:
             assert diff_proxies(proxy, got, view="config") == (), path.name
             assert not_modelled == [], path.name
             compared += 1
+        for one in resources.deployments[:2]:
+            compared += sidecar_of(resources, one.namespace, dict(one.labels))
     assert compared > 20
+
+
+def sidecar_of(resources: ResourceSet, namespace: str, labels: dict[str, str]) -> int:
+    """Compare a workload's sidecar; 1 when there is one."""
+    topology = from_istio(resources, sidecars=[(namespace, labels)], collector=Collector())
+    found = [one for one in topology.proxies if one.kind == "sidecar"]
+    for proxy in found:
+        got, not_modelled = back(to_envoy.config_dump(proxy))
+        assert got.kind == "sidecar"
+        assert diff_proxies(proxy, got, view="config") == ()
+        assert not_modelled == []
+    return len(found)

@@ -25,6 +25,7 @@ ANY_ADDRESSES = ("0.0.0.0", "::")
 ENVOY_STREAM_IDLE_S = 300.0
 ENVOY_HANDSHAKE_S = 0.0
 NO_LIMIT = 2**31 - 1
+NO_PREFIX = "-"
 _INSPECTORS = (
     "envoy.filters.listener.tls_inspector", "envoy.filters.listener.http_inspector", "envoy.filters.listener.proxy_protocol",
 )  # fmt: skip
@@ -129,7 +130,7 @@ class ListenerReader:
 
     def _manager(self, node: Node, port: int) -> HttpConnectionManager:
         common, http2 = node.node("commonHttpProtocolOptions"), node.node("http2ProtocolOptions")
-        prefix = node.raw("statPrefix") or ""
+        prefix = _prefix(node)
         codec = node.text("codecType", "AUTO")
         http1 = node.node("httpProtocolOptions")
         if http1 is not None:
@@ -172,6 +173,11 @@ def _named(node: Node) -> str:
     return name
 
 
+def _prefix(node: Node) -> str:
+    prefix = node.text("statPrefix")
+    return "" if prefix == NO_PREFIX else prefix
+
+
 def _socket(node: Node | None) -> tuple[str, int, bool] | None:
     socket = node.node("socketAddress") if node is not None else None
     if socket is None:
@@ -193,7 +199,7 @@ def _match(node: Node) -> FilterChainMatch:
 
 
 def _tcp_proxy(node: Node, own: Node) -> TcpProxy:
-    prefix = node.raw("statPrefix") or ""
+    prefix = _prefix(node)
     hashes: list[HashPolicy] = []
     for one in node.nodes("hashPolicy"):
         if "sourceIp" in one:

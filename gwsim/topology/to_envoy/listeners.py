@@ -29,6 +29,8 @@ from gwsim.topology.to_envoy.words import (
 
 ANY_ADDRESS = "0.0.0.0"
 NO_LIMIT = 2**31 - 1
+NO_PREFIX = "-"
+"""Envoy wants some prefix of statistics; this one stands for none."""
 HANDSHAKE_S = 15.0
 """Istio's limit of a handshake (`transportSocketConnectTimeout`)."""
 MANAGER = "envoy.filters.network.http_connection_manager"
@@ -146,7 +148,7 @@ def manager(manager: HttpConnectionManager, routes: RouteSource) -> Json:
         "typedConfig": any_of(
             MANAGER_TYPE,
             codecType=unless(manager.codec, "AUTO"),
-            statPrefix=manager.stat_prefix or "http",
+            statPrefix=manager.stat_prefix or NO_PREFIX,
             **routes(manager),
             httpFilters=http_filters(manager.http_filters),
             httpProtocolOptions={},
@@ -169,7 +171,7 @@ def tcp_proxy(proxy: TcpProxy) -> Json:
         "name": TCP_PROXY,
         "typedConfig": any_of(
             TCP_PROXY_TYPE,
-            statPrefix=proxy.stat_prefix or "tcp",
+            statPrefix=proxy.stat_prefix or NO_PREFIX,
             **weighted_clusters(proxy.clusters),
             idleTimeout=duration(proxy.idle_timeout_s),
             maxConnectAttempts=unless(proxy.max_connect_attempts, 1),
