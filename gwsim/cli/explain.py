@@ -28,11 +28,15 @@ def explain(
     from gwsim.diagnostics import CODES
     from gwsim.diagnostics.codes import BY_NAME
     from gwsim.report.flags import EVERY_FLAG
+    from gwsim.topology.lint import NOT_COVERED
 
     word = what.upper()
     codes = [one for one in (CODES.get(word) or BY_NAME.get(word),) if one] or [one for one in CODES.values() if one.istio == word]
     if codes:
         write("\n".join(_code(one) for one in codes))
+        return
+    if word in NOT_COVERED:
+        write(f"{word}: a code of istioctl analyze that gwsim lint does not check: {NOT_COVERED[word]}.\n")
         return
     note = EVERY_FLAG.get(word) or next((one for one in EVERY_FLAG.values() if one.name.upper() == word), None)
     if note is not None:

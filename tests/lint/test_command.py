@@ -122,3 +122,12 @@ def test_what_is_printed_can_be_limited_and_the_exit_code_stays(run, tmp_path):
     (tmp_path / "bad.yaml").write_text(BAD)
     code, out, _ = run(tmp_path, "--min-level", "error", "-o", "json")
     assert code == 1 and json.loads(out)["findings"] == []
+
+
+def test_explain_takes_codes_of_either_tool(capsys):
+    for word in ("GW0109", "IST0130", "rule_unreachable"):
+        assert execute(["explain", word]) == 0
+        out = capsys.readouterr().out
+        assert "GW0109" in out and "IST0130" in out and "Reported when:" in out and "To do:" in out
+    assert execute(["explain", "IST0143"]) == 0
+    assert "sockets of running pods" in capsys.readouterr().out

@@ -49,3 +49,10 @@ def test_a_route_of_a_gateway_that_is_kept_elsewhere_is_a_doubt():
     assert levels == ["info"]
     gateway = k8s("Gateway", "wbe", "d", {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}, group="gateway.networking.k8s.io/v1")
     assert [one.level.value for one in lint(route + "\n---\n" + gateway).findings if one.code == "GW0118"] == ["warning"]
+
+
+def test_an_object_given_twice_is_a_warning_and_the_rules_go_on():
+    one = k8s("VirtualService", "v", "d", {"hosts": ["a.b"], "gateways": ["gone"], "http": [{"directResponse": {"status": 200}}]})
+    report = lint(one + "\n---\n" + one)
+    assert [item.level.value for item in report.findings if item.code == "GW0013"] == ["warning"]
+    assert found(report, "IST0101") == {"d/v"}

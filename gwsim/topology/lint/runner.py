@@ -25,6 +25,7 @@ UNREADABLE = frozenset({code("YAML_SYNTAX"), code("FILE_MISSING"), code("TOO_LAR
 """Findings that leave part of the input unseen."""
 
 _KUBERNETES = frozenset(kind.name for kind in KINDS.values() if kind.group in ("", "apps", "autoscaling", "batch", "extensions", "policy"))
+_TWICE = code("DUPLICATE_OBJECT")
 _SCHEMA = frozenset(code(name) for name in ("MISSPELT_FIELD", "WRONG_TYPE", "BAD_VALUE", "MISSING_FIELD", "FIELD_CONFLICT"))
 
 
@@ -110,7 +111,7 @@ def _of_cluster(name: str, texts: Sequence[tuple[str, str]], view: View, options
     kept = (one for one in reader if not (one.span and (one.span.file, one.span.line) in mesh))
     yield from (_of_kubernetes(one) for one in kept)
     rules = catalogue()
-    if not reader.has_errors:
+    if all(one.code == _TWICE for one in reader.errors):
         own = {rule.row.code for rule in rules}
         built = (one for one in _build(resources, name, options) if one.code not in own)
         yield from (_unless_whole(one, view) for one in built)
@@ -119,7 +120,9 @@ def _of_cluster(name: str, texts: Sequence[tuple[str, str]], view: View, options
 
 
 def _of_kubernetes(finding: Finding) -> Finding:
-    """What the API server, and not Istio, would refuse about a workload or Service becomes a warning."""
+    """What Istio would not refuse becomes a warning: an object given twice, and what is wrong with Kubernetes' own kinds."""
+    if finding.code == _TWICE and finding.level is Level.ERROR:
+        return replace(finding, level=Level.WARNING)
     kind = (finding.object_ref or "").partition("/")[0]
     if finding.level is Level.ERROR and finding.code in _SCHEMA and kind in _KUBERNETES:
         return replace(finding, level=Level.WARNING)
