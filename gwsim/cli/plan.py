@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from gwsim.planning.plan import Plan
     from gwsim.planning.probes import Try
 
-POINTS = 5
 _VARY = re.compile(r"(?:gateways?\.)?(?P<gateway>.+?)\.replicas=(?P<low>\d+)\.\.(?P<high>\d+)")
 
 
@@ -57,6 +56,7 @@ def plan(
     color: Annotated[Color, typer.Option(help="Colour of the terminal report; NO_COLOR is heard.")] = Color.AUTO,
 ) -> None:
     """The fewest pods for every load of a forecast, what fails with one less, headroom, settings to write, costs."""
+    from gwsim.planning.axes import parse_loads
     from gwsim.planning.plan import plan as make
     from gwsim.planning.preparation import prepare
     from gwsim.results.budgets import parse
@@ -65,7 +65,7 @@ def plan(
     prepared = prepare(given)
     budgets = [parse(text) for text in budget or ()]
     gateway, low, high = _varied(vary)
-    loads = _loads(load)
+    loads = parse_loads(load) if load is not None else []
     folder = folder_for_writing(out or Path("out") / f"plan-{prepared.name}")
     with working(engine, jobs, workers, dask) as pool:
         made = make(
@@ -91,26 +91,6 @@ def _varied(text: str | None) -> tuple[str, int, int]:
     if match is None or not 1 <= int(match["low"]) <= int(match["high"]):
         raise UsageError(f"--vary {text}: only replicas are planned; write e.g. istio-ingressgateway.replicas=1..40")
     return match["gateway"], int(match["low"]), int(match["high"])
-
-
-def _loads(text: str | None) -> list[float]:
-    """Loads in rps; a forecast is rounded to three figures."""
-    from gwsim.planning.axes import parse_axis
-
-    if text is None:
-        return []
-    if ".." in text and ":" not in text:
-        text = f"{text}:{POINTS}:log"
-    axis = parse_axis(f"load={_with_unit(text)}")
-    if axis.unit != "rps" or any(not value.number or value.number <= 0 for value in axis.values):
-        raise UsageError(f"--load {text} is no load; write e.g. 8krps or 5krps..20krps")
-    return [float(f"{value.number:.3g}") for value in axis.values if value.number]
-
-
-def _with_unit(text: str) -> str:
-    """`5k..20k` as `5krps..20krps`: a load can be nothing else."""
-    ends, colon, rest = text.partition(":")
-    return re.sub(r"(\d[\d.]*[kKMG]?)(?=$|,|\.\.)", r"\1rps", ends) + colon + rest
 
 
 def _tell(one: Try) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gwsim.errors import UsageError
-from gwsim.units import parse_duration_s, parse_quantity, parse_rate_rps, parse_share
+from gwsim.units import parse_duration_s, parse_quantity, parse_rate_rps
 
 MOST_POINTS = 100_000
 _RANGE = re.compile(r"(?P<low>[^.\s].*?)\.\.(?P<high>[^.].*?)(?::(?P<count>\d+)(?P<log>:log)?)?")
@@ -109,7 +109,7 @@ _UNITS: dict[str, tuple[re.Pattern[str], Parser]] = {
     "": (re.compile(r"-?\d+(?:\.\d+)?"), float),
     "rps": (re.compile(r"[\d.]+\s*[kKMG]?(?:rps|/s|/sec|/m|/min|/h)"), parse_rate_rps),
     "s": (re.compile(r"(?:[\d.]+(?:ns|us|µs|ms|s|m|h|d))+"), parse_duration_s),
-    "%": (re.compile(r"[\d.]+\s*%"), lambda text: parse_share(text) if float(text.rstrip("% ")) <= 100 else float(text.rstrip("% ")) / 100),
+    "%": (re.compile(r"[\d.]+\s*%"), lambda text: float(text.rstrip("% ")) / 100.0),
     "quantity": (re.compile(r"[\d.]+(?:[num]|[kMGTPE]i?|Ki)"), parse_quantity),
 }
 """The units in the order they are tried; `2m` is a duration, as in the scenario file."""
@@ -171,6 +171,25 @@ def _write(number: float, unit: str) -> str:
     return short if unit in ("", "quantity") else f"{short}{unit}"
 
 
+FORECAST_POINTS = 5
+
+
+def parse_loads(text: str) -> list[float]:
+    """Loads in rps from `8krps`, `5k,10k` or a forecast `5k..20k[:N]`, in even factors and rounded to three figures.
+
+    Raises UsageError for anything else.
+    """
+    ends, colon, rest = text.partition(":")
+    # a load can be nothing else than a rate
+    with_unit = re.sub(r"(\d[\d.]*[kKMG]?)(?=$|,|\.\.)", r"\1rps", ends)
+    if ".." in ends and not colon:
+        colon, rest = ":", f"{FORECAST_POINTS}:log"
+    axis = parse_axis(f"load={with_unit}{colon}{rest}")
+    if axis.unit != "rps" or any(not value.number or value.number <= 0 for value in axis.values):
+        raise UsageError(f"{text} is no load; write e.g. 8krps or 5krps..20krps")
+    return [float(f"{value.number:.3g}") for value in axis.values if value.number]
+
+
 def grid(axes: Sequence[Axis]) -> tuple[tuple[Value, ...], ...]:
     """Every combination of values, the last axis varying fastest; UsageError where there are too many."""
     total = 1
@@ -181,4 +200,4 @@ def grid(axes: Sequence[Axis]) -> tuple[tuple[Value, ...], ...]:
     return tuple(itertools.product(*(axis.values for axis in axes)))
 
 
-__all__ = ["MOST_POINTS", "Axis", "Value", "grid", "parse_axis"]
+__all__ = ["MOST_POINTS", "Axis", "Value", "grid", "parse_axis", "parse_loads"]

@@ -42,29 +42,32 @@ def render(made: Comparison) -> str:
     )
 
 
-def relative(made: Comparison, *, ax: Axes | None = None) -> Figure:
-    """Relative differences with their intervals, the significant ones first."""
-    rows = [one for one in made.differences if one.relative is not None and one.direction is not Direction.SAME][:MOST_BARS]
+def ratios(made: Comparison, *, ax: Axes | None = None) -> Figure:
+    """Every figure of B over that of A with its interval, the significant ones first; evenly spaced factors."""
+    rows = [one for one in made.differences if one.a > 0 and one.b > 0 and one.direction is not Direction.SAME][:MOST_BARS]
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     with applied():
         figure, axes = axes_for(ax, WIDTH, max(1.4, ROW * len(rows) + 1.0))
-        figure.subplots_adjust(left=0.5)
+        figure.subplots_adjust(left=0.45)
         at = np.arange(len(rows))[::-1]
+        axes.set_xscale("log", base=2)
         for y, one in zip(at, rows, strict=True):
-            base = abs(one.a)
-            low, high = 100 * one.low / base, 100 * one.high / base
+            low, high = (max((one.a + end) / one.a, 1e-3) for end in (one.low, one.high))
             axes.plot([low, high], [y, y], color=COLORS[one.direction], linewidth=2)
-            axes.plot([100 * one.diff / base], [y], color=COLORS[one.direction], marker="o", markersize=5)
-        axes.axvline(0.0, color=INK, linewidth=1)
+            axes.plot([one.b / one.a], [y], color=COLORS[one.direction], marker="o", markersize=5)
+        axes.axvline(1.0, color=INK, linewidth=1)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g} ×"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_yticks(at, [one.name for one in rows], fontsize=8)
-        axes.set_xlabel("difference, % of A")
-        axes.set_title("B against A" if rows else "B equals A in every replication")
+        axes.set_title("B over A" if rows else "B equals A in every replication")
         return figure
 
 
 def _pictures(made: Comparison) -> tuple[Picture, ...]:
     words = "; ".join(f"{one.name} {one.direction.value}" for one in made.differences[:MOST_BARS])
-    text = svg.inline(relative(made), name="figure-relative", title="Relative differences", description=words)
-    return (Picture(text, "Difference of B from A with its interval after correction; red is worse, green better, grey cannot be told apart."),)
+    text = svg.inline(ratios(made), name="figure-ratios", title="Figures of B over those of A", description=words)
+    return (Picture(text, "B over A with its interval after correction; red is worse, green better, grey cannot be told apart."),)
 
 
 def _changes(made: Comparison) -> Table:
@@ -97,4 +100,4 @@ def _figures(made: Comparison) -> Table:
     return Table("figures", "All figures", headings, tuple(rows), "Intervals are corrected for the number of figures looked at.")
 
 
-__all__ = ["relative", "render"]
+__all__ = ["ratios", "render"]

@@ -1,0 +1,398 @@
+"""gwsim in Python: what notebooks and scripts use.
+
+    import gwsim as gw
+
+    shop = gw.load("scenarios/ingress-bookinfo")
+    run = shop.run()
+    run.routes                                   # a pandas frame, units in the column names
+    run.percentiles()                            # a matplotlib figure; accepts ax=
+    shop.with_("clients.web.arrivals.poisson=5krps").run()
+    shop.sweep("clients.web.arrivals.poisson=1krps..20krps:10").curve()
+    shop.plan(load="5krps..20krps", budgets=["gateway.latency p(99) < 50ms"])
+    shop.compare(shop.with_("istio.version=1.31"))
+
+A `Scenario` is a value: `with_` gives another one, nothing is changed in place, and there is no global state. Every
+method raises InputError or UsageError, with file and line, for what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gwsim.planning.preparation import Given, Prepared, prepare
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from gwsim.engine import EngineName
+    from gwsim.planning.plan import Plan
+    from gwsim.planning.sweep import Sweep
+    from gwsim.planning.verdict import Comparison
+    from gwsim.report.report import Report
+    from gwsim.results import Results
+    from gwsim.topology import Topology
+
+Metric = Literal["client.latency", "gateway.latency", "gateway.overhead"]
+
+
+def load(path: str | Path, *config: str | Path, set_: Sequence[str] = (), seed: int | None = None) -> Scenario:
+    """The scenario at a path: a `scenario.yaml`, a folder with one, or plain Istio YAML (a default workload is assumed).
+
+    `config` is Istio YAML in place of the scenario's own; `set_` and `seed` are those of `gwsim run`. Raises InputError
+    with all that is wrong.
+    """
+    given = Given(paths=(str(path), *(str(one) for one in config)), settings=tuple(set_), seed=seed)
+    return Scenario(given)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario as it would be run. It is read when something is asked of it first."""
+
+    given: Given
+    engine: EngineName = "auto"
+    jobs: int | None = None
+    """Replications or points at the same time; None: all cores."""
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        return prepare(self.given)
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return self._prepared.name
+
+    @property
+    def question(self) -> str:
+        """What it asks."""
+        return self._prepared.resolved.question
+
+    @property
+    def topology(self) -> Topology:
+        """The gateways that its configuration makes."""
+        return self._prepared.project.topology
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """What was noticed about its files: `code`, `level`, `place`, `message`, `help`."""
+        import pandas as pd
+
+        rows = [
+            {"code": one.code, "level": one.level.value, "place": str(one.span or ""), "message": one.message, "help": one.help or ""}
+            for one in self._prepared.resolved.findings
+        ]
+        return pd.DataFrame(rows, columns=["code", "level", "place", "message", "help"])
+
+    def with_(self, *settings: str, seed: int | None = None, fix_replicas: bool | None = None) -> Scenario:
+        """The same with further settings, `path=value` as for `--set`."""
+        given = replace(
+            self.given, settings=(*self.given.settings, *settings), seed=self.given.seed if seed is None else seed,
+            fix_replicas=self.given.fix_replicas if fix_replicas is None else fix_replicas,
+        )
+        return replace(self, given=given)
+
+    def run(self, *, replications: int | None = None, progress: bool | None = None) -> Run:
+        """Simulate it. `progress` None: a bar in a notebook and on a terminal."""
+        from gwsim.planning.cases import run_case
+
+        prepared = prepare(replace(self.given, replications=replications)) if replications else self._prepared
+        with _Bar(progress) as bar:
+            done = run_case(prepared, engine=self.engine, workers=self.jobs or _cores(), progress=bar.replication)
+        return Run(results=done.results, scenario=self, _resolved=done.resolved, _prepared=prepared)
+
+    def sweep(self, *over: str, progress: bool | None = None, store: str | Path | None = None) -> SweepRun:
+        """Run it at every point of a grid, `path=1krps..20krps:20` each; `store` keeps finished points in a folder."""
+        from gwsim.planning.axes import grid, parse_axis
+        from gwsim.planning.sweep import sweep
+
+        axes = [parse_axis(text) for text in over]
+        folder = None
+        if store is not None:
+            from gwsim.files import folder_for_writing
+
+            folder = folder_for_writing(Path(store)).absolute()
+        with _Bar(progress, total=len(grid(axes)) if axes else 0) as bar, self._pool() as pool:
+            made = sweep(self.given, axes, pool, engine=self.engine, store=folder, done=bar.point)
+        return SweepRun(made)
+
+    def plan(
+        self, *, load: str | Sequence[float] | None = None, budgets: Sequence[str] = (), gateway: str = "",
+        replicas: tuple[int, int] = (1, 40), zone_lost: bool = False, headroom: bool = True, progress: bool | None = None,
+    ) -> PlanRun:
+        """The fewest pods of a gateway for every load: `5krps..20krps`, or numbers in rps; see `gwsim plan`."""
+        from gwsim.planning.axes import parse_loads
+        from gwsim.planning.plan import plan
+        from gwsim.results.budgets import parse
+
+        loads = parse_loads(load) if isinstance(load, str) else list(load or ())
+        prepared = prepare(replace(self.given, fix_replicas=True))
+        with _Bar(progress) as bar, self._pool() as pool:
+            made = plan(
+                prepared, pool, budgets=[parse(text) for text in budgets], loads=loads, gateway=gateway, replicas=replicas,
+                zone_lost=zone_lost, headroom=headroom, engine=self.engine, told=bar.point,
+            )
+        return PlanRun(made)
+
+    def compare(self, other: Scenario, *, tolerance: float = 0.05) -> ComparisonRun:
+        """Hold another scenario against this one, paired by replication; see `gwsim compare`."""
+        from gwsim.planning.verdict import compare
+
+        a, b = self.run(progress=False), other.run(progress=False)
+        return ComparisonRun(compare(a._side("A"), b._side("B"), tolerance=tolerance))
+
+    def _pool(self) -> Any:
+        from gwsim.planning.executors import executor
+
+        return executor("processes" if self.engine == "reference" else "threads", self.jobs or _cores())
+
+    def __repr__(self) -> str:
+        settings = "".join(f", {one!r}" for one in self.given.settings)
+        return f"gwsim.load({self.given.target!r}{settings})"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A simulated scenario: `results` has every figure; here are frames, figures and the report."""
+
+    results: Results
+    scenario: Scenario
+    _resolved: Any = field(repr=False)
+    _prepared: Prepared = field(repr=False)
+
+    @cached_property
+    def report(self) -> Report:
+        """What renderers read."""
+        from gwsim.report.report import Report
+
+        return Report.of(
+            self.results, self._resolved, project=self._prepared.project, target=self.scenario.given.target,
+            given=self.scenario.given.words,
+        )
+
+    @property
+    def verdict(self) -> str:
+        """`PASS`, `FAIL`, `SATURATED`, `UNDECIDED` or `DONE`."""
+        return self.report.headline.word.value
+
+    @property
+    def routes(self) -> pd.DataFrame:
+        """One row a route."""
+        return self.results.frame("routes")
+
+    @property
+    def budgets(self) -> pd.DataFrame:
+        """One row a budget: `budget`, `answer`, `observed`, `low`, `high`, `limit` (SI units, shares 0 to 1)."""
+        import pandas as pd
+
+        return pd.DataFrame([
+            {
+                "budget": one.budget.text, "answer": one.answer.value, "observed": one.observed.value, "low": one.observed.low,
+                "high": one.observed.high, "limit": one.budget.limit,
+            }
+            for one in self.report.budgets.checked
+        ])
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Any frame of the results; UsageError, with those there are, for another name."""
+        return self.results.frame(name)
+
+    def percentiles(self, metric: Metric = "client.latency", *, ax: Axes | None = None) -> Figure:
+        """Latency by percentile, a curve a route."""
+        from gwsim.report import figures
+
+        return _shown(figures.percentiles(self.results, metric, budgets=self.report.budgets, ax=ax))
+
+    def where_time_went(self, *, ax: Axes | None = None) -> Figure:
+        """The mean, median and tail request by component."""
+        from gwsim.report import figures
+
+        return _shown(figures.where_time_went(self.results, ax=ax))
+
+    def timeline(self) -> Figure:
+        """The run over time, five panels."""
+        from gwsim.report import figures
+
+        return _shown(figures.timeline(self.results))
+
+    def save(self, folder: str | Path) -> Path:
+        """Save it as `gwsim run` does, so that `gwsim report` and `gwsim compare` read it."""
+        from gwsim.report.report import KEY, as_plain
+        from gwsim.results import store
+
+        return store.save(self.results, folder, provenance={KEY: as_plain(self.report), "base": str(self._prepared.folder)})
+
+    def _side(self, name: str) -> Any:
+        from gwsim.planning.verdict import Side
+
+        return Side(name=name, results=self.results, project=self._prepared.project, resolved=self._resolved)
+
+    def __str__(self) -> str:
+        from gwsim.report import text
+
+        return text.plain(text.compact(self.report))
+
+    def _repr_html_(self) -> str:
+        return _preformatted(str(self))
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """A sweep: `frame` has a row a point; `data` is the sweep itself."""
+
+    data: Sweep
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row a point, units in the column names."""
+        return self.data.frame()
+
+    def curve(self, figure: str = "client_latency_p99_s", *, ax: Axes | None = None) -> Figure:
+        """A figure along the last axis."""
+        from gwsim.report import sweep_figures
+
+        return _shown(sweep_figures.curve(self.data, figure, ax=ax))
+
+    def heat_map(self, figure: str = "client_latency_p99_s", *, ax: Axes | None = None) -> Figure:
+        """A figure over the last two axes."""
+        from gwsim.report import sweep_figures
+
+        return _shown(sweep_figures.heat_map(self.data, figure, ax=ax))
+
+    def __str__(self) -> str:
+        from gwsim.report import lines, sweep
+
+        return lines.plain(sweep.lines(self.data))
+
+    def _repr_html_(self) -> str:
+        return _preformatted(str(self))
+
+
+@dataclass(frozen=True)
+class PlanRun:
+    """A plan: `frame` has a row a load, `settings` what to write."""
+
+    data: Plan
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row a load."""
+        return self.data.frame()
+
+    @property
+    def settings(self) -> pd.DataFrame:
+        """`path`, `value`, `reason`."""
+        import pandas as pd
+
+        return pd.DataFrame([{"path": one.path, "value": one.value, "reason": one.reason} for one in self.data.settings])
+
+    def staircase(self, *, ax: Axes | None = None) -> Figure:
+        """Pods needed by load."""
+        from gwsim.report import plan_page
+
+        return _shown(plan_page.staircase(self.data, ax=ax))
+
+    def __str__(self) -> str:
+        from gwsim.report import lines, plan
+
+        return lines.plain(plan.lines(self.data))
+
+    def _repr_html_(self) -> str:
+        return _preformatted(str(self))
+
+
+@dataclass(frozen=True)
+class ComparisonRun:
+    """Two runs held against each other."""
+
+    data: Comparison
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row a figure, the significant differences first (SI units, shares 0 to 1)."""
+        import pandas as pd
+
+        return pd.DataFrame(self.data.plain()["differences"])
+
+    @property
+    def verdict(self) -> str:
+        """`WORSE`, `BETTER`, `NO WORSE`, `SAME` or `UNDECIDED`."""
+        return self.data.word.value
+
+    def ratios(self, *, ax: Axes | None = None) -> Figure:
+        """Figures of B over those of A."""
+        from gwsim.report import comparison_page
+
+        return _shown(comparison_page.ratios(self.data, ax=ax))
+
+    def __str__(self) -> str:
+        from gwsim.report import comparison, lines
+
+        return lines.plain(comparison.lines(self.data))
+
+    def _repr_html_(self) -> str:
+        return _preformatted(str(self))
+
+
+class _Bar:
+    """Progress through tqdm's notebook-aware bar where it is there, else rich's; nothing where nobody looks."""
+
+    def __init__(self, wanted: bool | None, total: int = 0) -> None:
+        self._wanted, self._total = wanted, total
+        self._bar: Any = None
+        self.replication: Callable[[Any], None] | None = None
+        self.point: Callable[[Any], None] | None = None
+
+    def __enter__(self) -> _Bar:
+        import sys
+
+        shown = self._wanted if self._wanted is not None else _in_notebook() or sys.stderr.isatty()
+        if shown:
+            from rich.progress import Progress
+
+            self._bar = Progress(transient=True)
+            task = self._bar.add_task("simulating", total=self._total or None)
+            self._bar.start()
+            self.replication = lambda one: self._bar.update(task, total=one.total, completed=one.done, description=one.stage)
+            self.point = lambda _: self._bar.advance(task)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _in_notebook() -> bool:
+    """Whether Jupyter shows what this process prints."""
+    import sys
+
+    shell = sys.modules.get("IPython")
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def _shown(figure: Figure) -> Figure:
+    """The figure; in a notebook, pyplot is loaded, which is what makes Jupyter draw figures."""
+    if _in_notebook():
+        import matplotlib.pyplot  # noqa: F401
+    return figure
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _preformatted(text: str) -> str:
+    from html import escape
+
+    return f'<pre style="line-height:1.25;font-size:85%;overflow-x:auto">{escape(text)}</pre>'
+
+
+__all__ = ["ComparisonRun", "Metric", "PlanRun", "Run", "Scenario", "SweepRun", "load"]
