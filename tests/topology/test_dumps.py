@@ -6,6 +6,7 @@ import copy
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,18 @@ from hypothesis import strategies as st
 from gwsim.diagnostics import Collector
 from gwsim.errors import InputError
 from gwsim.resources import read
-from gwsim.topology import Outcome, Proxy, Request, Topology, choose
+from gwsim.topology import (
+    HttpConnectionManager,
+    HttpFilter,
+    Outcome,
+    Proxy,
+    Request,
+    StringMatch,
+    Topology,
+    choose,
+    filters,
+)
+from gwsim.topology.access import AccessPolicy, AccessRules, PathIs
 from gwsim.topology.diff import Difference, counted, diff_proxies
 from gwsim.topology.from_config_dump import from_config_dump, from_config_dump_text
 from gwsim.topology.from_istio import from_istio
@@ -248,3 +260,26 @@ def test_a_filter_that_the_model_has_not_is_excused(files: tuple[Topology, Proxy
     found = compared(files, changed)
     assert counted(found) == ()
     assert [one.excuse for one in found if one.kind == "http_filter"] == ["not modelled"]
+
+
+def test_what_custom_authorization_is_made_of_is_one_filter_here(files: tuple[Topology, Proxy], dump: dict[str, Any]) -> None:
+    topology, proxy = files
+    chain = proxy.listeners[0].filter_chains[0]
+    assert isinstance(chain.filter, HttpConnectionManager)
+    rules = AccessRules(action="DENY", policies=(AccessPolicy(name="all", condition=PathIs(StringMatch(kind="prefix", value="/admin"))),))
+    asked = HttpFilter(name=filters.EXT_AUTHZ, config=filters.ExtAuthz(cluster="outbound|9000||guard", only=rules))
+    manager = replace(chain.filter, http_filters=(chain.filter.http_filters[0], asked, *chain.filter.http_filters[1:]))
+    ours = replace(
+        proxy, listeners=(replace(proxy.listeners[0], filter_chains=(replace(chain, filter=manager),)), *proxy.listeners[1:])
+    )
+    changed = copy.deepcopy(dump)
+    prefix = "type.googleapis.com/envoy.extensions.filters.http"
+    authz = {"@type": f"{prefix}.ext_authz.v3.ExtAuthz", "grpc_service": {"envoy_grpc": {"cluster_name": "outbound|9000||guard"}, "timeout": "0.2s"}}
+    shadow = {"@type": f"{prefix}.rbac.v3.RBAC", "shadow_rules": {"action": "DENY", "policies": {}}}
+    listener(changed, 0)["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"][1:1] = [
+        {"name": filters.RBAC, "typed_config": shadow}, {"name": filters.EXT_AUTHZ, "typed_config": authz},
+    ]  # fmt: skip
+    other, _ = topology_of(changed)
+    found = diff_proxies(ours, other.proxies[0], left=topology, right=other, view="envoy")
+    assert [str(one) for one in counted(found)] == []
+    assert any("part of that filter here" in one.excuse for one in found)

@@ -10,7 +10,6 @@ from gwsim.topology.diff.differences import Difference, FieldChange, Kind
 from gwsim.topology.diff.endpoints import compare_endpoints
 from gwsim.topology.diff.excuses import UNTOLD, Excuses, chains_of
 from gwsim.topology.diff.plain import facts, plain
-from gwsim.topology.filters import Unmodelled
 from gwsim.topology.listeners import FilterChain, HttpConnectionManager, HttpFilter, Listener
 from gwsim.topology.model import Proxy, Topology
 from gwsim.topology.routes import Route, RouteConfiguration, VirtualHost
@@ -147,8 +146,8 @@ class _Comparison:
             if a is None or b is None:
                 one = a or b
                 assert one is not None
-                unknown = isinstance(one.config, Unmodelled) and not self._full
-                yield _alone("http_filter", one.name, where, a, b, "not modelled" if unknown else "")
+                excuse = "" if self._full else self.excuses.http_filter(one, ours, added=a is None)
+                yield _alone("http_filter", one.name, where, a, b, excuse)
             elif plain(a.config) != plain(b.config):
                 yield from self._fields("http_filter", a.name, where, a, b)
         common = [(a, b) for a, b in pairs if a is not None and b is not None]

@@ -5,11 +5,12 @@ Everything here is for the view `envoy`: the left side was built from files, the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gwsim.topology.listeners import FilterChain, HttpConnectionManager, Listener
+from gwsim.topology.filters import ExtAuthz, Rbac, Unmodelled
+from gwsim.topology.listeners import FilterChain, HttpConnectionManager, HttpFilter, Listener
 from gwsim.topology.model import Proxy, Topology
 from gwsim.topology.routes import Forward
 from gwsim.topology.upstream import Cluster
@@ -30,6 +31,7 @@ UNTOLD: dict[str, frozenset[str]] = {
     "route_configuration": frozenset(),
     "virtual_host": frozenset(["name"]),
     "route": frozenset(["name"]),
+    "http_filter": frozenset(["config.only", "config.phase", "config.priority", "config.url", "config.calls"]),
     "cluster": frozenset(["protocol", "external", "host", "port", "subset", "tcp_idle_timeout_s"]),
 }
 """Fields that an Envoy does not have, or that are names only."""
@@ -91,7 +93,24 @@ class Excuses:
             return "the kind of key is not known on both sides"
         if kind == "cluster" and name.startswith("locality_lb") and _no_priorities(right):
             return "priorities of localities show only where endpoints are in several"
+        if kind == "http_filter" and name == "config.providers" and _without_uri(left) == _without_uri(right):
+            return "istiod fetches the keys and sends them along"
         return ""
+
+    def http_filter(self, one: HttpFilter, ours: Sequence[HttpFilter], *, added: bool) -> str:
+        """Why an HTTP filter that only one side has does not count."""
+        if isinstance(one.config, Unmodelled):
+            return "not modelled"
+        shadow = isinstance(one.config, Rbac) and one.config.rules is None and one.config.shadow_rules is not None
+        if added and shadow and any(isinstance(each.config, ExtAuthz) and each.config.only for each in ours):
+            return "tells ext_authz which requests to ask about; part of that filter here"
+        return ""
+
+
+def _without_uri(providers: Any) -> Any:
+    if not isinstance(providers, list):
+        return providers
+    return [{key: value for key, value in one.items() if key not in ("jwks_uri", "cluster")} for one in providers]
 
 
 def _no_priorities(right: Any) -> bool:

@@ -421,7 +421,9 @@ def _locality_lb(own: Node, groups: list[Group], where: Locality) -> LocalityLb 
         )
     if "protocol" in own or not groups:
         return None
-    if any(priority for priority, _, _ in groups):
+    far = next((node for priority, node, _ in groups if priority), None)
+    if far is not None:
+        far.source.not_modelled(far.path_of("priority"), "priorities are taken to be by closeness to the proxy")
         return LocalityLb(priorities=True)
     weights = [(node.number("loadBalancingWeight", 1.0), members) for _, node, members in groups if members]
     even = all(weight == sum(one.weight for one in members) for weight, members in weights)
