@@ -97,7 +97,7 @@ _ROWS: tuple[tuple[str, str, Level, str, str] | tuple[str, str, Level, str, str,
     # GW03xx: modelling
     ("GW0301", "NOT_MODELLED", _I, "field not modelled", "The field is valid Istio, but has no effect in gwsim's model yet."),
     ("GW0302", "HPA_CEILING_LOW", _W, "HPA reaches its ceiling at a tiny load", "The target is a share of a small CPU request, so all replicas exist long before the pods are busy."),
-    ("GW0303", "CPU_LIMIT_BELOW_WORKERS", _W, "CPU limit below the number of workers", "The kernel would throttle the workers by CFS period; that is not modelled yet, so answers are optimistic."),
+    ("GW0303", "CPU_LIMIT_BELOW_WORKERS", _W, "CPU limit below the number of workers", "The kernel stops the workers for the rest of a period of 100 ms once the limit is spent; requests wait meanwhile (CPU throttling)."),
     # GW04xx: lint; each has a rule in gwsim/topology/lint/rules
     ("GW0401", "HOST_IN_SEVERAL_SERVICES", _W, "host in several VirtualServices of the mesh", "Sidecars use the oldest of them for the host; the routes of the others exist nowhere.", "IST0109"),
     ("GW0402", "MATCH_OVERLAPS", _I, "match covered by an earlier one", "Requests it is meant for are taken by an earlier match.", "IST0131"),

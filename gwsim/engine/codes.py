@@ -165,6 +165,7 @@ class Purpose(IntEnum):
     FAULT_ABORT = 28
     BUCKET = 29
     MIRROR = 30
+    QUOTA = 31
 
 
 N_COMPONENTS = len(Component)

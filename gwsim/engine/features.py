@@ -18,6 +18,7 @@ class Feature(StrEnum):
     LOAD_BALANCING = "weights, health, localities and consistent hashing in load balancing"
     OUTLIERS = "outlier detection"
     FILTERS = "faults, rate limits, calls of filters and mirrors"
+    FRONT = "CPU limits, exact balance and zones of the load balancer"
     CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
 
 
@@ -37,6 +38,9 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.FILTERS)
     if any(_connected(cluster, model) for cluster in model.clusters):
         found.add(Feature.CONNECTIONS)
+    pods = [pod for fleet in model.fleets for pod in fleet.pods]
+    if any(pod.cpu_limit_cores is not None for pod in pods) or any(not f.cross_zone or f.balance == "exact" for f in model.fleets):
+        found.add(Feature.FRONT)
     return frozenset(found)
 
 

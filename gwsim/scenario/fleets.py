@@ -105,7 +105,9 @@ class Fleets:
                 help="give it at least one replica",
             )
         fleet = Fleet(
-            name=name, pods=pods, wakeup_s=wakeup_s, iteration_s=iteration_s, front=self.loaded.scenario.front.policy
+            name=name, pods=pods, wakeup_s=wakeup_s, iteration_s=iteration_s, front=self.loaded.scenario.front.policy,
+            cross_zone=self.loaded.scenario.front.cross_zone,
+            balance=self.overrides.get(name, GatewayOverride()).balance,
         )
         label = FleetLabel(
             name=name,
@@ -124,8 +126,10 @@ class Fleets:
     def _pod(self, proxy: Proxy, ordinal: int, workers: int) -> Pod:
         """A pod of the topology, or one more that goes on with the round through the zones."""
         where = locality_of(proxy, ordinal)
+        # With a core for every worker the quota is never spent.
+        limit = proxy.cpu_limit_cores if proxy.cpu_limit_cores is not None and proxy.cpu_limit_cores < workers else None
         name = proxy.pods[ordinal].name if ordinal < len(proxy.pods) else f"{proxy.name}-{ordinal}"
-        return Pod(name=name, zone=zone_of(where.region, where.zone), workers=workers, view=view_of(fleet_name(proxy), where))
+        return Pod(name=name, zone=zone_of(where.region, where.zone), workers=workers, view=view_of(fleet_name(proxy), where), cpu_limit_cores=limit)
 
     def _tell(self, name: str, pods: tuple[Pod, ...], workers: int, proxy: Proxy, fixed: bool) -> None:
         zones: dict[str, int] = {}

@@ -24,8 +24,6 @@ SIMULATED_POLICIES = frozenset(LbPolicy) - {LbPolicy.ORIGINAL_DST}
 def report_scenario(loaded: LoadedScenario, collector: Collector) -> None:
     """Settings of the file that have no effect yet."""
     scenario = loaded.scenario
-    if not scenario.front.cross_zone:
-        _own(loaded, collector, "a load balancer that keeps to its zone is simulated as one that does not", "front", "cross_zone")
     for name, why in (("idle_timeout", "idle connections are never dropped"), ("deregistration", "no pod leaves during a run")):
         if loaded.has("front", name):
             _own(loaded, collector, f"{name} of the load balancer has no effect: {why}", "front", name)

@@ -330,6 +330,8 @@ class Pod:
     workers: int
     view: str = ""
     """Which placement of a cluster's hosts it sees: a key of `SimCluster.placements`."""
+    cpu_limit_cores: float | None = None
+    """Its workers are stopped when they have used this much in a period of 100 ms (CFS quota); None: no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +343,10 @@ class Fleet:
     wakeup_s: float
     iteration_s: float
     front: Literal["hash", "round_robin"] = "hash"
+    cross_zone: bool = True
+    """False: a connection comes to the load balancer of a zone, which sends it to a pod of that zone."""
+    balance: Literal["kernel", "exact"] = "kernel"
+    """How a pod's connections find a worker: by the kernel's hash, or to the one with the fewest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

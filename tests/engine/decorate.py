@@ -22,6 +22,7 @@ from gwsim.scenario.model import (
     Outage,
     Outcome,
     Placement,
+    Pod,
     SimCluster,
     Station,
     TokenBucket,
@@ -199,9 +200,27 @@ def _connections(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, clients=clients, clusters=clusters, stations=tuple(closing(one) for one in model.stations))
 
 
+# --- CPU limits and the front ----------------------------------------------------------------------------------
+
+
+def _front(model: Model, random: Random, lattice: bool) -> Model:
+    def limited(pod: Pod) -> Pod:
+        return replace(pod, cpu_limit_cores=random.choice((None, 0.02, 0.1, 0.5, 2.0)))
+
+    fleets = tuple(
+        replace(
+            fleet, pods=tuple(limited(pod) for pod in fleet.pods), cross_zone=random.random() < 0.5,
+            balance=random.choice(("kernel", "exact")),  # type: ignore[arg-type]
+        )
+        for fleet in model.fleets
+    )
+    return replace(model, fleets=fleets)
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
     Feature.FILTERS: _filters,
     Feature.CONNECTIONS: _connections,
+    Feature.FRONT: _front,
 }

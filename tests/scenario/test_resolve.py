@@ -206,7 +206,6 @@ def test_client_retries_and_sizes(resolve: Resolve) -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("front.cross_zone=false", "keeps to its zone"),
         ("front.idle_timeout=60s", "idle_timeout of the load balancer"),
         ("front.deregistration=60s", "deregistration of the load balancer"),
         ("DestinationRule/shop/checkout:spec.trafficPolicy.loadBalancer.simple=PASSTHROUGH", "simulated as LEAST_REQUEST"),

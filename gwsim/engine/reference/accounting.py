@@ -7,7 +7,12 @@ off what lay ahead.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gwsim.engine.codes import Component
+
+if TYPE_CHECKING:
+    from gwsim.engine.reference.cpu import Budget
 
 CLIENT_NETWORK = Component.CLIENT_NETWORK
 CONNECTION_SETUP = Component.CONNECTION_SETUP
@@ -41,11 +46,15 @@ class Timeline:
         while marks[-1][0] > instant:
             marks.pop()
 
-    def charge(self, end: int, spent: list[int]) -> None:
-        """Add the time up to `end` to `spent`, by component."""
+    def charge(self, end: int, spent: list[int], cpu: Budget | None) -> None:
+        """Add the time up to `end` to `spent`, by component; `cpu` is that of the worker, if it may be stopped."""
         for instant, component in reversed(self.marks):
             if instant < end:
                 spent[component] += end - instant
+                if cpu is not None and component in (WORKER_QUEUE, PROXY_CPU):
+                    stopped = cpu.stopped_before(end) - cpu.stopped_before(instant)
+                    spent[component] -= stopped
+                    spent[Component.THROTTLING] += stopped
                 end = instant
 
 

@@ -26,7 +26,7 @@ from gwsim.engine.reference.agenda import (
     name_of,
     place_of,
 )
-from gwsim.engine.reference.connections import Connection, Slot, Slots, State, kernel_choice, place
+from gwsim.engine.reference.connections import Connection, Slot, Slots, State, kernel_choice
 from gwsim.engine.reference.router import Route
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.engine.reference.streams import Request, Stream
@@ -186,8 +186,12 @@ class Client:
         cursor = None
         if fleet.round_robin:
             cursor, fleet.cursor = fleet.cursor, fleet.cursor + 1
-        pod = fleet.pods[place(key, len(fleet.pods), cursor)]
-        worker = pod.workers[kernel_choice(key, len(pod.workers))]
+        pod = fleet.choose_pod(key, cursor)
+        if fleet.exact:
+            worker = min(pod.workers, key=lambda one: one.connections)
+        else:
+            worker = pod.workers[kernel_choice(key, len(pod.workers))]
+        worker.connections += 1
         up, down = network.halves(self.rtt.ns(key))
         connection = Connection(self, slot, opener, worker, up, down)
         slot.connection = connection
@@ -244,6 +248,7 @@ class Client:
         """The client closes a slot's connection, in the name of `stream`."""
         connection = slot.connection
         connection.deliver(now + connection.up, Part.CLOSE, stream.name, None)
+        connection.worker.connections -= 1
         slot.close()
 
     # --- the end of an attempt -------------------------------------------------------------------------------
@@ -314,7 +319,7 @@ class Client:
         bound = min(retry.base_s * 2.0**stream.k, retry.max_s)
         back_off = max(1, ns(u01(stream.key, Purpose.CLIENT_BACKOFF) * bound))
         request = stream.request
-        stream.timeline.charge(now, request.spent)
+        stream.timeline.charge(now, request.spent, stream.connection.worker.cpu)
         request.spent[Component.CLIENT_BACKOFF] += back_off
         request.failed_ns += now - stream.start
         key = self.arrival_place | name_of(self.index, request.number, stream.k + 1) | RETRY
@@ -329,7 +334,7 @@ class Client:
     def finish(self, stream: Stream, now: int, status: int, flags: int, answer: int, response_bytes: int) -> None:
         """The request is done, with the fate of its last attempt."""
         request = stream.request
-        stream.timeline.charge(now, request.spent)
+        stream.timeline.charge(now, request.spent, stream.connection.worker.cpu)
         request.failed_ns += stream.failed_ns
         self.world.recorder.finished(stream, now, status, flags, answer, response_bytes)
         self.source.finished(request, now)

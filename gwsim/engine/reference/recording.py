@@ -115,14 +115,22 @@ class WorkerTally:
     """Of a worker, over the whole run."""
 
     __slots__ = (
-        "worker_connections", "worker_cpu", "worker_iterations", "worker_streams", "worker_visit_ns",
-        "worker_visits", "worker_wakeups", "worker_window_cpu",
+        "worker_connections",
+        "worker_cpu",
+        "worker_iterations",
+        "worker_streams",
+        "worker_throttled",
+        "worker_visit_ns",
+        "worker_visits",
+        "worker_wakeups",
+        "worker_window_cpu",
     )
 
     def __init__(self) -> None:
         self.worker_visits = [0] * N_VISITS
         self.worker_visit_ns = self.worker_cpu = self.worker_window_cpu = 0
         self.worker_wakeups = self.worker_iterations = self.worker_connections = self.worker_streams = 0
+        self.worker_throttled = 0
 
 
 class StationTally:

@@ -18,6 +18,7 @@ from gwsim.engine.reference.router import Router
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.connections import Connection
+    from gwsim.engine.reference.cpu import Budget
     from gwsim.engine.reference.lifetimes import Notice, UpstreamConnection
     from gwsim.engine.reference.recording import Recorder
     from gwsim.engine.reference.streams import Stream, UpstreamRequest
@@ -45,7 +46,7 @@ class Worker:
     """One event loop of a pod."""
 
     __slots__ = (
-        "accepting", "agenda", "alarm", "armed", "asleep", "filters", "fleet", "index", "items", "iteration_ns", "key", "place",
+        "accepting", "agenda", "alarm", "armed", "asleep", "connections", "cpu", "filters", "fleet", "index", "items", "iteration_ns", "key", "place",
         "pod", "recorder", "router", "slept", "timers", "visits", "wakeup_ns",
     )
 
@@ -68,6 +69,10 @@ class Worker:
         self.armed: list[tuple[Visit, Any]] = []
         self.timers: list[tuple[int, int, Visit, Timed]] = []
         """A heap by (deadline, name)."""
+        self.cpu: Budget | None = None
+        """Its share of the pod's CPU quota; None: no limit."""
+        self.connections = 0
+        """Placed on it and not closed by their clients."""
         self.asleep = False
         self.slept = 0
         self.alarm: tuple[int, Happening] = (NEVER, Happening(agenda, [], None))
@@ -103,10 +108,15 @@ class Worker:
                 yield self._sleep(now)
                 now = agenda._now
                 self.asleep = False
+                if self.cpu is not None:
+                    paid = self.cpu.pay(now, self.wakeup_ns)
+                    if paid > now:
+                        yield agenda.wait(paid, place)
+                        now = paid
                 self.recorder.woke(self, now)
             entries = self._collect(now)
             self.recorder.iterated(self, now)
-            now += self.iteration_ns
+            now = self._after(now, self.iteration_ns)
             for visit, thing in entries:
                 if not lost(visit, thing):
                     yield agenda.wait(now, place)
@@ -149,6 +159,8 @@ class Worker:
             self.agenda.put(poll, ready + self.wakeup_ns, self.place)
         self.asleep = True
         self.slept = now
+        if self.cpu is not None:
+            self.cpu.sleep(now)
         self.alarm = (ready, poll)
         return poll
 
@@ -217,7 +229,11 @@ class Worker:
     def spend(self, visit: Visit, name: int, start: int, cost: int) -> int:
         """A visit is made, in the name of `name`; returns its end."""
         self.recorder.visited(self, visit, start, cost, name)
-        return start + cost
+        return self._after(start, cost)
+
+    def _after(self, start: int, cost: int) -> int:
+        """When work that begins at `start` is done."""
+        return start + cost if self.cpu is None else self.cpu.run(start, cost)
 
     def accepted(self) -> None:
         """A connection was accepted."""

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from simpy.core import EmptySchedule, Environment
 
-from gwsim.engine.draws import fold, name64, ns, run_key
+from gwsim.engine.codes import Purpose
+from gwsim.engine.draws import below, draw64, fold, name64, ns, run_key
 from gwsim.engine.reference import network
 from gwsim.engine.reference.agenda import MAX_ATTEMPTS, Agenda
 from gwsim.engine.reference.backends import Station
 from gwsim.engine.reference.clients import Client
+from gwsim.engine.reference.connections import place
+from gwsim.engine.reference.cpu import PERIOD, Budget, Quota
 from gwsim.engine.reference.outliers import Detector
 from gwsim.engine.reference.pools import ClusterOnPod, WorkerCluster
 from gwsim.engine.reference.rate_limits import Bucket
@@ -44,7 +47,7 @@ class Pod:
 class Fleet:
     """The pods of one gateway, and the front load balancer's cursor."""
 
-    __slots__ = ("cursor", "index", "iteration_ns", "key", "pods", "round_robin", "wakeup_ns")
+    __slots__ = ("cursor", "exact", "index", "iteration_ns", "key", "pods", "round_robin", "wakeup_ns", "zones")
 
     def __init__(self, run: int, index: int, model: FleetModel) -> None:
         self.index = index
@@ -53,7 +56,27 @@ class Fleet:
         self.iteration_ns = ns(model.iteration_s)
         self.round_robin = model.front == "round_robin"
         self.cursor = 0
+        self.exact = model.balance == "exact"
         self.pods: list[Pod] = []
+        self.zones: dict[str, list[Pod]] | None = None if model.cross_zone else {}
+        """Pods by zone, if the load balancer keeps to zones."""
+
+    def add(self, pod: Pod) -> None:
+        """One more pod."""
+        self.pods.append(pod)
+        if self.zones is not None:
+            self.zones.setdefault(pod.model.zone, []).append(pod)
+
+    def choose_pod(self, connection_key: int, cursor: int | None) -> Pod:
+        """The pod of a connection; `cursor` None: by hash."""
+        if self.zones is None:
+            return self.pods[place(connection_key, len(self.pods), cursor)]
+        zones = list(self.zones.values())
+        if cursor is not None:
+            zone = zones[cursor % len(zones)]
+            return zone[cursor // len(zones) % len(zone)]
+        zone = zones[below(draw64(connection_key, Purpose.FRONT, 1), len(zones))]
+        return zone[place(connection_key, len(zone), None)]
 
 
 class World:
@@ -88,13 +111,22 @@ class World:
             pod = Pod(fleet, len(self.pods), pod_model)
             pod.buckets = [Bucket(bucket) for bucket in self.model.buckets]
             self.pods.append(pod)
-            fleet.pods.append(pod)
+            fleet.add(pod)
+            quota = self._quota(fleet, pod)
             for _ in range(pod_model.workers):
                 worker = Worker(self.agenda, self.recorder, pod, len(self.workers), in_fleet)
+                worker.cpu = None if quota is None else Budget(quota)
                 pod.workers.append(worker)
                 self.workers.append(worker)
                 in_fleet += 1
         return fleet
+
+    def _quota(self, fleet: Fleet, pod: Pod) -> Quota | None:
+        cores = pod.model.cpu_limit_cores
+        if cores is None:
+            return None
+        key = fold(fold(self.run_key, name64("quota/" + self.model.fleets[fleet.index].name)), len(fleet.pods) - 1)
+        return Quota(cores, below(draw64(key, Purpose.QUOTA), PERIOD))
 
     def _clusters(self) -> None:
         """Pools exist where a client of the fleet has a route to the cluster, whatever its weight."""
@@ -177,6 +209,8 @@ class World:
         for process in processes:
             if process.triggered and isinstance(process.value, BaseException):
                 raise process.value
+        for worker in self.workers:
+            recorder.workers[worker.index].worker_throttled = 0 if worker.cpu is None else worker.cpu.stopped_ns
         return recorder.result(agenda._now, events, saturated)
 
     def _done(self) -> bool:

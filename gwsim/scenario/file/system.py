@@ -69,6 +69,9 @@ class GatewayOverride(FileModel):
 
     replicas: Count | None = Field(default=None, description="pods; refused under an autoscaler unless replicas are fixed")
     workers: Count | None = Field(default=None, description="worker threads per pod (Envoy's concurrency)")
+    balance: Literal["kernel", "exact"] = Field(
+        default="kernel", description="connections to workers: by the kernel's hash, or Envoy's exact balance (to the one with the fewest)"
+    )
 
 
 def _statuses(errors: dict[str, float]) -> dict[str, float]:
