@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from gwsim.topology import cors
 from gwsim.topology.decision import Decision, Outcome, Request
-from gwsim.topology.headers import Headers, apply, joined
-from gwsim.topology.routes import HeaderChanges, WeightedCluster
+from gwsim.topology.headers import Headers, apply
+from gwsim.topology.routes import WeightedCluster
 
 GRPC_STATUS = {
     200: "OK", 400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "UNIMPLEMENTED",
@@ -70,16 +70,12 @@ def heaviest_of(decision: Decision) -> WeightedCluster | None:
 def _sent(decision: Decision, request: Request, cluster: WeightedCluster | None, lookup: cors.Lookup) -> Headers:
     sent = Headers(request.headers)
     route = decision.rule
-    apply(
-        _ordered(
-            decision,
-            cluster.request_headers if cluster else None,
-            route.request_headers if route else None,
-            decision.host_request_headers,
-        ),
-        sent,
-        lookup,
+    changes = (
+        cluster.request_headers if cluster else None,
+        route.request_headers if route else None,
+        decision.host_request_headers,
     )
+    apply(changes, sent, lookup)
     sent.set("host", rewritten_host(decision) or request.host)
     return sent
 
@@ -99,26 +95,12 @@ def _answer(decision: Decision, request: Request, cluster: WeightedCluster | Non
     if decision.preflight:
         assert route.cors is not None
         return Headers(cors.preflight_headers(route.cors, lookup))
-    changes = _ordered(
-        decision,
-        cluster.response_headers if cluster else None,
-        route.response_headers,
-        decision.host_response_headers,
-    )
+    changes = (cluster.response_headers if cluster else None, route.response_headers, decision.host_response_headers)
     apply(changes, answer, lookup)
     if route.cors is not None and decision.outcome not in (Outcome.REDIRECT, Outcome.DIRECT_RESPONSE):
         for name, value in cors.answer_headers(route.cors, lookup).items():
             answer.set(name, value)
     return answer
-
-
-def _ordered(
-    decision: Decision, cluster: HeaderChanges | None, route: HeaderChanges | None, host: HeaderChanges | None
-) -> tuple[HeaderChanges | None, ...]:
-    """Sets of changes in their order. A route with one destination has the destination's written into its own."""
-    if len(decision.clusters) == 1:
-        return joined(route, cluster), host
-    return cluster, route, host
 
 
 def is_grpc(request: Request) -> bool:

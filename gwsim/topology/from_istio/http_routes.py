@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from gwsim.diagnostics import Level
 from gwsim.resources.models import CorsPolicy as CorsSettings
@@ -27,6 +28,7 @@ from gwsim.topology.from_istio.destinations import Destinations, Use, meant_of, 
 from gwsim.topology.from_istio.http_matches import applies, route_match, string_match
 from gwsim.topology.from_istio.retries import retry_policy
 from gwsim.topology.from_istio.virtual_services import Bound, HttpRule, Semantics, gateway_name
+from gwsim.topology.headers import joined
 from gwsim.topology.routes import (
     Action,
     Cors,
@@ -116,8 +118,8 @@ class RouteBuilder:
             fault_delay=_delay(http) if fault is not None else None,
             fault_abort=_abort(http) if fault is not None else None,
             cors=_cors(http.cors_policy) if http.cors_policy is not None else None,
-            request_headers=_changes(http.headers.request) if http.headers else None,
-            response_headers=_changes(http.headers.response) if http.headers else None,
+            request_headers=_route_changes(http, "request"),
+            response_headers=_route_changes(http, "response"),
             origin=place(rule.source, rule.path if position is None else f"{rule.path}.match[{position}]"),
         )
 
@@ -165,14 +167,16 @@ class RouteBuilder:
         ]
         for position, weight in shares([one.weight for one in http.route]):
             one = http.route[position]
+            # The header changes of a single destination are written into the route.
+            headers = one.headers if len(http.route) > 1 else None
             clusters.append(
                 WeightedCluster(
                     cluster=names[position],
                     weight=weight,
                     meant=meant_of(one.destination),
-                    request_headers=_changes(one.headers.request) if one.headers else None,
-                    response_headers=_changes(one.headers.response) if one.headers else None,
-                    host_rewrite=_host_header(one.headers.request) if one.headers else "",
+                    request_headers=_changes(headers.request) if headers else None,
+                    response_headers=_changes(headers.response) if headers else None,
+                    host_rewrite=_host_header(headers.request) if headers else "",
                 )
             )
             hashes += [found for found in self.destinations.hash_of(one.destination, namespace) if found not in hashes]
@@ -235,9 +239,22 @@ def _path_rewrite(rewrite: HTTPRewrite, match: RouteMatch, semantics: Semantics)
 
 
 def _host_rewrite(http: HTTPRoute) -> str:
+    """The rewrite's, else the route's header, else that of a single destination."""
     if http.rewrite is not None and http.rewrite.authority:
         return http.rewrite.authority
-    return _host_header(http.headers.request) if http.headers is not None else ""
+    own = _host_header(http.headers.request) if http.headers is not None else ""
+    only = http.route[0].headers if len(http.route) == 1 else None
+    return own or (_host_header(only.request) if only is not None else "")
+
+
+def _route_changes(http: HTTPRoute, side: Literal["request", "response"]) -> HeaderChanges | None:
+    """The route's changes, with those of its single destination after them.
+
+    Source: istio pilot/pkg/networking/core/route/route.go `processDestination`.
+    """
+    only = http.route[0].headers if len(http.route) == 1 else None
+    own, more = (_changes(getattr(one, side)) if one is not None else None for one in (http.headers, only))
+    return joined(own, more)
 
 
 def _host_header(operations: HeaderOperations | None) -> str:
