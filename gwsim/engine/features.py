@@ -19,6 +19,7 @@ class Feature(StrEnum):
     OUTLIERS = "outlier detection"
     FILTERS = "faults, rate limits, calls of filters and mirrors"
     FRONT = "CPU limits, exact balance and zones of the load balancer"
+    MODES = "backends that are slow, failing or stalled for a time"
     CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
 
 
@@ -41,6 +42,8 @@ def used(model: Model) -> frozenset[Feature]:
     pods = [pod for fleet in model.fleets for pod in fleet.pods]
     if any(pod.cpu_limit_cores is not None for pod in pods) or any(not f.cross_zone or f.balance == "exact" for f in model.fleets):
         found.add(Feature.FRONT)
+    if any(station.modes for station in model.stations):
+        found.add(Feature.MODES)
     return frozenset(found)
 
 

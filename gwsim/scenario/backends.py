@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from gwsim.diagnostics import Collector, code, nearest
 from gwsim.scenario.costing import Pricing
 from gwsim.scenario.file import Backend, BackendVersion, Times
 from gwsim.scenario.fleets import zone_of
-from gwsim.scenario.model import Outage, SimCluster, Station
+from gwsim.scenario.model import Mode, Outage, SimCluster, Station
 from gwsim.scenario.placement import hosts_of
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import StationLabel
@@ -42,13 +43,48 @@ def pod_of(endpoint: Endpoint, proxy: Proxy) -> Pod:
     return (endpoint.cluster or proxy.cluster, endpoint.workload, endpoint.pod, endpoint.address, endpoint.port)
 
 
-def _outages(backend: Backend, ordinal: int) -> tuple[Outage, ...]:
-    """The outages of a backend's pod with that number."""
-    return tuple(
-        Outage(from_s=one.from_, to_s=one.from_ + one.for_, kind=one.kind)
-        for one in backend.outages
-        if one.pods is None or ordinal < one.pods
+def _faulty(station: Station, backend: Backend, ordinal: int) -> Station:
+    """A pod of a backend, the one with that number, with its faults."""
+    mine = [one for one in backend.faults if one.pods is None or ordinal < one.pods]
+    outages = tuple(
+        Outage(from_s=one.from_, to_s=one.from_ + one.for_, kind="drop" if one.kind == "drop" else "refuse")
+        for one in mine
+        if one.kind in ("refuse", "drop")
     )
+    modes = [
+        Mode(
+            from_s=one.from_,
+            to_s=one.from_ + one.for_,
+            slow=1.0 if one.slow is None else one.slow,
+            errors=None if one.errors is None else error_shares(one.errors),
+            stall=one.kind == "stall",
+        )
+        for one in mine
+        if one.kind == "stall" or one.slow is not None or one.errors is not None
+    ]
+    return replace(station, keepalive_s=backend.keepalive_timeout, outages=outages, modes=_apart(modes))
+
+
+def _apart(modes: list[Mode]) -> tuple[Mode, ...]:
+    """Modes in the order of time, with stalls that overlap cut to what each adds."""
+    apart: list[Mode] = []
+    standing = 0.0
+    for one in sorted(modes, key=lambda mode: mode.from_s):
+        made = one
+        if one.stall:
+            start = max(one.from_s, standing)
+            made = replace(one, stall=False) if start >= one.to_s else one
+            if one.from_s < start < one.to_s:
+                apart.append(replace(one, stall=False))
+                made = Mode(from_s=start, to_s=one.to_s, stall=True)
+            standing = max(standing, one.to_s)
+        apart.append(made)
+    return tuple(apart)
+
+
+def error_shares(errors: Mapping[str, float]) -> tuple[tuple[float, int], ...]:
+    """Shares and statuses, by status."""
+    return tuple((share, int(status)) for status, share in sorted(errors.items()) if share > 0)
 
 
 @dataclass(slots=True)
@@ -151,7 +187,7 @@ class Backends:
         base = section or Backend()
         ordinal = self._counts[backend] = self._counts.get(backend, -1) + 1
         made = self._made(name, endpoint, base, version)
-        self.stations.append(replace(made, keepalive_s=base.keepalive_timeout, outages=_outages(base, ordinal)))
+        self.stations.append(_faulty(made, base, ordinal))
         assumed = version.service_time is None and (section is None or section.service_time is None)
         if assumed:
             self.assumptions[f"backend {backend}: {DEFAULT_TEXT}, because the scenario does not say"] = None
@@ -177,7 +213,7 @@ class Backends:
             service_time_s=service.resolved(),
             concurrency=version.concurrency if version.concurrency is not None else base.concurrency,
             queue=version.queue if version.queue is not None else base.queue,
-            errors=tuple((share, int(status)) for status, share in sorted(errors.items()) if share > 0),
+            errors=error_shares(errors),
         )
 
     def cluster_names(self) -> tuple[str, ...]:

@@ -359,6 +359,17 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """A time in which a backend pod behaves otherwise: slower by a factor, with other errors, or standing still."""
+
+    from_s: float
+    to_s: float
+    slow: float = 1.0
+    errors: tuple[tuple[float, int], ...] | None = None
+    stall: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
     """One backend pod: a FIFO queue before `concurrency` servers (None: no queueing).
 
@@ -375,6 +386,7 @@ class Station:
     keepalive_s: float | None = None
     """Idle HTTP/1.1 connections are closed by the pod after this; None: never."""
     outages: tuple[Outage, ...] = ()
+    modes: tuple[Mode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -466,7 +478,7 @@ class Model:
 
 __all__ = [
     "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
-    "DownstreamCosts", "Fleet", "HashRule", "Host", "Mirror", "Model", "Network", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
+    "DownstreamCosts", "Fleet", "HashRule", "Host", "Mirror", "Mode", "Model", "Network", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
     "Poisson", "RateSegment", "Replay", "Run", "Shape", "SimCluster", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
     "constant",
 ]

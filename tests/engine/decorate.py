@@ -17,6 +17,7 @@ from gwsim.scenario.model import (
     HashRule,
     Host,
     Mirror,
+    Mode,
     Model,
     Operation,
     Outage,
@@ -217,10 +218,29 @@ def _front(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, fleets=fleets)
 
 
+# --- faults by schedule ----------------------------------------------------------------------------------------
+
+
+def _modes(model: Model, random: Random, lattice: bool) -> Model:
+    def changing(station: Station) -> Station:
+        modes, standing = [], 0.0
+        for _ in range(random.choice((0, 1, 2, 4))):
+            start = _span(random, 0.0, 0.3, lattice)
+            end = start + _span(random, 1e-3, 60e-3, lattice)
+            stall = random.random() < 0.4 and start >= standing
+            standing = max(standing, end) if stall else standing
+            errors = random.choice((None, (), ((0.5, 503),), ((0.3, 500), (0.3, 404))))
+            modes.append(Mode(from_s=start, to_s=end, slow=random.choice((1.0, 0.0, 2.0, 5.0)), errors=errors, stall=stall))
+        return replace(station, modes=tuple(modes))
+
+    return replace(model, stations=tuple(changing(one) for one in model.stations))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
     Feature.FILTERS: _filters,
     Feature.CONNECTIONS: _connections,
     Feature.FRONT: _front,
+    Feature.MODES: _modes,
 }

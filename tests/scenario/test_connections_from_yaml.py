@@ -10,8 +10,9 @@ import pytest
 from gwsim.engine import reference
 from gwsim.engine.codes import Counter, Flag
 from gwsim.engine.schema import RawRun
+from gwsim.errors import InputError
 from gwsim.scenario import Resolved
-from gwsim.scenario.model import Outage
+from gwsim.scenario.model import Mode, Outage
 
 POOL = "DestinationRule/shop/checkout:spec.trafficPolicy.connectionPool"
 SHORT = ("clients.web.arrivals.poisson=300rps", "run.duration=3s", "clients.web.timeout=1s", "backends.east/checkout.shop.service_time=1ms")
@@ -42,7 +43,7 @@ def test_what_ends_connections(resolve: Resolve, setting: str, counter: Counter)
 
 def test_outages_of_some_pods(resolve: Resolve) -> None:
     """The first pod takes nothing for a while: connections to it fail, Istio's default retries find another pod or give up."""
-    outage = "backends.east/checkout.shop.outages=[{from: 1s, for: 1s, pods: 1}]"
+    outage = "backends.east/checkout.shop.faults=[{from: 1s, for: 1s, kind: refuse, pods: 1}]"
     resolved: Any = resolve(outage, *SHORT)
     pods = [one for one in resolved.model.stations if "checkout" in one.name]
     assert [one.outages for one in pods] == [(Outage(from_s=1.0, to_s=2.0),)] + [()] * (len(pods) - 1)
@@ -59,3 +60,19 @@ def test_a_retry_budget(resolve: Resolve) -> None:
     policy = "DestinationRule/shop/checkout:spec.trafficPolicy.retryBudget={percent: 10, minRetryConcurrency: 0}"
     assert counted(simulated(resolve, *settings), Counter.UPSTREAM_RQ_RETRY_OVERFLOW) == 0
     assert counted(simulated(resolve, *settings, policy), Counter.UPSTREAM_RQ_RETRY_OVERFLOW) > 0
+
+
+def test_faults_by_schedule(resolve: Resolve) -> None:
+    """Overlapping stalls are one after the other; a fault may be several things at once."""
+    faults = "[{from: 2s, for: 3s, kind: stall}, {from: 1s, for: 2s, kind: stall, slow: 2}, {from: 8s, for: 1s, errors: {503: 50%}}]"
+    resolved = resolve(f"backends.east/checkout.shop.faults={faults}", *SHORT)
+    one = next(one for one in resolved.model.stations if "checkout" in one.name)
+    assert one.modes == (
+        Mode(from_s=1.0, to_s=3.0, slow=2.0, stall=True), Mode(from_s=2.0, to_s=5.0), Mode(from_s=3.0, to_s=5.0, stall=True),
+        Mode(from_s=8.0, to_s=9.0, errors=((0.5, 503),)),
+    )
+
+
+def test_a_fault_does_something(resolve: Resolve) -> None:
+    with pytest.raises(InputError):
+        resolve("backends.east/checkout.shop.faults=[{from: 2s, for: 3s}]")

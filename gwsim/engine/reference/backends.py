@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gwsim.engine.codes import Part, Purpose
 from gwsim.engine.reference.accounting import UPSTREAM_NETWORK, UPSTREAM_QUEUE, UPSTREAM_SERVICE, WORKER_QUEUE
 from gwsim.engine.reference.agenda import RANK_BYTES, Agenda, place_of
+from gwsim.engine.reference.faults import Errors, Modes
 from gwsim.engine.reference.lifetimes import Outages
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.scenario.model import Station as StationModel
@@ -32,7 +33,7 @@ class Station:
     """One backend pod."""
 
     __slots__ = (
-        "agenda", "departures", "error_shares", "error_statuses", "free", "index", "model", "outages", "place", "recorder",
+        "agenda", "departures", "errors", "free", "index", "model", "modes", "outages", "place", "recorder",
         "service",
     )
 
@@ -48,13 +49,8 @@ class Station:
         """Instants at which the servers are free; a heap. Empty: any number of servers."""
         self.departures: list[int] = []
         """Of the jobs present; a heap, kept only where the queue has a limit."""
-        self.error_shares: list[float] = []
-        self.error_statuses: list[int] = []
-        share = 0.0
-        for part, status in model.errors:
-            share += part
-            self.error_shares.append(share)
-            self.error_statuses.append(status)
+        self.errors = Errors(model.errors)
+        self.modes = Modes(model.modes)
         heapify(self.free)
 
     def deliver(self, upstream: UpstreamRequest, instant: int) -> None:
@@ -72,14 +68,15 @@ class Station:
             self._answer(upstream, now, now, now, 503)
             return
         start = now
-        service = self.service.ns(upstream.key)
+        service = self.service.ns(upstream.key, self.modes.slow(now)) if self.modes else self.service.ns(upstream.key)
         if self.free:
             start = max(now, self.free[0])
-            heapreplace(self.free, start + service)
-        departure = start + service
+        departure = self.modes.done(start, service) if self.modes else start + service
+        if self.free:
+            heapreplace(self.free, departure)
         if self.model.queue is not None:
             heappush(self.departures, departure)
-        status = self._status(upstream.key)
+        status = self._status(upstream.key, self.modes.errors(now) if self.modes else None)
         self.recorder.served(self.index, now, start - now, service, status)
         self._answer(upstream, now, start, departure, status)
 
@@ -121,11 +118,12 @@ class Station:
             heappop(self.departures)
         return len(self.departures) >= servers + queue
 
-    def _status(self, attempt_key: int) -> int:
-        """What the job is answered with."""
-        if self.error_shares:
+    def _status(self, attempt_key: int, errors: Errors | None) -> int:
+        """What the job is answered with; `errors` in place of the usual ones."""
+        errors = self.errors if errors is None else errors
+        if errors.shares:
             u = u01(attempt_key, Purpose.ERROR)
-            for share, status in zip(self.error_shares, self.error_statuses, strict=True):
+            for share, status in zip(errors.shares, errors.statuses, strict=True):
                 if share > u:
                     return status
         return 200

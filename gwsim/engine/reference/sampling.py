@@ -32,9 +32,9 @@ class Quantity:
         self.purpose = purpose
         self.fixed = max(0.0, distribution.a) if distribution.kind == "constant" else None
 
-    def ns(self, key: int) -> int:
-        """The duration drawn for `key`."""
-        return ns(self.value(key))
+    def ns(self, key: int, slow: float = 1.0) -> int:
+        """The duration drawn for `key`, longer by a factor."""
+        return ns(self.value(key) * slow)
 
     def size(self, key: int) -> int:
         """The number of bytes drawn for `key`."""

@@ -95,22 +95,31 @@ class BackendVersion(FileModel):
     errors: Errors | None = Field(default=None, description="shares of requests answered with an error status, e.g. {503: 1%}")
 
 
-class Outage(FileModel):
-    """A time in which pods of a backend take nothing."""
+class Fault(FileModel):
+    """A time in which pods of a backend misbehave."""
 
     from_: Duration = Field(alias="from", description="when it begins")
     for_: PositiveDuration = Field(alias="for", description="how long it lasts")
-    kind: Literal["refuse", "drop"] = Field(
-        default="refuse", description="refuse: connections and requests are reset; drop: nothing is answered"
+    kind: Literal["refuse", "drop", "stall"] | None = Field(
+        default=None,
+        description="refuse: connections and requests are reset; drop: nothing is answered; stall: work stands still",
     )
+    slow: PositiveNumber | None = Field(default=None, description="factor on the service times")
+    errors: Errors | None = Field(default=None, description="errors in place of the backend's")
     pods: Count | None = Field(default=None, description="how many of its pods, the first ones; default: all")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Fault:
+        if self.kind is None and self.slow is None and self.errors is None:
+            raise ValueError("give kind, slow or errors")
+        return self
 
 
 class Backend(BackendVersion):
     """A service behind the gateway; all its pods are alike, but for those of `subsets`."""
 
     keepalive_timeout: PositiveDuration | None = Field(default=None, description="idle connections are closed by the pod after this")
-    outages: tuple[Outage, ...] = Field(default=(), description="times in which its pods take nothing")
+    faults: tuple[Fault, ...] = Field(default=(), description="times in which its pods misbehave")
     subsets: dict[str, BackendVersion] = Field(default={}, description="subsets of its DestinationRule that differ")
 
 
@@ -170,6 +179,17 @@ class Run(FileModel):
 
 
 __all__ = [
-    "VERSIONS", "Backend", "BackendVersion", "Between", "ClusterSection", "Costs", "Front", "GatewayOverride",
-    "Istio", "NetworkSection", "Node", "Outage", "Run",
+    "VERSIONS",
+    "Backend",
+    "BackendVersion",
+    "Between",
+    "ClusterSection",
+    "Costs",
+    "Fault",
+    "Front",
+    "GatewayOverride",
+    "Istio",
+    "NetworkSection",
+    "Node",
+    "Run",
 ]
