@@ -24,10 +24,8 @@ import numpy as np
 from gwsim.errors import UsageError
 from gwsim.results import Results, Status
 from gwsim.results.budgets import METRICS, Budget, parse, read
-from gwsim.results.evaluation import measure
-from gwsim.results.histograms import Floats
+from gwsim.results.evaluation import measure, per_replication, singles
 from gwsim.results.intervals import t_quantile, t_upper_tail
-from gwsim.results.results import build
 
 LEVEL = 0.95
 BUCKET = 2.0**-10
@@ -138,15 +136,10 @@ def check_pairs(a: Results, b: Results) -> None:
         raise UsageError("one replication has no variance; give at least -n 5")
 
 
-def singles(results: Results) -> list[Results]:
-    """Each replication as results of its own."""
-    return [build(results.labels, [raw], level=results.level) for raw in results.raws]
-
-
 def _figures(a: Results, b: Results) -> Iterator[tuple[Budget, bool]]:
     """The budgets of both, then the standard figures of all traffic and of each route in both."""
     seen: set[tuple[str, tuple[tuple[str, str], ...], str]] = set()
-    budgets = [one for run in (a, b) for one in read(run.labels.budgets)]
+    budgets = [replace(one, relative=False) for run in (a, b) for one in read(run.labels.budgets)]
     routes = [one.route for one in a.routes if one.route and any(one.route == other.route for other in b.routes)]
     plain = [_figure(text) for text in STANDARD]
     plain += [_figure(text, (("route", route),)) for route in routes for text in PER_ROUTE]
@@ -182,13 +175,6 @@ def _paired(
         figure=figure, budgeted=budgeted, a=first, b=second, error=math.sqrt(spread / len(left)),
         degrees=len(left) - 1, variance_reduction=apart / spread if spread else None,
     )
-
-
-def per_replication(figure: Budget, runs: Sequence[Results]) -> Floats | None:
-    """A figure of each replication by itself, float64 [R]; None where one has no value."""
-    values = [measure(figure, one).value for one in runs]
-    known = [value for value in values if value is not None]
-    return np.array(known) if len(known) == len(values) else None
 
 
 def _holm(rows: Sequence[_Paired], alpha: float) -> list[Difference]:
@@ -228,5 +214,5 @@ def _judged(row: _Paired, alpha: float, significant: bool) -> Difference:
 
 
 __all__ = [
-    "BUCKET", "PER_ROUTE", "STANDARD", "Difference", "Direction", "check_pairs", "differences", "per_replication", "singles",
+    "BUCKET", "PER_ROUTE", "STANDARD", "Difference", "Direction", "check_pairs", "differences",
 ]

@@ -18,7 +18,7 @@ from gwsim.planning.comparison import Difference, Direction, check_pairs, differ
 from gwsim.planning.exercise import Exercised, Judged, judge
 from gwsim.planning.rerouted import Rerouted, rerouted
 from gwsim.results import Results, Status
-from gwsim.results.evaluation import Answer, Budgets, check
+from gwsim.results.evaluation import Answer, check
 from gwsim.scenario.project import Project
 from gwsim.scenario.resolved import Resolved
 from gwsim.units import format_share
@@ -49,10 +49,6 @@ class Side:
     project: Project | None = None
     resolved: Resolved | None = None
 
-    @property
-    def budgets(self) -> Budgets:
-        """Its budgets, evaluated."""
-        return check(self.results)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +146,11 @@ def _saturated(a: Side, b: Side) -> list[str]:
 
 def _lost(a: Side, b: Side) -> list[str]:
     """Budgets that held before and do not now."""
-    held = {one.budget.text for one in a.budgets.checked if one.answer is Answer.PASS}
+    before, after = check(a.results), check(b.results, baseline=a.results)
+    held = {one.budget.text for one in before.checked if one.answer is Answer.PASS or one.budget.relative}
     return [
         f"budget {one.budget.text} no longer holds: {one.sentence}"
-        for one in b.budgets.checked
+        for one in after.checked
         if one.answer is Answer.FAIL and one.budget.level == "error" and one.budget.text in held
     ]
 

@@ -5,7 +5,7 @@
     label     ::= name "=" '"' value '"'
     aggregate ::= "p(" percentile ")" | a word that the metric allows: mean, rate, max, total, offered, served, good
     operator  ::= "<" | "<=" | ">" | ">="
-    limit     ::= a number with the metric's unit: 250ms, 0.1%, 1900rps, 1.5
+    limit     ::= a number with the metric's unit: 250ms, 0.1%, 1900rps, 1.5; or a share "of baseline": 105% of baseline
 
     gateway.latency{route="checkout"} p(99) < 250ms
     errors{route="checkout"} rate < 0.1%
@@ -13,6 +13,7 @@
     throughput good > 1900rps
     gateway.cpu{gateway="istio-ingressgateway"} max < 80%
     retries rate < 5% level warn
+    gateway.latency p(99) < 105% of baseline
 
 Labels narrow a metric down; without any it covers all traffic. A budget of level `warn` is reported, but does not
 decide the exit code. A bare `latency` is refused: whose latency is meant makes a large difference.
@@ -130,6 +131,7 @@ _PARTS = re.compile(
 )
 _LABEL = re.compile(r"""\s*(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<quote>["'])(?P<value>.*?)(?P=quote)\s*(?:,|$)""")
 _LEVEL = re.compile(r"(?P<limit>.*?)(?:\s+(?:level\s+)?(?P<level>warn|error))?")
+_OF_BASELINE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%\s+of\s+baseline")
 _PERCENTILE = re.compile(r"p\s*\(\s*(?P<percent>[0-9]+(?:\.[0-9]*)?)\s*\)")
 
 
@@ -150,6 +152,8 @@ class Budget:
     level: Level = "error"
     file: str = ""
     line: int = 0
+    relative: bool = False
+    """Whether `limit` is a share of the same figure in a baseline run."""
 
     @property
     def kind(self) -> Kind:
@@ -172,7 +176,7 @@ class Budget:
 
     def show(self, value: float) -> str:
         """A value of the metric for people."""
-        return format_value(self.kind, value)
+        return f"{format_share(value)} of baseline" if self.relative else format_value(self.kind, value)
 
 
 def format_value(kind: Kind, value: float) -> str:
@@ -199,10 +203,12 @@ def parse(text: str, *, file: str = "", line: int = 0) -> Budget:
     rest = _LEVEL.fullmatch(match["rest"])
     assert rest is not None
     level: Level = "warn" if rest["level"] == "warn" else "error"
+    baseline = _OF_BASELINE.fullmatch(rest["limit"])
     return Budget(
         text=" ".join(text.split()), metric=metric_name, labels=_labels(metric_name, metric, match["labels"] or ""),
         aggregate=aggregate, percent=percent, operator=match["operator"],
-        limit=_limit(metric_name, metric.kind, match["operator"], rest["limit"]), level=level, file=file, line=line,
+        limit=float(baseline[1]) / 100.0 if baseline else _limit(metric_name, metric.kind, match["operator"], rest["limit"]),
+        level=level, file=file, line=line, relative=baseline is not None,
     )
 
 

@@ -15,15 +15,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import numpy as np
+
 from gwsim.engine.codes import Counter
 from gwsim.engine.schema import MIDDLE
-from gwsim.errors import ExitCode, worst
+from gwsim.errors import ExitCode, UsageError, worst
 from gwsim.results.budgets import CLUSTERS, GATEWAYS, MACHINES, Budget, matching, read, unguarded
 from gwsim.results.counts import histogram_of, range_of
+from gwsim.results.histograms import Floats
 from gwsim.results.intervals import EXCEEDANCES, NO_DATA, Estimate, Quality, mean, quantile, ratio, share
 from gwsim.results.machines import REFUSED
 from gwsim.results.parts import Latency, Status, Traffic
-from gwsim.results.results import Results
+from gwsim.results.results import Results, build
 from gwsim.units import format_share
 
 
@@ -73,16 +76,44 @@ class Budgets:
         return tuple(one for one in self.checked if one.answer is Answer.FAIL)
 
 
-def check(results: Results, budgets: Sequence[Budget] | None = None) -> Budgets:
-    """Evaluate budgets, by default those of the scenario.
+def check(results: Results, budgets: Sequence[Budget] | None = None, *, baseline: Results | None = None) -> Budgets:
+    """Evaluate budgets, by default those of the scenario; `baseline` is what relative ones are held against.
+
+    A relative budget without a baseline has no data. With one, its figure is the ratio of both runs, paired by
+    replication: with equal random numbers most of the noise is in both and cancels.
 
     Raises InputError for a budget of the scenario that cannot be read, UsageError for labels that nothing has.
     """
     wanted = read(results.labels.budgets, results.labels) if budgets is None else tuple(budgets)
-    figures = [measure(budget, results) for budget in wanted]
+    figures = [_over_baseline(one, results, baseline) if one.relative else measure(one, results) for one in wanted]
     decided = _holm(list(zip(wanted, figures, strict=True)), results)
     decided = [replace(one, caveat=_caveat(one, results)) for one in decided]
     return Budgets(checked=tuple(decided), warnings=unguarded(wanted))
+
+
+def _over_baseline(budget: Budget, results: Results, baseline: Results | None) -> Estimate:
+    """A figure as a share of the baseline's; no data where the runs cannot be paired."""
+    if baseline is None or baseline.replications != results.replications or baseline.labels.seed != results.labels.seed:
+        return NO_DATA
+    try:
+        now, before = (per_replication(budget, singles(run)) for run in (results, baseline))
+    except UsageError:  # a route that the baseline does not have
+        return NO_DATA
+    if now is None or before is None or not before.sum():
+        return NO_DATA
+    return ratio(now, before, level=results.level, count=results.total.requests)
+
+
+def singles(results: Results) -> list[Results]:
+    """Each replication as results of its own."""
+    return [build(results.labels, [raw], level=results.level) for raw in results.raws]
+
+
+def per_replication(figure: Budget, runs: Sequence[Results]) -> Floats | None:
+    """A figure of each replication by itself, float64 [R]; None where one has no value."""
+    values = [measure(figure, one).value for one in runs]
+    known = [value for value in values if value is not None]
+    return np.array(known) if len(known) == len(values) else None
 
 
 def measure(budget: Budget, results: Results) -> Estimate:
@@ -185,7 +216,7 @@ def _holm(pairs: list[tuple[Budget, Estimate]], results: Results) -> list[Checke
 
 def _caveat(one: Checked, results: Results) -> str:
     """CPU is proportional to the costs, so its range is that of the profile; latencies are not."""
-    if one.budget.metric not in GATEWAYS or one.observed.value is None:
+    if one.budget.metric not in GATEWAYS or one.observed.value is None or one.budget.relative:
         return ""
     span = range_of(one.observed, results.labels)
     if one.budget.holds(span.low) == one.budget.holds(span.high):
@@ -199,7 +230,8 @@ def _without_interval(budget: Budget, figure: Estimate, results: Results) -> Che
     if budget.is_latency and results.verdict.status is Status.SATURATED:
         return _checked(budget, Answer.FAIL, figure, "the run is saturated: there is no finite latency")
     if figure.value is None or results.verdict.status is Status.NO_DATA:
-        return _checked(budget, Answer.NO_DATA, figure, "nothing was measured")
+        text = "there is no baseline to hold it against" if budget.relative else "nothing was measured"
+        return _checked(budget, Answer.NO_DATA, figure, text)
     if figure.quality is Quality.ONE_RUN:
         return _checked(budget, Answer.UNDECIDED, figure, f"observed {_shown(budget, figure)}, one replication has no interval")
     if figure.quality is Quality.TOO_SHORT:
