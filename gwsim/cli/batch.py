@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,10 +30,12 @@ from gwsim.cli.options import (
     working,
 )
 from gwsim.cli.output import Color, write, write_lines
+from gwsim.errors import UsageError
 from gwsim.files import folder_for_writing, write_whole
 
 if TYPE_CHECKING:
     from gwsim.planning.batch import Batch
+    from gwsim.planning.preparation import Given
 
 Scenarios = Annotated[list[str], typer.Argument(metavar="SCENARIOS...", help="Scenario files or folders, or folders of such folders.", show_default=False)]
 
@@ -71,12 +75,15 @@ def batch(
 def run_all(
     scenarios: list[str], settings: list[str] | None, *, engine: Engine, seed: int | None, replications: int | None,
     duration: str | None, costs: str | None, fix_replicas: bool, jobs: int | None, workers: Kind, dask: str | None,
-    out: Path | None, quiet: bool,
+    out: Path | None, quiet: bool, baseline: Path | None = None, baseline_ref: str | None = None,
 ) -> tuple[Batch, Path]:
-    """Run scenarios with options for all; gives the rows and the folder they are kept in."""
+    """Run scenarios with options for all; gives the rows and the folder they are kept in.
+
+    `baseline` is a folder of saved runs (or one), `baseline_ref` a git revision: what relative budgets are held against.
+    """
     from gwsim.cli.progress import Points
     from gwsim.planning.batch import batch as run
-    from gwsim.planning.batch import scenario_paths
+    from gwsim.planning.batch import batch_names, scenario_paths
 
     paths = scenario_paths(scenarios)
     given = given_of(
@@ -85,8 +92,33 @@ def run_all(
     given = replace(given, costs=costs)
     folder = folder_for_writing(out or Path("out") / "batch")
     store = folder_for_writing(folder / "points").absolute()
-    with working(engine, jobs, workers, dask) as pool, Points(len(paths), enabled=not quiet) as done:
-        return run(given, paths, pool, engine=engine.value, store=store, done=done), folder
+    with ExitStack() as stack:
+        against = _baselines(stack, given, paths, batch_names(paths), baseline, baseline_ref)
+        pool = stack.enter_context(working(engine, jobs, workers, dask))
+        done = stack.enter_context(Points(len(paths), enabled=not quiet))
+        return run(given, paths, pool, engine=engine.value, store=store, baselines=against, done=done), folder
+
+
+def _baselines(
+    stack: ExitStack, given: Given, paths: Sequence[str], names: Sequence[str], saved: Path | None, revision: str | None
+) -> list[Given | Path | None]:
+    """What each scenario is held against; UsageError where something named is not there."""
+    if saved is not None and revision is not None:
+        raise UsageError("--baseline and --baseline-ref exclude each other")
+    if revision is not None:
+        from gwsim.planning.revisions import at_revision
+
+        return [replace(given, paths=(stack.enter_context(at_revision(path, revision)),)) for path in paths]
+    if saved is None:
+        return []
+    if (saved / "run.json").is_file():
+        if len(paths) > 1:
+            raise UsageError(f"{saved} is one run, and there are {len(paths)} scenarios; give the folder above it")
+        return [saved]
+    found: list[Given | Path | None] = [saved / name if (saved / name / "run.json").is_file() else None for name in names]
+    if not any(found):
+        raise UsageError(f"{saved} holds no saved run of {', '.join(names[:3])}; write one with gwsim run --out {saved}/{names[0]}")
+    return found
 
 
 def _save(made: Batch, folder: Path) -> list[str]:

@@ -62,6 +62,8 @@ def check(
     output: Annotated[Style, typer.Option("-o", "--output", help="What is printed on standard output; with github, annotations, and a summary in $GITHUB_STEP_SUMMARY.")] = Style.TEXT,
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there too.", show_default=False)] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write a summary in Markdown there too.", show_default=False)] = None,
+    baseline: Annotated[Path | None, typer.Option("--baseline", metavar="DIR", help="Saved runs (one folder a scenario) that budgets like '< 105% of baseline' are held against.", show_default=False)] = None,
+    baseline_ref: Annotated[str | None, typer.Option("--baseline-ref", metavar="REVISION", help="The same with the scenarios as they were at a git revision.", show_default=False)] = None,
     undecided: UndecidedOption = Undecided.FAIL,
     out: Out = None,
     quiet: Quiet = False,
@@ -73,6 +75,7 @@ def check(
     made, _ = run_all(
         scenarios, set_, engine=engine, seed=seed, replications=replications, duration=duration, costs=costs,
         fix_replicas=fix_replicas, jobs=jobs, workers=workers, dask=dask, out=out, quiet=quiet,
+        baseline=baseline, baseline_ref=baseline_ref,
     )
     files = [str(Path(path) / "scenario.yaml") if Path(path).is_dir() else path for path in scenario_paths(scenarios)]
     _write_beside(made, junit, markdown)

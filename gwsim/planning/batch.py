@@ -79,10 +79,18 @@ def batch(
     *,
     engine: EngineName = "auto",
     store: Path | None = None,
+    baselines: Sequence[Given | Path | None] = (),
     done: Callable[[Row], None] | None = None,
 ) -> Batch:
-    """Run scenarios; `given` holds the options for all of them. Nothing is raised for one that is wrong."""
-    points = [Point(given=replace(given, paths=(path,)), engine=engine, store=store) for path in paths]
+    """Run scenarios; `given` holds the options for all of them, `baselines` what relative budgets are held against.
+
+    Nothing is raised for a scenario that is wrong: its row says so.
+    """
+    known = [*baselines] if baselines else [None] * len(paths)
+    points = [
+        Point(given=replace(given, paths=(path,)), engine=engine, store=store, baseline=baseline)
+        for path, baseline in zip(paths, known, strict=True)
+    ]
     return Batch(names=batch_names(paths), rows=tuple(run_points(pool, points, done)))
 
 

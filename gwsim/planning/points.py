@@ -22,18 +22,24 @@ from gwsim.planning.cases import run_case
 from gwsim.planning.executors import Executor
 from gwsim.planning.figures import Row, figures
 from gwsim.planning.preparation import Given, Prepared, prepare
+from gwsim.results import Results
 
 FORMAT = "gwsim/point/v1"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A case to run, and where rows are kept (None: nowhere). `budgets` are held beside the scenario's own."""
+    """A case to run, and where rows are kept (None: nowhere).
+
+    `budgets`, if any, are held in place of the scenario's own; `baseline` is what relative ones are held against: another
+    case, or a folder in which a run was saved.
+    """
 
     given: Given
     engine: EngineName = "auto"
     store: Path | None = None
     budgets: tuple[str, ...] = ()
+    baseline: Given | Path | None = None
     key: str = field(default="", compare=False)
 
 
@@ -66,10 +72,19 @@ def row_of(prepared: Prepared, point: Point) -> Row:
     from gwsim.results.budgets import parse
     from gwsim.results.evaluation import check
 
-    done = run_case(prepared, engine=point.engine)
-    if not point.budgets:
-        return figures(done.results, check(done.results))
-    return figures(done.results, check(done.results, [parse(text) for text in point.budgets]))
+    results = run_case(prepared, engine=point.engine).results
+    wanted = [parse(text) for text in point.budgets] if point.budgets else None
+    return figures(results, check(results, wanted, baseline=_baseline(point)))
+
+
+def _baseline(point: Point) -> Results | None:
+    if point.baseline is None:
+        return None
+    if isinstance(point.baseline, Path):
+        from gwsim.results import store
+
+        return store.load(point.baseline)
+    return run_case(prepare(point.baseline), engine=point.engine).results
 
 
 def refused(message: str) -> Row:
@@ -84,9 +99,19 @@ def key_of(prepared: Prepared, point: Point) -> str:
     parts = (
         FORMAT, __version__, source_hash(), resolved.model, resolved.plan, resolved.costs,
         [(fleet.name, fleet.autoscaler, fleet.cpu_request_cores) for fleet in resolved.fleets],
-        [one.text for one in resolved.budgets], point.budgets,
+        [one.text for one in resolved.budgets], point.budgets, _baseline_key(point.baseline),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
+
+
+def _baseline_key(baseline: Given | Path | None) -> object:
+    """What a baseline's figures follow from."""
+    if isinstance(baseline, Path):
+        from gwsim.results.store import RUN
+
+        file = baseline / RUN
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else str(baseline)
+    return prepare(baseline).resolved.model if baseline is not None else None
 
 
 def _kept(store: Path | None, key: str) -> Row | None:

@@ -134,6 +134,23 @@ def test_check_gives_the_same_bytes_on_both_engines(gwsim: Command, demo: Path) 
     assert first.code == second.code
 
 
+def test_budgets_relative_to_a_baseline(gwsim: Command, demo: Path) -> None:
+    """Against a saved run: itself is 100 % in every replication, a delay of 300 ms far more; without one, no data."""
+    scenario = demo / "scenario.yaml"
+    text = scenario.read_text()
+    scenario.write_text(text[: text.index("\nbudgets:")] + "\nbudgets:\n  - gateway.latency mean < 105% of baseline\n")
+    assert gwsim("run", str(demo), *FAST, *LOW, "--no-html", "--out", "base/demo").code == 3
+    words = ("check", str(demo), *FAST, *LOW, "--out", "out", "-o", "json")
+    budget = json.loads(gwsim(*words, "--baseline", "base").out)["scenarios"][0]["budgets"][0]
+    assert (budget["answer"], budget["observed"]) == ("pass", 1.0)
+    slow = ("--set", "backends.east/checkout.shop.service_time=300ms")
+    done = gwsim(*words, *slow, "--baseline", "base/demo")
+    assert done.code == 1
+    assert json.loads(done.out)["scenarios"][0]["budgets"][0]["observed"] > 5.0
+    assert gwsim(*words).code == 3
+    assert "no saved run" in gwsim(*words, "--baseline", "out").err
+
+
 def test_undecided_is_no_failure_where_it_is_said(gwsim: Command, demo: Path) -> None:
     scenario = demo / "scenario.yaml"
     text = scenario.read_text()

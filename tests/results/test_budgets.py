@@ -237,3 +237,11 @@ def test_margins_are_positive_on_the_right_side() -> None:
     below, above = checked("client.latency mean < 20ms", "throughput good > 1rps").checked
     assert below.margin == pytest.approx(0.5, abs=0.01)
     assert above.margin is not None and above.margin > 0
+
+
+def test_a_share_of_the_baseline() -> None:
+    budget = parse("gateway.latency p(99) < 105% of baseline level warn")
+    assert (budget.relative, budget.limit, budget.level) == (True, 1.05, "warn")
+    assert budget.show(1.1) == "110 % of baseline"
+    with pytest.raises(UsageError):
+        parse("gateway.latency p(99) < 105% of the base")
