@@ -13,6 +13,7 @@ from gwsim.cli import (
     compare,
     diff,
     explain,
+    import_,
     init,
     lint,
     plan,
@@ -47,6 +48,7 @@ def application() -> typer.Typer:
     app.command("plan", short_help="Find the cheapest fleet that holds the budgets.")(plan.plan)
     app.command("check", short_help="Hold the budgets of scenarios, as a gate.")(check.check)
     app.command("lint", short_help="Check configuration, from files alone.")(lint.lint)
+    app.command("import", short_help="Make parts of a scenario from logs and metrics.")(import_.import_)
     app.command("init", short_help="Write a commented example project.")(init.init)
     app.command("report", short_help="Report on a saved run again.")(report.report)
     app.add_typer(route.commands(), name="route", short_help="Ask where a request goes, and test it.")
