@@ -49,7 +49,7 @@ class Table:
 
 def tables(report: Report) -> tuple[Table, ...]:
     """Every table that has rows."""
-    made = (_routes(report), _failures(report), _clusters(report), _counters(report), _pods(report), _workers(report), _backends(report))
+    made = (_routes(report), _work(report), _failures(report), _clusters(report), _counters(report), _pods(report), _workers(report), _backends(report))
     return tuple(table for table in made if table.rows)
 
 
@@ -141,6 +141,25 @@ def _routes(report: Report) -> Table:
 
 def _route_latencies(one: Traffic) -> tuple[Cell, ...]:
     return (*_latencies(one.client_latency), _ms(one.gateway_latency.p99), _ms(one.gateway_overhead.p99))
+
+
+def _work(report: Report) -> Table:
+    groups = [*(("route", route_name(one), one) for one in report.results.routes), *(("client", one.client, one) for one in report.results.clients)]
+    rows = tuple(
+        (
+            Cell(kind), Cell(name), _estimate(one.work.cpu_cores, f"{one.work.cpu_cores.value or 0.0:.3f}"),
+            _estimate(one.work.cpu_us_per_request, f"{one.work.cpu_us_per_request.value or 0.0:,.0f}"),
+            *(Cell(format_bytes(size / max(one.requests, 1)), size / max(one.requests, 1)) for size in (one.work.request_bytes, one.work.response_bytes)),
+            *(Cell(f"{usd:.3f}", usd) for usd in (one.work.cpu_usd_per_million, one.work.internet_usd_per_million)),
+        )
+        for kind, name, one in groups
+    )
+    headings = _headings("By|Name", "cores|CPU µs per request|in per request|out per request|CPU $|internet $")
+    note = (
+        "Dollars per million requests, at the prices of the cost profile. What requests share (the event loop, upstream connections) "
+        "is split in proportion to what the profile charges each for what it did; the parts sum to the CPU simulated."
+    )
+    return Table("work", "Work of the gateways", headings, rows, note)
 
 
 def _failures(report: Report) -> Table:

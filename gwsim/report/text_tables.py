@@ -17,7 +17,7 @@ _SHORT = {"upstream_rq_total": "rq_total", "upstream_rq_5xx": "rq_5xx", "upstrea
 
 def tables(report: Report) -> list[Line]:
     """All of them, one after another."""
-    parts = (_clusters(report), _pods(report), _backends(report), _failures(report), _assumptions(report), _findings(report))
+    parts = (_work(report), _clusters(report), _pods(report), _backends(report), _failures(report), _assumptions(report), _findings(report))
     return [one for part in parts if part for one in (*part, EMPTY)]
 
 
@@ -41,6 +41,19 @@ def _clusters(report: Report) -> list[Line]:
         [report.names.clusters[one.name], _rate(one.attempts_per_s), _ms(one.latency.p99), *(f"{one.counters[c]:,}" for c in COUNTERS)]
         for one in report.results.clusters
     ]) if report.results.clusters else []
+
+
+def _work(report: Report) -> list[Line]:
+    """CPU, bytes and money, by route and by client."""
+    columns = [Column("WORK OF THE GATEWAYS", right=False), *(Column(c) for c in ("cores", "CPU µs", "B in", "B out", "CPU $", "internet $"))]
+    groups = [*((f"route {route_name(one)}", one) for one in report.results.routes), *((f"client {one.client}", one) for one in report.results.clients)]
+    rows = [
+        [name, f"{one.work.cpu_cores.value or 0.0:.3f}", f"{one.work.cpu_us_per_request.value or 0.0:,.0f}",
+         *(f"{size / max(one.requests, 1):,.0f}" for size in (one.work.request_bytes, one.work.response_bytes)),
+         f"{one.work.cpu_usd_per_million:.3f}", f"{one.work.internet_usd_per_million:.3f}"]
+        for name, one in groups
+    ]
+    return [*table(columns, rows), line("  per request; $ per million requests; shared CPU is split by what the cost profile charges")]
 
 
 def _pods(report: Report) -> list[Line]:

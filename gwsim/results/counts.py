@@ -14,6 +14,7 @@ from gwsim.results.histograms import NS, Floats, Histogram, Ints
 from gwsim.results.intervals import LEVEL, Estimate, mean, quantile, t_quantile
 from gwsim.results.labels import Labels
 from gwsim.results.parts import Latency, Range, Series
+from gwsim.results.work import class_cpu_s
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,11 @@ class Counts:
     def lengths_s(self) -> Floats:
         """Simulated time of each replication, float64 [R]."""
         return np.array([int(raw.stop_ns[0]) for raw in self.raws], dtype=np.float64) * NS
+
+    @cached_property
+    def class_cpu_s(self) -> Floats:
+        """CPU attributed to each class, seconds within the window, float64 [R, C]."""
+        return class_cpu_s(self)
 
     @cached_property
     def bin_edges_ns(self) -> Ints:

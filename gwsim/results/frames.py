@@ -49,7 +49,12 @@ def _traffic(one: Traffic, keys: tuple[str, ...]) -> Row:
     row |= _figure("gateway_retries", "per_request", one.gateway_retries)
     row |= _figure("client_retries", "per_request", one.client_retries)
     row |= _figure("request", "bytes_per_s", one.request_bytes_per_s)
-    return row | _figure("response", "bytes_per_s", one.response_bytes_per_s)
+    row |= _figure("response", "bytes_per_s", one.response_bytes_per_s)
+    row |= {"cpu_s": one.work.cpu_s} | _figure("cpu", "cores", one.work.cpu_cores)
+    row |= _figure("cpu_per_request", "us", one.work.cpu_us_per_request)
+    return row | {
+        "cpu_per_million_usd": one.work.cpu_usd_per_million, "internet_per_million_usd": one.work.internet_usd_per_million,
+    }
 
 
 def routes(results: Results) -> list[Row]:

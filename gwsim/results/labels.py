@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gwsim.engine.draws import ns
+from gwsim.results.work import ChargeLabel, charges_of
 from gwsim.scenario.model import UNLIMITED, ClosedLoop, Model
 from gwsim.scenario.resolved import ClassLabel, Resolved
 
@@ -60,6 +61,8 @@ class ClusterLabel:
     max_pending_requests: int | None = None
     max_requests: int | None = None
     max_retries: int | None = None
+    opening_ns: float = 0.0
+    """CPU of opening one connection, with TLS where there is any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,12 @@ class StationLabel:
     zone: str
     concurrency: int | None = None
     queue: int | None = None
+    workload: str = ""
+    """`namespace/name` of its workload."""
+    app: str = ""
+    version: str = ""
+    address: str = ""
+    mtls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +106,7 @@ class CostLabel:
     low: float
     high: float
     vcpu_hour_usd: float
+    internet_gb_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +132,8 @@ class Labels:
     costs: CostLabel
     assumptions: tuple[str, ...] = ()
     budgets: tuple[BudgetText, ...] = ()
+    charges: tuple[ChargeLabel, ...] = ()
+    """What the cost profile charges each class."""
 
     @property
     def window_s(self) -> float:
@@ -141,14 +153,16 @@ def labels_of(resolved: Resolved, model: Model | None = None) -> Labels:
         clusters=tuple(_cluster(model, i, name) for i, name in enumerate(resolved.clusters)),
         stations=tuple(
             StationLabel(
-                name=label.name, backend=label.backend, zone=label.zone, concurrency=one.concurrency, queue=one.queue
+                name=label.name, backend=label.backend, zone=label.zone, concurrency=one.concurrency, queue=one.queue,
+                workload=label.workload, app=label.app, version=label.version, address=label.address, mtls=label.mtls,
             )
             for label, one in zip(resolved.stations, model.stations, strict=True)
         ),
         costs=CostLabel(
             profile=costs.profile, digest=costs.digest, calibrated=costs.calibrated, low=costs.low, high=costs.high,
-            vcpu_hour_usd=costs.vcpu_hour_usd,
+            vcpu_hour_usd=costs.vcpu_hour_usd, internet_gb_usd=costs.internet_gb_usd,
         ),
+        charges=charges_of(model),
         assumptions=resolved.assumptions,
         budgets=tuple(BudgetText(text=one.text, file=one.span.file, line=one.span.line) for one in resolved.budgets),
     )
@@ -199,6 +213,7 @@ def _cluster(model: Model, index: int, name: str) -> ClusterLabel:
         pods=sum(len(model.fleets[f].pods) for f in reaching), stations=one.stations,
         max_connections=limit(breakers.max_connections), max_pending_requests=limit(breakers.max_pending_requests),
         max_requests=limit(breakers.max_requests), max_retries=limit(breakers.max_retries),
+        opening_ns=(one.costs.up_connected_s + one.costs.up_tls_s) * 1e9,
     )
 
 
@@ -217,6 +232,7 @@ def from_plain(plain: Mapping[str, Any]) -> Labels:
     rows["clusters"] = tuple(ClusterLabel(**{**row, "stations": tuple(row["stations"])}) for row in plain["clusters"])
     rows["stations"] = tuple(StationLabel(**row) for row in plain["stations"])
     rows["budgets"] = tuple(BudgetText(**row) for row in plain["budgets"])
+    rows["charges"] = tuple(ChargeLabel(**row) for row in plain.get("charges", ()))
     rows["costs"] = CostLabel(**plain["costs"])
     rows["assumptions"] = tuple(plain["assumptions"])
     return Labels(**rows)

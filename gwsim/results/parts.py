@@ -14,6 +14,7 @@ from typing import Literal
 from gwsim.engine.codes import Component
 from gwsim.results.histograms import Floats, Histogram
 from gwsim.results.intervals import LEVEL, Estimate, quantile, share_above
+from gwsim.results.work import Work
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 
@@ -151,6 +152,8 @@ class Traffic:
     """Mean time of a covered request spent in attempts that failed and were retried (part of the components)."""
     clusters: tuple[Share, ...]
     """Streams by the cluster chosen."""
+    work: Work
+    """CPU, bytes and money."""
 
     @property
     def label(self) -> str:

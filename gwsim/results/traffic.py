@@ -14,6 +14,7 @@ from gwsim.results.counts import Counts, histogram_of, latency_of
 from gwsim.results.histograms import NS, Floats, Ints, lower_edges_ns
 from gwsim.results.intervals import Estimate, ratio, share
 from gwsim.results.parts import Share, Split, Throughput, Traffic
+from gwsim.results.work import work_of
 
 _HANDSHAKES = ("none", "plain", "full", "resumed")
 MEDIAN_BAND = (0.4, 0.6)
@@ -61,6 +62,7 @@ def traffic_of(counts: Counts, ids: Sequence[int], *, served: float = 1.0) -> Tr
         splits=_splits(counts, ids),
         failed_attempts_s=ratio(counts.classes("failed_sum", ids) * NS, covered, level=level),
         clusters=_clusters(counts, ids),
+        work=work_of(counts, ids),
     )
 
 

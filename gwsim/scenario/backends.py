@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from gwsim.diagnostics import Collector, code, nearest
 from gwsim.scenario.costing import Pricing
@@ -41,6 +41,14 @@ def backend_name(cluster: Cluster, kube_cluster: str) -> str:
 def pod_of(endpoint: Endpoint, proxy: Proxy) -> Pod:
     """The identity of the pod behind an endpoint."""
     return (endpoint.cluster or proxy.cluster, endpoint.workload, endpoint.pod, endpoint.address, endpoint.port)
+
+
+CANONICAL = {"app": "service.istio.io/canonical-name", "version": "service.istio.io/canonical-revision"}
+"""Labels that win over `app` and `version`. Source: istio pkg/model, canonical service."""
+
+
+def _label(endpoint: Endpoint, name: Literal["app", "version"]) -> str:
+    return endpoint.labels.get(CANONICAL[name]) or endpoint.labels.get(name, "")
 
 
 def _faulty(station: Station, backend: Backend, ordinal: int) -> Station:
@@ -192,7 +200,11 @@ class Backends:
         if assumed:
             self.assumptions[f"backend {backend}: {DEFAULT_TEXT}, because the scenario does not say"] = None
         zone = self.stations[-1].zone
-        self.labels.append(StationLabel(name=name, backend=backend, subset=subset, zone=zone, assumed=assumed))
+        self.labels.append(StationLabel(
+            name=name, backend=backend, subset=subset, zone=zone, assumed=assumed, workload=endpoint.workload,
+            app=_label(endpoint, "app"), version=_label(endpoint, "version"),
+            address=f"{endpoint.address}:{endpoint.port}", mtls=endpoint.mtls,
+        ))
         self._by_pod[pod] = taken
         return taken
 

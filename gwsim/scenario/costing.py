@@ -154,6 +154,7 @@ class Pricing:
             low=low,
             high=high,
             vcpu_hour_usd=costs.prices(self.profile).vcpu_hour,
+            internet_gb_usd=costs.prices(self.profile).internet_gb,
         )
 
 

@@ -27,6 +27,11 @@ class ClassLabel:
     host: str
     path: str
     reason: str = ""
+    http: int = 1
+    """Version of HTTP its client speaks."""
+    tls: str = ""
+    """Version of TLS on the client's connections; empty: plaintext."""
+    sni: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,15 @@ class StationLabel:
     zone: str
     assumed: bool
     """Whether its service time is the default, because the scenario does not describe the backend."""
+    workload: str = ""
+    """`namespace/name` of the workload it is a pod of."""
+    app: str = ""
+    version: str = ""
+    """Labels `app` and `version`, or the canonical ones; empty: it has none."""
+    address: str = ""
+    """`address:port`, as an access log shows it."""
+    mtls: bool = False
+    """Whether it is reached over Istio mutual TLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +103,7 @@ class CostFacts:
     low: float
     high: float
     vcpu_hour_usd: float
+    internet_gb_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs
 
 from gwsim.diagnostics import Collector, code
@@ -74,7 +74,7 @@ class Router:
         for at, (entry, decision) in enumerate(zip(client.mix, decisions, strict=True)):
             self._report(name, at, entry_name(entry, client.sni or ""), decision)
             outcomes.append(self._outcome(proxy, decision, chain, self._hash(name, client, entry, decision)))
-            labels.append(_label(name, client, entry, proxy, listener, decision))
+            labels.append(replace(_label(name, client, entry, proxy, listener, decision), tls=tls or ""))
         return Routed(tuple(outcomes), tuple(labels), chain)
 
     def _chain(self, name: str, listener: Listener, decisions: list[Decision]) -> FilterChain | None:
@@ -229,6 +229,8 @@ def _label(
         host=entry.host or client.sni or "",
         path=entry.path,
         reason=decision.reason,
+        http=client.connection.http,
+        sni=client.sni or "",
     )
 
 
