@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import BASE
 
 from gwsim import scenario
 from gwsim.planning import simulate
@@ -30,7 +29,10 @@ def test_routes_and_clients_sum_to_the_gateways_cpu(report: Callable[[str], Repo
 
 def test_what_is_charged_is_the_cpu_of_the_visits(folder: Path) -> None:
     """HTTP/1.1, everything measured: each visit carries one request, so what is charged is what the visits cost."""
-    settings = (*BASE, "run.warmup=0s", "run.replications=1", "clients.web.connection.http=1", "budgets=[]")
+    settings = (
+        "run.duration=1s", "run.warmup=0s", "run.replications=1", "clients.web.arrivals.poisson=150rps",
+        "clients.web.connection.count=20", "clients.web.connection.http=1", "budgets=[]",
+    )
     project = scenario.open_project(folder, set_=settings)
     results = simulate(scenario.resolve(project.loaded, project.topology), engine="reference")
     visits = float(results.counts.of("worker_visit_ns").sum()) * 1e-9
