@@ -23,7 +23,7 @@ class Feature(StrEnum):
     CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
 
 
-COMPILED: frozenset[Feature] = frozenset()
+COMPILED: frozenset[Feature] = frozenset({Feature.LOAD_BALANCING})
 """The features that the compiled engine has."""
 
 

@@ -7,16 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from gwsim.engine.codes import Flag, Purpose, Visit
+from gwsim.engine.codes import Flag, Visit
 from gwsim.engine.compiled import layout
 from gwsim.engine.compiled.connections import FRONT_HASH
 from gwsim.engine.compiled.heaps import MAX_SOURCES, MAX_STATIONS
-from gwsim.engine.compiled.load_balancing import POLICY_LEAST_REQUEST, POLICY_RANDOM, POLICY_ROUND_ROBIN
+from gwsim.engine.compiled.hosts import LOCALITY_KINDS, hosts_of, is_simple
+from gwsim.engine.compiled.load_balancing import (
+    POLICY_LEAST_REQUEST,
+    POLICY_MAGLEV,
+    POLICY_RANDOM,
+    POLICY_RING_HASH,
+    POLICY_ROUND_ROBIN,
+    RULE_CONNECTION,
+    RULE_FIXED,
+    RULE_USER,
+)
+from gwsim.engine.compiled.priorities import HEALTHY
 from gwsim.engine.compiled.retries import ON_4XX, ON_5XX, ON_CODES, ON_GATEWAY_ERROR, ON_RESET
 from gwsim.engine.compiled.sources import BURSTS, CLOSED, JITTERED, PACED, POISSON, REPLAY
 from gwsim.engine.compiled.tls import PLAINTEXT, TLS12, TLS13
-from gwsim.engine.draws import KINDS, below, draw64, fold, name64, ns, run_key
+from gwsim.engine.draws import KINDS, fold, name64, ns, run_key
 from gwsim.engine.features import missing
+from gwsim.engine.hashing import xxh64
 from gwsim.errors import InputError, InternalError
 from gwsim.scenario import model as m
 from gwsim.topology import LbPolicy
@@ -28,8 +40,10 @@ CONDITIONS = {
     "reset": ON_RESET,
 }
 POLICIES = {
-    LbPolicy.ROUND_ROBIN: POLICY_ROUND_ROBIN, LbPolicy.RANDOM: POLICY_RANDOM, LbPolicy.LEAST_REQUEST: POLICY_LEAST_REQUEST
+    LbPolicy.ROUND_ROBIN: POLICY_ROUND_ROBIN, LbPolicy.RANDOM: POLICY_RANDOM, LbPolicy.LEAST_REQUEST: POLICY_LEAST_REQUEST,
+    LbPolicy.RING_HASH: POLICY_RING_HASH, LbPolicy.MAGLEV: POLICY_MAGLEV,
 }
+RULES = {"fixed": RULE_FIXED, "user": RULE_USER, "connection": RULE_CONNECTION}
 PACINGS = {"together": 0, "uniform": 1, "jittered": JITTERED}
 
 
@@ -52,7 +66,9 @@ class Lowering:
         self.shares: list[tuple[int, float]] = []
         self.timers: dict[tuple[int, int], int] = {}
         self.zones: dict[str, int] = {}
+        self.hash_rules: list[tuple[int, int, int]] = []
         self.loops = 0
+        self.sources = self.levels = self.members = 0
 
     # --- small tables ---
 
@@ -154,6 +170,8 @@ class Lowering:
             r["weight_sum"] = sum(t.weight for t in o.targets)
             r["route_class"] = self.timer(o.timeout_s, Visit.ROUTE_TIMEOUT)
             r["try_class"], r["reselections"] = -1, 1
+            r["hash_first"], r["hashes"] = len(self.hash_rules), len(o.hash)
+            self.hash_rules += [(RULES[h.kind], h.users, xxh64(h.text)) for h in o.hash]
             if o.retry is not None:
                 self._retry(r, o)
         return out
@@ -194,19 +212,40 @@ class Lowering:
     def clusters(self) -> tuple[Array, Array]:
         """CLUSTER and ENDPOINT records."""
         out = np.zeros(len(self.model.clusters), layout.CLUSTER)
-        endpoints: list[tuple[int, int]] = []
+        endpoints: list[tuple[Any, ...]] = []
+        names = [s.name for s in self.model.stations]
         for k, c in enumerate(self.model.clusters):
             r, b = out[k], c.cluster.circuit_breakers
             r["endpoints"], r["endpoint_first"] = len(c.stations), len(endpoints)
-            endpoints += [(s, k) for s in c.stations]
-            r["policy"] = POLICIES.get(c.cluster.lb_policy, POLICY_LEAST_REQUEST)
+            for s, h in zip(c.stations, hosts_of(c, names), strict=True):
+                joins = h.joined_s is not None and c.cluster.slow_start is not None
+                endpoints.append((s, k, joins, ns(h.joined_s) if joins and h.joined_s is not None else 0, h.weight))
             r["max_connections"], r["max_pending"] = b.max_connections, b.max_pending_requests
             r["max_requests"], r["max_retries"] = b.max_requests, b.max_retries
             r["http"], r["tls_round_trips"] = c.cluster.upstream_http, c.tls_round_trips
             r["write_up_ns"], r["read_up_ns"] = ns(c.costs.write_up_s), ns(c.costs.read_up_s)
             r["up_connected_ns"], r["up_tls_ns"] = ns(c.costs.up_connected_s), ns(c.costs.up_tls_s)
             r["write_up_byte_s"], r["read_up_byte_s"] = c.costs.write_up_byte_s, c.costs.read_up_byte_s
+            self._balancing(r, c)
         return out, np.array(endpoints, layout.ENDPOINT)
+
+    def _balancing(self, r: Any, sim: m.SimCluster) -> None:
+        """Policy of a cluster, and its numbers in the tables of priorities, sources and members."""
+        cluster = sim.cluster
+        r["policy"], r["choices"] = POLICIES.get(cluster.lb_policy, POLICY_LEAST_REQUEST), cluster.choice_count
+        if cluster.slow_start is not None:
+            slow = cluster.slow_start
+            r["slow_window_ns"], r["slow_least"], r["aggression"] = ns(slow.window_s), slow.min_weight_percent / 100.0, slow.aggression
+        placements = list(sim.placements.values())
+        priorities = 1 + max((0, *(p for one in placements for p in one.priorities)))
+        groups = 1 + max((0, *(g for one in placements for g in one.groups)))
+        r["groups"], r["level_sources"] = groups, 3 * (groups + 1) + LOCALITY_KINDS
+        r["source_first"], r["sources"] = self.sources, priorities * r["level_sources"]
+        r["level_first"], r["member_first"] = self.levels, self.members
+        r["turn"] = self.sources + HEALTHY * (groups + 1)
+        self.sources += r["sources"]
+        self.levels += priorities
+        self.members += 0 if is_simple(sim) else 8 * len(sim.stations)
 
     def stations(self) -> tuple[Array, int, int]:
         """STATION records, number of servers, length of the rings of starts."""
@@ -233,18 +272,6 @@ class Lowering:
                 trip = max(2, ns(self.model.network.between_s(a, b)))
                 out[i, j] = trip // 2, trip - trip // 2
         return out
-
-    def cursors(self) -> Array:
-        """[worker, cluster]: where each worker's round robin starts."""
-        rows = []
-        for fleet in self.model.fleets:
-            for i in range(sum(p.workers for p in fleet.pods)):
-                key = fold(fold(self.run, name64("worker/" + fleet.name)), i)
-                rows.append([
-                    below(draw64(fold(key, name64(c.cluster.name)), Purpose.ROUND_ROBIN), max(1, len(c.stations)))
-                    for c in self.model.clusters
-                ])
-        return np.array(rows, np.int64).reshape(len(rows), len(self.model.clusters))
 
     def reaches(self) -> set[tuple[int, int]]:
         """(fleet, cluster) pairs that some shape of some client of the fleet can use."""

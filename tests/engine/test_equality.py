@@ -30,7 +30,7 @@ BATCHES = [range(first, first + BATCH) for first in range(0, SEEDS, BATCH)]
 UNMODELLED_COMPONENTS = {Component.FILTER_CALLS, Component.INJECTED_DELAY, Component.THROTTLING}
 UNMODELLED_FLAGS = {Flag.UF, Flag.UC, Flag.UR, Flag.DI, Flag.RLSE}
 UNMODELLED_VISITS = {v for v in Visit if v >= Visit.DELAY}
-UNMODELLED_COUNTERS = {c for c in Counter if c >= Counter.LB_HEALTHY_PANIC}
+UNMODELLED_COUNTERS = {c for c in Counter if c >= Counter.OUTLIER_DETECTED_5XX}
 """What no model reaches yet. Who models one of these takes it out of here, and the generator has to reach it."""
 
 

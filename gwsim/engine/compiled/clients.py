@@ -6,7 +6,7 @@ from gwsim.engine.codes import Flag, Purpose
 from gwsim.engine.compiled.accounting import RESTING, settle
 from gwsim.engine.compiled.connections import connected, give_up, release, take
 from gwsim.engine.compiled.draws import draw64, fold, ns, uniform
-from gwsim.engine.compiled.heaps import index_of, number_of, part_of, pop, source_of
+from gwsim.engine.compiled.heaps import index_of, key_a, key_b, number_of, part_of, pop, source_of
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.network import sample
@@ -211,16 +211,16 @@ def next_act(w):
         client = w.clients[c]
         if client.next_at_ns < t:
             t, kind, best = client.next_at_ns, 0, c
-            a, b = (c << 39) | client.next_number, 0
+            a, b = key_a(c, client.next_number), 0
         if client.timeout_head >= 0:
             r = w.streams[client.timeout_head]
-            a2, b2 = (c << 39) | r.number, (r.k << 52) | (1 << 36)
+            a2, b2 = key_a(c, r.number), key_b(r.k, 0, 1, 0)
             if r.client_at_ns < t or (r.client_at_ns == t and (a2 < a or (a2 == a and b2 < b))):
                 t, kind, best = r.client_at_ns, 1, c
                 a, b = a2, b2
     if g.act_n > 0:
         top = w.act_heap[0]
-        b2 = (top.b >> 36) << 36
+        b2 = top.b - index_of(top.b)
         if top.t < t or (top.t == t and (top.a < a or (top.a == a and b2 < b))):
             t, kind, best = top.t, 2, -1
     return t, kind, best

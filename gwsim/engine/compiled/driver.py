@@ -10,6 +10,7 @@ import numpy as np
 from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
 from gwsim.engine.compiled import layout
+from gwsim.engine.compiled.hosts import Clusters
 from gwsim.engine.compiled.loop import DONE, GROW, UNCHECKED, advance
 from gwsim.engine.compiled.world import World
 from gwsim.engine.draws import ns
@@ -76,7 +77,7 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> Wo
         timer_visit=np.array([v for _, v in durations], np.int64),
         streams=np.zeros(capacity + 4 * UNCHECKED, layout.STREAM), conns=np.zeros(capacity + slots + 4 * UNCHECKED, layout.CONN),
         slots=np.zeros(capacity + slots + 4 * UNCHECKED, layout.SLOT), loops=np.zeros(max(1, low.loops), layout.LOOP), pools=pool,
-        podclusters=podclusters, active=np.zeros((len(pods), e), np.int64), cursors=low.cursors(),
+        podclusters=podclusters, active=np.zeros((len(pods), e), np.int64), **_balancing(len(pods), w, e, low),
         free_at=np.zeros(max(1, servers), np.int64), leave=np.zeros(max(1, starts), np.int64),
         next_at=np.zeros(w, np.int64),
         **{n: np.zeros((w, capacity + slack + 4), layout.ENTRY) for n in ("ready", "accept", "backoff")},
@@ -89,7 +90,21 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> Wo
     for name, head in LINKED.items():
         _chain(getattr(world, name), 0, -1)
         world.g[0][head] = 0
+    Clusters(model, world, low.run).start()
     return world
+
+
+def _balancing(pods: int, workers: int, endpoints: int, low: Lowering) -> dict[str, Any]:
+    """Tables of load balancing, filled in by `hosts`."""
+    sources, members = max(1, low.sources), max(1, low.members)
+    return {
+        "cursors": np.zeros((workers, sources), np.int64), "levels": np.zeros((pods, max(1, low.levels)), layout.LEVEL),
+        "sources": np.zeros((pods, sources), layout.SOURCE), "members": np.zeros((pods, members), np.int64),
+        "scheds": np.zeros((workers, sources), layout.SCHED), "edf": np.zeros((workers, members), layout.EDF),
+        "podhosts": np.zeros((pods, endpoints), layout.PODHOST), "tables": np.zeros(0, layout.TABLE),
+        "table_hash": np.zeros(0, np.uint64), "table_host": np.zeros(0, np.int64),
+        "hash_rules": table(low.hash_rules, layout.HASH_RULE),
+    }
 
 
 def _globals(model: Model, options: Options, slack: int) -> Any:

@@ -42,7 +42,7 @@ def begin(w, i, x, s, cost):
         w.class_cluster[r.class_id, r.cluster] += 1
     if c.route_class >= 0:
         arm_route(w, i, x, e + w.timer_ns[c.route_class])
-    attempt(w, i, x, e)
+    attempt(w, i, x, s, e)
 
 
 @kernel

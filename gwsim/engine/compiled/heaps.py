@@ -2,14 +2,14 @@
 
 A tie key (source, number, k, a, part) with the index of what it is about is packed into two integers that compare in
 the same order: `a = source << 39 | number` (deliveries to stations: `station << 49 |` that) and
-`b = k << 52 | a << 42 | part << 36 | index`.
+`b = k << 51 | a << 39 | part << 35 | index`.
 """
 
 from __future__ import annotations
 
 from gwsim.engine.compiled.kernel import kernel
 
-MAX_SOURCES, MAX_STATIONS, MAX_ATTEMPTS = 1 << 10, 1 << 14, 1 << 10
+MAX_SOURCES, MAX_STATIONS = 1 << 10, 1 << 14
 
 
 @kernel
@@ -21,31 +21,31 @@ def key_a(source, number):
 @kernel
 def key_b(k, a, part, index):
     """Second part of a tie key, with the index of what it is about."""
-    return (k << 52) | (a << 42) | (part << 36) | index
+    return (k << 51) | (a << 39) | (part << 35) | index
 
 
 @kernel
 def index_of(b):
     """Index packed into `b`."""
-    return b & 0xFFFFFFFFF
+    return b & 0x7FFFFFFFF
 
 
 @kernel
 def part_of(b):
     """Part packed into `b`."""
-    return (b >> 36) & 63
+    return (b >> 35) & 15
 
 
 @kernel
 def attempt_of(b):
     """Gateway attempt packed into `b`."""
-    return (b >> 42) & 1023
+    return (b >> 39) & 4095
 
 
 @kernel
 def try_of(b):
     """Client attempt packed into `b`."""
-    return b >> 52
+    return b >> 51
 
 
 @kernel

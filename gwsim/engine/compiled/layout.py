@@ -58,16 +58,27 @@ CLIENT = record(
 )
 CLASS = record(
     "client local_status flags targets target_first weight_sum route_class has_retry num_retries conditions "
-    "codes_first codes try_class base_ms max_ms reselections request_dist response_dist",
+    "codes_first codes try_class base_ms max_ms reselections request_dist response_dist hash_first hashes",
     weight=F8,
 )
 TARGET = record("cluster weight")
 CLUSTER = record(
     "endpoints endpoint_first policy max_connections max_pending max_requests max_retries http tls_round_trips "
-    "write_up_ns read_up_ns up_connected_ns up_tls_ns",
-    write_up_byte_s=F8, read_up_byte_s=F8,
+    "write_up_ns read_up_ns up_connected_ns up_tls_ns choices source_first sources level_first level_sources groups "
+    "member_first turn slow_window_ns",
+    write_up_byte_s=F8, read_up_byte_s=F8, slow_least=F8, aggression=F8,
 )
-ENDPOINT = record("station cluster")
+ENDPOINT = record("station cluster joins joined_ns", weight=F8)
+HASH_RULE = record("kind users", value=U8)
+LEVEL = record("load degraded panic table")
+"""A priority of a cluster on a pod: shares of the load, whether in panic, its hash table."""
+SOURCE = record("first n")
+"""Where the hosts of one priority, kind and locality group on a pod are in `members`."""
+SCHED = record("n order")
+EDF = record("order member", deadline=F8, weight=F8)
+"""Entry of a weighted turn; `weight` is negative where it depends on the state of the host."""
+PODHOST = record("ejected healthy warm")
+TABLE = record("first n")
 STATION = record("zone service concurrency queue error_first errors server_first leave_first leave_head leave_n")
 WORKER = record(
     "fleet pod zone wakeup_ns iteration_ns asleep slept_ns ready_n accept_n backoff_n armed_n list_n list_at batch_n "
@@ -81,7 +92,7 @@ SEGMENT = record("", duration_s=F8, r0=F8, r1=F8)
 SHARE = record("status", share=F8)
 RECORDED = record("at_ns shape")
 POOL = record("idle busy connecting pending_head pending_tail pending")
-PODCLUSTER = record("connections pending requests retries")
+PODCLUSTER = record("connections pending requests retries plain levels")
 TIMERS = record("head tail")
 ENTRY = record("t a b")
 """Heap entry: instant, then the tie key packed into two integers (see `keys`)."""
@@ -117,7 +128,14 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "pools": (POOL, 2),  # [worker, endpoint]
     "podclusters": (PODCLUSTER, 2),  # [pod, cluster]
     "active": (I8, 2),  # [pod, endpoint]
-    "cursors": (I8, 2),  # [worker, cluster]: round robin
+    "cursors": (I8, 2),  # [worker, source]: round robin
+    "levels": (LEVEL, 2),  # [pod, priority of a cluster]
+    "sources": (SOURCE, 2),  # [pod, source]
+    "members": (I8, 2),  # [pod, n]: positions of hosts, by source
+    "scheds": (SCHED, 2), "edf": (EDF, 2),  # [worker, source], [worker, n]: weighted turns
+    "podhosts": (PODHOST, 2),  # [pod, endpoint]
+    "tables": (TABLE, 1), "table_hash": (U8, 1), "table_host": (I8, 1),  # consistent hashing
+    "hash_rules": (HASH_RULE, 1),
     "free_at": (I8, 1),  # servers of all stations
     "leave": (I8, 1),  # starts of the jobs that wait at stations with a limited queue
     "next_at": (I8, 1),  # [worker]: instant of its next event

@@ -60,7 +60,7 @@ def _start(w):
 
 @kernel
 def _warm_pools(w):
-    """One idle connection per worker and endpoint, as far as the breakers let it."""
+    """One idle connection per worker and endpoint that can be picked, as far as the breakers let it."""
     for k in range(w.clusters.shape[0]):
         c = w.clusters[k]
         for d in range(w.pods.shape[0]):
@@ -70,7 +70,7 @@ def _warm_pools(w):
                 continue
             for i in range(w.pods[d].worker_first, w.pods[d].worker_first + w.pods[d].workers):
                 for ep in range(c.endpoint_first, c.endpoint_first + c.endpoints):
-                    if q.connections < c.max_connections:
+                    if w.podhosts[d, ep].warm == 1 and q.connections < c.max_connections:
                         q.connections += 1
                         w.pools[i, ep].idle = 1
                         w.cluster_out[k, CX_TOTAL] += 1

@@ -10,6 +10,7 @@ import numpy as np
 from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, Flag, Purpose
 from gwsim.engine.compiled.draws import draw64, fold
+from gwsim.engine.compiled.heaps import attempt_of, number_of, source_of, try_of
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.world import bit_length
@@ -265,10 +266,10 @@ def record_visit(w, i, visit, s, cost, a, b):
         row[0] = s
         row[1] = i
         row[2] = visit
-        row[3] = (a >> 39) & 1023
-        row[4] = a & 0x7FFFFFFFFF
-        row[5] = b >> 52
-        row[6] = (b >> 42) & 1023
+        row[3] = source_of(a)
+        row[4] = number_of(a)
+        row[5] = try_of(b)
+        row[6] = attempt_of(b)
         row[7] = cost
         g.trace += 1
 

@@ -29,16 +29,16 @@ DRAW_BACKOFF = int(Purpose.BACKOFF)
 
 
 @kernel
-def attempt(w, i, x, e):
-    """Start attempt `a` of stream `x` in the visit that ends at `e`: pick an endpoint, ask its pool."""
+def attempt(w, i, x, s, e):
+    """Start attempt `a` of stream `x` in the visit from `s` to `e`: pick an endpoint, ask its pool."""
     r = w.streams[x]
     r.attempt_key = fold(r.key, r.a)
-    if w.clusters[r.cluster].endpoints == 0:
+    selections = 1 if r.a == 0 else w.classes[r.class_id].reselections
+    r.position = pick(w, i, x, selections, s)
+    if r.position < 0:
         w.cluster_out[r.cluster, NONE_HEALTHY] += 1
         local_reply(w, i, x, 503, UH, e)
         return
-    selections = 1 if r.a == 0 else w.classes[r.class_id].reselections
-    r.position = pick(w, i, x, selections)
     r.attempts += 1
     admit(w, i, x, e)
 
@@ -110,7 +110,7 @@ def resume(w, i, x, s, cost):
     r = w.streams[x]
     serve(r, s, cost)
     r.a += 1
-    attempt(w, i, x, s + cost)
+    attempt(w, i, x, s, s + cost)
 
 
 @kernel

@@ -263,7 +263,7 @@ def _list_timers(w, i, t):
         if _is_stale_backoff(w, b):
             drop_stream(w, index_of(b))
         else:
-            _insert_timer(w, i, first, at, VISIT_BACKOFF, a, b | (2 << 36))
+            _insert_timer(w, i, first, at, VISIT_BACKOFF, a, b + key_b(0, 0, 2, 0))
 
 
 @kernel
@@ -429,7 +429,7 @@ def _upstream_connection(w, i, visit, a, b, s):
     elif visit == UP_CONNECTED and k.tls_round_trips > 0:
         zone = w.stations[w.endpoints[ep].station].zone
         trip = w.rtt[w.workers[i].zone, zone, 0] + w.rtt[w.workers[i].zone, zone, 1]
-        later = (b >> 42 << 42) | (PART_UP_TLS << 36) | ep
+        later = b + key_b(0, 0, PART_UP_TLS - PART_UP_CONNECTED, 0)
         deliver(w, i, s + cost + trip * k.tls_round_trips, a, later)
     else:
         established(w, i, ep, s, cost)

@@ -43,7 +43,7 @@ class World:
         array = np.ascontiguousarray(array, dtype)
         if array.ndim != ndim:
             raise TypeError(f"{name} has {array.ndim} dimensions, not {ndim}")
-        setattr(self, name, array)
+        setattr(self, name, array.view(np.recarray) if array.dtype.names else array)
         row = self.table[_INDEX[name] * STRIDE :]
         row[0] = array.ctypes.data
         row[1 : 1 + ndim] = array.shape
