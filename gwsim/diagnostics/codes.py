@@ -53,6 +53,7 @@ _ROWS: tuple[tuple[str, str, Level, str, str] | tuple[str, str, Level, str, str,
     ("GW0015", "FIELD_CONFLICT", _E, "fields exclude each other", "Istio's validation would refuse the object.", "IST0106"),
     ("GW0016", "FIELD_WARNING", _W, "accepted, but probably not what is meant", "Istio accepts the object with a warning or ignores the field.", "IST0133"),
     ("GW0017", "HELM_VALUES", _I, "values of a Helm chart", "The objects that Istio's gateway chart renders from these values are taken, for the release named."),
+    ("GW0018", "FORMER_VERSION", _W, "version no longer served", "Clusters of today refuse the object; its fields are those of the version that replaced it."),
     # GW01xx: Istio semantics and topology
     ("GW0101", "GATEWAY_MISSING", _W, "VirtualService names a missing Gateway", "Its routes exist nowhere: requests are answered 404 NR. Declare Gateways kept elsewhere with assume_exists.", "IST0101"),
     ("GW0102", "SELECTOR_MATCHES_NOTHING", _W, "Gateway selector matches no workload", "No proxy opens the listener: connections are refused.", "IST0101"),

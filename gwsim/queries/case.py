@@ -313,8 +313,8 @@ def _request(given: Mapping[str, Any], scheme: str, headers: Mapping[str, Any]) 
     jwt = given.get("jwt")
     token = jwt if isinstance(jwt, dict) else {}
     alpn = given.get("alpn") or ()
-    version = str(given.get("http_version") or "").lower().removeprefix("http/").removeprefix("h").removesuffix(".0")
-    known: Any = {"1": "1.0", "1.0": "1.0", "1.1": "1.1", "2": "2", "3": "3"}.get(version, "")
+    version = str(given.get("http_version") or "").lower().removeprefix("http/").removeprefix("http").removeprefix("h")
+    known: Any = {"1": "1.1", "2c": "2", "2.0": "2", "3.0": "3"}.get(version, version if version in ("1.0", "1.1", "2", "3") else "")
     sni = given.get("sni")
     headers = {name: ",".join(value) if isinstance(value, list) else value for name, value in headers.items()}
     grpc = scheme == "grpc"

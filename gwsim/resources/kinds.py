@@ -32,6 +32,8 @@ class Kind:
     root_fields: tuple[str, ...] = ()
     root: str = "spec"
     """Where the fields are; empty: at the root of the object. In `data` each of them is YAML kept as text."""
+    former: tuple[str, ...] = ()
+    """Versions of the same shape that no cluster of today serves."""
 
     @property
     def is_istio(self) -> bool:
@@ -70,8 +72,10 @@ def _policy(group: str, model: type[Resource], *versions: str) -> Kind:
     return Kind(group, model.__name__, versions or ("v1", "v1beta1"), model, model)
 
 
-def _gateway_api(name: str, model: type[Resource], *versions: str, group: str = GATEWAY_GROUP, namespaced: bool = True) -> Kind:
-    return Kind(group, name, versions, model, model, namespaced=namespaced)
+def _gateway_api(
+    name: str, model: type[Resource], *versions: str, group: str = GATEWAY_GROUP, namespaced: bool = True, former: tuple[str, ...] = ()
+) -> Kind:
+    return Kind(group, name, versions, model, model, namespaced=namespaced, former=former)
 
 
 _KINDS = (
@@ -131,11 +135,11 @@ _KINDS = (
         build=build_hpa,
     ),
     # Versions that a cluster with Gateway API 1.5 serves, standard and experimental channel together.
-    _gateway_api("GatewayClass", models.GatewayClass, "v1", "v1beta1", namespaced=False),
-    _gateway_api("Gateway", models.KubernetesGateway, "v1", "v1beta1"),
+    _gateway_api("GatewayClass", models.GatewayClass, "v1", "v1beta1", namespaced=False, former=("v1alpha2",)),
+    _gateway_api("Gateway", models.KubernetesGateway, "v1", "v1beta1", former=("v1alpha2",)),
     _gateway_api("ListenerSet", models.ListenerSet, "v1"),
     _gateway_api("XListenerSet", models.ListenerSet, "v1alpha1", group=EXPERIMENTAL_GROUP),
-    _gateway_api("HTTPRoute", models.GatewayHTTPRoute, "v1", "v1beta1"),
+    _gateway_api("HTTPRoute", models.GatewayHTTPRoute, "v1", "v1beta1", former=("v1alpha2",)),
     _gateway_api("GRPCRoute", models.GatewayGRPCRoute, "v1", "v1alpha2"),
     _gateway_api("TLSRoute", models.GatewayTLSRoute, "v1", "v1alpha3", "v1alpha2"),
     _gateway_api("TCPRoute", models.GatewayTCPRoute, "v1", "v1alpha2"),

@@ -72,8 +72,6 @@ NOT_MODELLED: dict[str, str] = {
     "JwtRule.jwksUri": "istiod fetches the keys, not the proxies; they are taken to be there",
     "JwtRule.timeout": "istiod fetches the keys, not the proxies",
     "JwtRule.outputPayloadToHeader": "changed headers are not carried on",
-    "JwtRule.outputClaimToHeaders": "changed headers are not carried on",
-    "JwtRule.forwardOriginalToken": "changed headers are not carried on",
     "WasmPlugin.pluginConfig": _PLUGIN,
     "WasmPlugin.vmConfig": _PLUGIN,
     "WasmPlugin.sha256": _MODULE,

@@ -96,7 +96,11 @@ class ObjectReader:
             return
         group, _, version = api_version.rpartition("/")
         known = KINDS.get((group, kind))
-        if known is None or version not in known.versions:
+        if known is not None and version in known.former:
+            help = f"write {group}/{known.versions[0]}: the fields are the same"
+            message = f"{kind} {version} is read as {known.versions[0]}: Gateway API 1.1 and later do not serve it"
+            self.collector.add(code("FORMER_VERSION"), message, source.span(node.line, node.column, quote=False), help=help)
+        elif known is None or version not in known.versions:
             self._other_kind(source, node, group, version, kind)
             return
         if kind == "ConfigMap" and not is_mesh_config(node):

@@ -158,6 +158,8 @@ class Decision:
     fault_abort: FaultAbort | None = None
     preflight: bool = False
     """A CORS preflight that the proxy answers."""
+    carried_headers: Mapping[str, str] | None = None
+    """The request's headers once its token was checked; None: as the client sent them."""
     host_request_headers: HeaderChanges | None = None
     """Changes that the virtual host makes after the route's."""
     host_response_headers: HeaderChanges | None = None

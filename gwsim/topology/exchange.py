@@ -41,6 +41,8 @@ class Exchange:
 
 def exchange(decision: Decision, request: Request) -> Exchange:
     """The headers and body at both ends. With weighted destinations, those of the heaviest."""
+    if decision.carried_headers is not None:
+        request = replace(request, headers=decision.carried_headers)
     original = Headers(request.headers)
     own = {":authority": request.host, "host": request.host, ":method": request.method, ":path": request.path}
 

@@ -23,7 +23,7 @@ from gwsim.topology.conditions import (
 )
 from gwsim.topology.decision import ActiveFilter, Step
 from gwsim.topology.rate_limiting import descriptors_of, rules_of
-from gwsim.topology.tokens import MISSING, Verdict, verify
+from gwsim.topology.tokens import MISSING, Verdict, carried_on, verify
 
 if TYPE_CHECKING:
     from gwsim.topology.access import AccessPolicy, AccessRules
@@ -96,6 +96,11 @@ def filters_of(manager: HttpConnectionManager) -> CompiledFilters:
 def token_of(compiled: CompiledFilters, request: Request, view: RequestView) -> Verdict:
     """What becomes of the request's token; without a filter that checks it, it does not count."""
     return verify(compiled.jwt, request, view) if compiled.jwt is not None else MISSING
+
+
+def after_token(compiled: CompiledFilters, token: Verdict, request: Request) -> Request:
+    """The request as the filter that checks tokens leaves it."""
+    return carried_on(compiled.jwt, token, request) if compiled.jwt is not None else request
 
 
 def facts_of(request: Request, view: RequestView | None, chain: FilterChain, port: int, sni: str, hops: int = 0) -> Facts:

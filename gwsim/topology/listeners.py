@@ -85,6 +85,7 @@ class HttpConnectionManager:
     merge_slashes: bool = False
     unescape_slashes: bool = False
     """`%2F` and `%5C` become slashes before slashes are merged."""
+    accept_http_10: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

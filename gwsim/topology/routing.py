@@ -17,7 +17,7 @@ from gwsim.topology.conditions import CompiledRules, Facts
 from gwsim.topology.cors import answers_preflight
 from gwsim.topology.decision import Decision, Outcome, Request, Rewrite, Step
 from gwsim.topology.dialling import Dialled, dial
-from gwsim.topology.filtering import Answer, evaluate, facts_of, filters_of, pass_filters, token_of
+from gwsim.topology.filtering import Answer, after_token, evaluate, facts_of, filters_of, pass_filters, token_of
 from gwsim.topology.filters import ExtAuthz, Rbac
 from gwsim.topology.listeners import FilterChain, HttpConnectionManager, Listener, TcpProxy
 from gwsim.topology.location import location_of, rewritten_path
@@ -166,11 +166,18 @@ def _http(
     request: Request,
     steps: Steps,
 ) -> Decision:
+    known: Known = {"listener": listener.name, "filter_chain": chain.name, "route_config": manager.route_config.name}
+    if request.http_version == "1.0" and not manager.accept_http_10:
+        reason = "HTTP/1.0, which Istio's proxies refuse (PILOT_HTTP10)"
+        return Decision(outcome=Outcome.ERROR, status=426, flags=("DPE",), reason=reason, **known)
     scheme = _scheme_of(chain, manager, request)
     view = RequestView(request, scheme=scheme, manager=manager)
-    known: Known = {"listener": listener.name, "filter_chain": chain.name, "route_config": manager.route_config.name}
     compiled_filters = filters_of(manager)
     token = token_of(compiled_filters, request, view)
+    changed = after_token(compiled_filters, token, request)
+    if changed is not request:
+        request, view = changed, RequestView(changed, scheme=scheme, manager=manager)
+        known["carried_headers"] = changed.headers
     view.claims = token.claims
     compiled, reason = _virtual_host(manager, request, steps)
     virtual_host = compiled.host if compiled is not None else None

@@ -12,7 +12,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gwsim.topology.filters import JwtAuthn, JwtLocation, JwtProvider
@@ -29,6 +29,11 @@ class Verdict:
     status: int = 0
     reason: str = "no token, which is allowed"
     claims: Mapping[str, Any] | None = None
+    provider: JwtProvider | None = None
+    """Whose token it is."""
+    carrier: str = ""
+    """The header that the token came in."""
+    checked: bool = True
 
 
 MISSING = Verdict()
@@ -42,7 +47,7 @@ def is_preflight(view: RequestView) -> bool:
 def verify(config: JwtAuthn, request: Request, view: RequestView) -> Verdict:
     """One provider that accepts its token is enough; else none of them may have been shown a bad one."""
     if config.bypass_cors_preflight and is_preflight(view):
-        return Verdict(reason="a CORS preflight is not checked")
+        return Verdict(reason="a CORS preflight is not checked", checked=False)
     verdicts = [_by_provider(config, provider, request, view) for provider in config.providers]
     accepted = next((one for one in verdicts if one.claims is not None), None)
     if accepted is not None:
@@ -61,8 +66,9 @@ def _by_provider(config: JwtAuthn, provider: JwtProvider, request: Request, view
     if request.token_rejected:
         return Verdict(401, "Jwt verification fails")
     claims: Mapping[str, Any] | None = request.claims
+    places = ((one, token_at(one, view)) for one in provider.locations)
+    place, text = next(((one, found) for one, found in places if found is not None), (None, None))
     if claims is None:
-        text = next((found for one in provider.locations if (found := token_at(one, view)) is not None), None)
         if text is None:
             return MISSING
         claims = decoded(text)
@@ -80,7 +86,40 @@ def _by_provider(config: JwtAuthn, provider: JwtProvider, request: Request, view
         return Verdict(401, "Jwks doesn't have key to match kid or alg from Jwt")
     if not _audience_fits(provider, claims):
         return Verdict(403, "Audiences in Jwt are not allowed")
-    return Verdict(0, f"the token of {claims['iss']} is accepted", _split(claims, provider.space_delimited_claims))
+    carrier = place.name.lower() if place is not None and place.kind == "header" else ""
+    reason = f"the token of {claims['iss']} is accepted"
+    return Verdict(0, reason, _split(claims, provider.space_delimited_claims), provider, carrier)
+
+
+def carried_on(config: JwtAuthn, verdict: Verdict, request: Request) -> Request:
+    """The request behind the filter: headers for claims hold what the accepted token says, and nothing the client wrote
+    there; the token itself goes no further unless its provider forwards it. The route is chosen after that."""
+    named = {header for one in config.providers for header, _ in one.claims_to_headers}
+    provider = verdict.provider
+    gone = named | ({verdict.carrier} if provider is not None and not provider.forward else set())
+    if not verdict.checked or not gone - {""}:
+        return request
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in gone}
+    if provider is not None and verdict.claims is not None:
+        for header, path in provider.claims_to_headers:
+            value = _claim(verdict.claims, path)
+            if value is not None:
+                headers[header] = value
+    return replace(request, headers=headers)
+
+
+def _claim(claims: Mapping[str, Any], path: tuple[str, ...]) -> str | None:
+    """A claim as the text of a header; lists and objects are base64 of their JSON."""
+    value: Any = claims
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return base64.b64encode(json.dumps(value, separators=(",", ":")).encode()).decode()
 
 
 def _audience_fits(provider: JwtProvider, claims: Mapping[str, Any]) -> bool:

@@ -129,6 +129,13 @@ def test_what_the_api_server_refuses_is_an_error_with_its_place(load, text, code
     assert all(one.span.line > 0 for one in collector.errors)
 
 
+def test_a_version_of_old_is_read_as_the_present_one_and_told(load):
+    old = route("- backendRefs: [{name: a, port: 1}]").replace("gateway.networking.k8s.io/v1\n", "gateway.networking.k8s.io/v1alpha2\n")
+    resources, collector = load(old)
+    assert len(resources.http_routes) == 1
+    assert [(CODES[one.code].name, one.level.name) for one in collector] == [("FORMER_VERSION", "WARNING")]
+
+
 def test_limits_of_a_route(load):
     rule = "- matches: [{path: {value: /a}}]\n"
     _, collector = load(route(rule * 17))

@@ -117,3 +117,33 @@ def test_space_delimited_claims():
     built = guarded(tokens("[{issuer: me, spaceDelimitedClaims: [roles]}]"), http=CLAIMS)
     assert built.get(claims={"sub": "a", "roles": "user admin"}).route == "admin"
     assert guarded(tokens(ISSUER), http=CLAIMS).get(claims={"sub": "a", "roles": "user admin"}).outcome == Outcome.NOT_FOUND
+
+
+TO_HEADERS = (
+    "[{issuer: me, outputClaimToHeaders: [{header: X-Team, claim: org.team}, {header: X-Level, claim: level}]}]"
+)
+BY_TEAM = routes(f"- name: blue\n  match: [{{headers: {{x-team: {{exact: blue}}}}}}]\n  {TO_SHOP}\n- name: other\n  {TO_SHOP}")
+
+
+def test_routes_see_the_claims_that_became_headers():
+    built = guarded(tokens(TO_HEADERS), http=BY_TEAM)
+    assert built.get(claims={"org": {"team": "blue"}}).route == "blue"
+    assert built.get(claims={"org": {"team": "red"}}, headers={"x-team": "blue"}).route == "other"
+    for forged in (built.get(headers={"X-Team": "blue"}), built.get(claims={"org": "blue"}, headers={"X-Team": "blue"})):
+        assert forged.route == "other" and forged.carried_headers == {}
+
+
+def test_claims_of_other_types_as_headers():
+    built = guarded(tokens(TO_HEADERS))
+
+    def level(value):
+        return built.get(claims={"level": value}).carried_headers["x-level"]
+
+    assert [level(one) for one in (7, 1.5, True)] == ["7", "1.5", "true"]
+    assert json.loads(base64.b64decode(level({"a": [1]}))) == {"a": [1]}
+
+
+def test_the_token_goes_no_further_unless_it_is_forwarded():
+    token = {"authorization": f"Bearer {encoded({'iss': 'me'})}", "x-own": "1"}
+    assert guarded(tokens("[{issuer: me}]")).get(headers=token).carried_headers == {"x-own": "1"}
+    assert guarded(tokens("[{issuer: me, forwardOriginalToken: true}]")).get(headers=token).carried_headers is None

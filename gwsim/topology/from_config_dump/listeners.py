@@ -135,6 +135,7 @@ class ListenerReader:
         http1 = node.node("httpProtocolOptions")
         if http1 is not None:
             http1.ignore_all()
+        accept_http_10 = http1 is not None and http1.flag("acceptHttp10")
         return HttpConnectionManager(
             route_config=self._routes(node, port),
             stat_prefix=prefix,
@@ -151,6 +152,7 @@ class ListenerReader:
             normalize_path=node.flag("normalizePath"),
             merge_slashes=node.flag("mergeSlashes"),
             unescape_slashes=node.text("pathWithEscapedSlashesAction").startswith("UNESCAPE"),
+            accept_http_10=accept_http_10,
         )
 
     def _routes(self, node: Node, port: int) -> RouteConfiguration:

@@ -151,7 +151,7 @@ def manager(manager: HttpConnectionManager, routes: RouteSource) -> Json:
             statPrefix=manager.stat_prefix or NO_PREFIX,
             **routes(manager),
             httpFilters=http_filters(manager.http_filters),
-            httpProtocolOptions={},
+            httpProtocolOptions={"acceptHttp10": True} if manager.accept_http_10 else {},
             http2ProtocolOptions=None if streams is None else {"maxConcurrentStreams": streams},
             commonHttpProtocolOptions=common,
             streamIdleTimeout=duration(manager.stream_idle_timeout_s),
