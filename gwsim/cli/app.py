@@ -24,6 +24,7 @@ from gwsim.cli import (
     schema,
     show,
     sweep,
+    verify,
     version,
     warmup,
 )
@@ -56,6 +57,7 @@ def application() -> typer.Typer:
     app.add_typer(route.commands(), name="route", short_help="Ask where a request goes, and test it.")
     app.command("show", short_help="Show listeners, routes, clusters, endpoints.")(show.show)
     app.command("diff", short_help="Compare configuration with a config_dump.")(diff.diff)
+    app.add_typer(verify.commands(), name="verify", short_help="Hold the simulator against a real Envoy.")
     app.command("explain", short_help="Explain a code, a response flag or a field.")(explain.explain)
     app.command("schema", short_help="Print the JSON Schema of scenarios or runs.")(schema.schema)
     app.command("warmup", short_help="Compile the engine now.")(warmup.warmup)
