@@ -13,6 +13,7 @@ from gwsim.cli import (
     check,
     compare,
     diff,
+    emit,
     explain,
     import_,
     init,
@@ -54,6 +55,7 @@ def application() -> typer.Typer:
     app.command("import", short_help="Make parts of a scenario from logs and metrics.")(import_.import_)
     app.command("init", short_help="Write a commented example project.")(init.init)
     app.command("report", short_help="Report on a saved run again.")(report.report)
+    app.command("emit", short_help="Metrics, logs and spans of a saved run.")(emit.emit)
     app.add_typer(route.commands(), name="route", short_help="Ask where a request goes, and test it.")
     app.command("show", short_help="Show listeners, routes, clusters, endpoints.")(show.show)
     app.command("diff", short_help="Compare configuration with a config_dump.")(diff.diff)

@@ -32,6 +32,8 @@ class ClassLabel:
     tls: str = ""
     """Version of TLS on the client's connections; empty: plaintext."""
     sni: str = ""
+    tcp: bool = False
+    """Whether its bytes are only copied: no HTTP is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,8 @@ class Router:
         for at, (entry, decision) in enumerate(zip(client.mix, decisions, strict=True)):
             self._report(name, at, entry_name(entry, client.sni or ""), decision)
             outcomes.append(self._outcome(proxy, decision, chain, self._hash(name, client, entry, decision)))
-            labels.append(replace(_label(name, client, entry, proxy, listener, decision), tls=tls or ""))
+            label = _label(name, client, entry, proxy, listener, decision)
+            labels.append(replace(label, tls=tls or "", tcp=chain is not None and isinstance(chain.filter, TcpProxy)))
         return Routed(tuple(outcomes), tuple(labels), chain)
 
     def _chain(self, name: str, listener: Listener, decisions: list[Decision]) -> FilterChain | None:
