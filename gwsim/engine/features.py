@@ -20,6 +20,7 @@ class Feature(StrEnum):
     FILTERS = "faults, rate limits, calls of filters and mirrors"
     FRONT = "CPU limits, exact balance and zones of the load balancer"
     MODES = "backends that are slow, failing or stalled for a time"
+    LIFECYCLE = "gateway pods that come and go"
     CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
 
 
@@ -44,6 +45,8 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.FRONT)
     if any(station.modes for station in model.stations):
         found.add(Feature.MODES)
+    if any(fleet.lifecycle is not None for fleet in model.fleets):
+        found.add(Feature.LIFECYCLE)
     return frozenset(found)
 
 

@@ -27,7 +27,7 @@ N_FLAGS = 16
 SAMPLE_SIZE = 1024
 SLOWEST = 20
 
-ANSWER_LOCAL, ANSWER_UPSTREAM, ANSWER_TIMEOUT = 0, 1, 2
+ANSWER_LOCAL, ANSWER_UPSTREAM, ANSWER_TIMEOUT, ANSWER_RESET = 0, 1, 2, 3
 HANDSHAKE_NONE, HANDSHAKE_PLAIN, HANDSHAKE_FULL, HANDSHAKE_RESUMED = 0, 1, 2, 3
 
 RECORD_FIELDS: tuple[str, ...] = (
@@ -119,6 +119,7 @@ class RawRun:
     worker_streams: Ints           # [W] REQUEST items read
     worker_throttled: Ints         # [W] ns stopped for want of CPU quota
     fleet_bin_cpu: Ints            # [F, N_BINS] worker CPU by time bin of the instant it is counted at (< duration)
+    fleet_bin_pods: Ints           # [F, N_BINS] ns of pods that exist, by time bin; 0 for fleets that do not change
     station_jobs: Ints             # [S] requests delivered
     station_rejected: Ints         # [S] answered 503 at once, queue full
     station_errors: Ints           # [S] served with an error status
@@ -169,7 +170,7 @@ def empty(model: Model) -> RawRun:
         overhead_sum=z(c), class_cluster=z(c, k), cluster_counters=z(k, N_COUNTERS),
         cluster_hist=z(k, buckets(MIDDLE)), cluster_sum=z(k), worker_visits=z(w, N_VISITS), worker_visit_ns=z(w),
         worker_cpu=z(w), worker_window_cpu=z(w), worker_wakeups=z(w), worker_iterations=z(w),
-        worker_connections=z(w), worker_streams=z(w), worker_throttled=z(w), fleet_bin_cpu=z(f, N_BINS), station_jobs=z(s),
+        worker_connections=z(w), worker_streams=z(w), worker_throttled=z(w), fleet_bin_cpu=z(f, N_BINS), fleet_bin_pods=z(f, N_BINS), station_jobs=z(s),
         station_rejected=z(s), station_errors=z(s), station_busy=z(s), station_wait=z(s), station_window_busy=z(s),
         bin_arrivals=z(N_BINS), bin_finished=z(N_BINS), bin_errors=z(N_BINS), bin_latency_sum=z(N_BINS),
         bin_latency_hist=z(N_BINS, buckets(BIN)), bin_area=z(N_BINS), area=z(1), sojourn=z(1), requests=z(1),

@@ -335,6 +335,29 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """At `at_s`, `pods` pods of a fleet are added, removed (they drain) or killed."""
+
+    at_s: float
+    kind: Literal["add", "remove", "kill"]
+    pods: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """A fleet whose pods come and go; the first `initial` of its pods are there at the start."""
+
+    initial: int
+    start_s: float
+    """From a pod's creation until the load balancer sends it connections."""
+    deregister_s: float
+    """For how long the load balancer still sends connections to a pod that leaves."""
+    drain_s: float
+    """From the moment a pod begins to leave until its proxy ends."""
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """The pods of one gateway workload and the front load balancer's choice among them."""
 
@@ -347,6 +370,8 @@ class Fleet:
     """False: a connection comes to the load balancer of a zone, which sends it to a pod of that zone."""
     balance: Literal["kernel", "exact"] = "kernel"
     """How a pod's connections find a worker: by the kernel's hash, or to the one with the fewest."""
+    lifecycle: Lifecycle | None = None
+    """None: all pods are there all the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -477,8 +502,8 @@ class Model:
 
 
 __all__ = [
-    "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
-    "DownstreamCosts", "Fleet", "HashRule", "Host", "Mirror", "Mode", "Model", "Network", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
+    "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "Change", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
+    "DownstreamCosts", "Fleet", "HashRule", "Host", "Lifecycle", "Mirror", "Mode", "Model", "Network", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
     "Poisson", "RateSegment", "Replay", "Run", "Shape", "SimCluster", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
     "constant",
 ]

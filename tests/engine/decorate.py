@@ -13,9 +13,12 @@ from gwsim.scenario.model import (
     Abort,
     Bucket,
     Call,
+    Change,
     Delay,
+    Fleet,
     HashRule,
     Host,
+    Lifecycle,
     Mirror,
     Mode,
     Model,
@@ -236,6 +239,27 @@ def _modes(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, stations=tuple(changing(one) for one in model.stations))
 
 
+# --- pods that come and go -------------------------------------------------------------------------------------
+
+
+def _lifecycle(model: Model, random: Random, lattice: bool) -> Model:
+    def living(fleet: Fleet) -> Fleet:
+        if random.random() < 0.2:
+            return fleet
+        pods = fleet.pods + tuple(replace(random.choice(fleet.pods), name=f"more{i}") for i in range(random.choice((0, 1, 2))))
+        changes = tuple(
+            Change(at_s=at, kind=random.choice(("add", "remove", "kill")), pods=random.choice((1, 1, 2)))  # type: ignore[arg-type]
+            for at in sorted(_span(random, 0.0, 0.3, lattice) for _ in range(random.choice((0, 1, 3, 6))))
+        )
+        lifecycle = Lifecycle(
+            initial=random.randint(0, len(pods)), start_s=_span(random, 0.0, 50e-3, lattice), deregister_s=_span(random, 0.0, 60e-3, lattice),
+            drain_s=_span(random, 0.0, 60e-3, lattice), changes=changes,
+        )
+        return replace(fleet, pods=pods, lifecycle=lifecycle)
+
+    return replace(model, fleets=tuple(living(one) for one in model.fleets))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
@@ -243,4 +267,5 @@ CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.CONNECTIONS: _connections,
     Feature.FRONT: _front,
     Feature.MODES: _modes,
+    Feature.LIFECYCLE: _lifecycle,
 }

@@ -46,7 +46,7 @@ def parts_of(name: int) -> tuple[int, int, int, int]:
 
 def place_of(rank: int, entity: int) -> int:
     """Packed rank and entity; `| name | part` makes it a priority."""
-    return ((rank << 24) | entity) << _NAME
+    return (((rank + 1) << 24) | entity) << _NAME  # Above SimPy's own priorities.
 
 
 class Happening(simpy.Event):

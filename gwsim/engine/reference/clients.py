@@ -31,6 +31,7 @@ from gwsim.engine.reference.router import Route
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.engine.reference.streams import Request, Stream
 from gwsim.engine.schema import (
+    ANSWER_RESET,
     ANSWER_TIMEOUT,
     HANDSHAKE_FULL,
     HANDSHAKE_PLAIN,
@@ -41,10 +42,13 @@ from gwsim.scenario.model import ClosedLoop, DownstreamCosts, Shape
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.agenda import Happening
+    from gwsim.engine.reference.fleets import Pod
     from gwsim.engine.reference.sources import Source
     from gwsim.engine.reference.world import World
 
-CONNECTED, ANSWERED = 0, 1
+CONNECTED, ANSWERED, RESET = 0, 1, 2
+QUICKEST_REFUSAL = 1_000_000
+"""Nobody finds out faster than in 1 ms that there is nobody, ns."""
 ARRIVAL, TIME_OUT, RETRY = 0, 1, 2
 FULL_BUDGET, COST_OF_RETRY = 10_000, 1_000
 
@@ -156,6 +160,7 @@ class Client:
             key = self.arrival_place | stream.name | TIME_OUT
             stream.time_out = self.world.agenda.at(now + self.time_out_ns, key, self.timed_out, stream)
         slot = self.slots.take(request.loop)
+        slot.streams[stream.name] = stream
         stream.slot = slot
         if slot.state is State.OPEN:
             stream.connection = slot.connection
@@ -186,7 +191,7 @@ class Client:
         cursor = None
         if fleet.round_robin:
             cursor, fleet.cursor = fleet.cursor, fleet.cursor + 1
-        pod = fleet.choose_pod(key, cursor)
+        pod = fleet.choose_pod(key, cursor) or fleet.pods[0]
         if fleet.exact:
             worker = min(pod.workers, key=lambda one: one.connections)
         else:
@@ -199,6 +204,8 @@ class Client:
 
     def open_warm(self, slot: Slot) -> None:
         """The slot has been open since before the run."""
+        if not self.fleet.targets:
+            return
         connection, key = self.connect(slot, name_of(self.index, 0, 0))
         connection.accepted = True
         slot.state = State.OPEN
@@ -215,6 +222,9 @@ class Client:
         stream.timeline = Timeline(now, CLIENT_BACKOFF)
         stream.timeline.enter(at, CONNECTION_SETUP)
         synchronised = at + connection.up + connection.down
+        if connection.worker.dead or not self.fleet.targets:
+            self.reset_at(connection, max(synchronised, at + QUICKEST_REFUSAL))
+            return
         connection.worker.deliver_connection(synchronised + connection.up, connection)
         if self.tls is None:
             stream.handshake = HANDSHAKE_PLAIN
@@ -230,6 +240,46 @@ class Client:
         """The client will find its connection established at `instant`."""
         key = self.connection_place | connection.opener | CONNECTED
         self.world.agenda.at(instant, key, self.connected, connection)
+
+    def reset_at(self, connection: Connection, instant: int) -> None:
+        """The client will find at `instant` that there is nobody at the other end."""
+        slot = connection.slot
+        key = self.connection_place | name_of(self.index, slot.index, 0) | RESET
+        slot.lost = self.world.agenda.at(instant, key, self.reset, connection)
+
+    def lose(self, slot: Slot, pod: Pod, now: int) -> None:
+        """A pod has ended: what a slot has on it is lost."""
+        if slot.state is State.CLOSED or slot.connection.worker.pod is not pod:
+            return
+        for stream in slot.streams.values():
+            stream.over = True
+            for upstream in (stream.upstream, stream.call):
+                if upstream is not None:
+                    upstream.over = True
+            stream.timeline.cut(now)
+            stream.timeline.enter(now, CLIENT_NETWORK)
+        self.reset_at(slot.connection, now + slot.connection.down)
+
+    def reset(self, happening: Happening) -> None:
+        """RESET: the connection is gone, and what was on it fails."""
+        connection: Connection = happening.subject
+        slot = connection.slot
+        now = self.world.agenda._now
+        lost = [slot.streams[name] for name in sorted(slot.streams)]
+        queued = self.slots.queued and slot in self.slots.available
+        connection.worker.connections -= 1
+        slot.streams.clear()
+        slot.in_use = 0
+        slot.close()
+        slot.not_before = now + (0 if self.reconnect is None else self.reconnect.ns(slot.connection_key()))
+        if not queued:
+            self.slots.requeue(slot)
+        for stream in lost:
+            stream.done = True
+            if stream.time_out is not None:
+                stream.time_out.cancel()
+            if not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):
+                self.finish(stream, now, 0, stream.flags, ANSWER_RESET, 0)
 
     def connected(self, happening: Happening) -> None:
         """CONNECTED: what waits on the slot is sent, unless the client has given up."""
@@ -267,6 +317,9 @@ class Client:
         if stream.time_out is not None:
             stream.time_out.cancel()
         slot = stream.slot
+        del slot.streams[stream.name]
+        if stream.closing and slot.connection is stream.connection:
+            self.slots.retire(slot)
         if self.slots.release(slot):
             self.close(slot, stream, now)
             self.slots.requeue(slot)
@@ -289,6 +342,7 @@ class Client:
         """HTTP/1.1 has no way to give up an exchange but to close the connection."""
         slot = stream.slot
         slot.in_use -= 1
+        del slot.streams[stream.name]
         self.close(slot, stream, now)
         if self.reconnect is not None:
             slot.not_before = now + self.reconnect.ns(slot.connection_key())
@@ -299,6 +353,7 @@ class Client:
     def abandon_stream(self, stream: Stream, now: int) -> None:
         """HTTP/2: RST_STREAM with CANCEL, if the request was sent at all."""
         slot, connection = stream.slot, stream.connection
+        del slot.streams[stream.name]
         if stream.sent:
             connection.deliver(now + connection.up, Part.CANCEL, stream.name, stream)
         else:

@@ -19,6 +19,7 @@ from gwsim.engine.reference.sampling import byte_cost
 from gwsim.engine.reference.streams import same_tie_key
 
 if TYPE_CHECKING:
+    from gwsim.engine.reference.agenda import Happening
     from gwsim.engine.reference.clients import Client
     from gwsim.engine.reference.streams import Stream
     from gwsim.engine.reference.worker import Worker
@@ -36,8 +37,8 @@ class Slot:
     """A connection that a client keeps: opened, used, retired and opened again."""
 
     __slots__ = (
-        "connection", "full", "generation", "in_use", "index", "key", "limit", "not_before", "remaining",
-        "retiring", "state", "ticket_pod", "waiting",
+        "connection", "full", "generation", "in_use", "index", "key", "limit", "lost", "not_before", "remaining",
+        "retiring", "state", "streams", "ticket_pod", "waiting",
     )
 
     connection: Connection
@@ -57,6 +58,10 @@ class Slot:
         self.ticket_pod = -1
         self.not_before = 0
         self.waiting: list[Stream] = []
+        self.streams: dict[int, Stream] = {}
+        """Attempts on it, by packed name."""
+        self.lost: Happening | None = None
+        """The event at which the client will find its connection gone."""
 
     def connection_key(self) -> int:
         """Key of the draws of the present generation."""
@@ -72,6 +77,9 @@ class Slot:
     def close(self) -> None:
         """The client closes it; the next request that takes it opens a new connection."""
         self.generation += 1
+        if self.lost is not None:
+            self.lost.cancel()
+            self.lost = None
         self.state = State.CLOSED
         self.remaining = self.limit
         self.retiring = False
@@ -123,6 +131,13 @@ class Slots:
             slot.full = False
             self.requeue(slot)
         return False
+
+    def retire(self, slot: Slot) -> None:
+        """It takes no more requests, and is closed when it carries none."""
+        if not slot.retiring:
+            slot.retiring = True
+            if self.queued and not slot.full:
+                self.available.remove(slot)
 
     def requeue(self, slot: Slot) -> None:
         """To the tail of the queue."""
@@ -263,7 +278,9 @@ class Connection:
         for stream in answers:
             cost += byte_cost(stream.response_bytes, costs.write_down_byte_s)
         end = self.worker.spend(Visit.WRITE_DOWN, answers[0].name, start, cost)
+        draining = self.worker.pod.draining
         for stream in answers:
+            stream.closing = draining
             stream.timeline.enter(start, PROXY_CPU)
             stream.timeline.enter(end, CLIENT_NETWORK)
             self.client.answered_at(stream, end + self.down)

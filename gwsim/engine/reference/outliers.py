@@ -87,7 +87,7 @@ class Detector:
     """Outlier detection of one cluster on one pod."""
 
     __slots__ = (
-        "agenda", "base", "count", "drain", "enforcing", "horizon", "hosts", "interval", "key", "longest", "members", "settings",
+        "agenda", "base", "count", "drain", "enforcing", "horizon", "hosts", "interval", "key", "longest", "members", "next_tick", "settings",
         "tick_key", "tried", "updates", "watched",
     )
 
@@ -118,11 +118,18 @@ class Detector:
         self.updates = Updates(agenda, pod, cluster, max(1, ns(hosts.cluster.update_merge_window_s)), self._apply)
         self.tick_key = place_of(RANK_CONTROL, pod) | name_of(cluster, 0, 0) | TICK
         self.horizon = 0
+        self.next_tick: Happening | None = None
 
-    def start(self, horizon: int, warm: bool) -> None:
+    def start(self, now: int, horizon: int, warm: bool) -> None:
         """Set the first tick; with a warm start the interval is somewhere in its course."""
         self.horizon = horizon
-        self._tick_at(1 + below(draw64(self.key, Purpose.OUTLIER), self.interval) if warm else self.interval)
+        self._tick_at(now + (1 + below(draw64(self.key, Purpose.OUTLIER), self.interval) if warm else self.interval))
+
+    def stop(self) -> None:
+        """The pod is gone."""
+        for event in (self.next_tick, *self.updates.pending.values()):
+            if event is not None:
+                event.cancel()
 
     # --- results ---------------------------------------------------------------------------------------------
 
@@ -191,7 +198,7 @@ class Detector:
 
     def _tick_at(self, at: int) -> None:
         if at < self.horizon:
-            self.agenda.at(at, self.tick_key, self._tick, None)
+            self.next_tick = self.agenda.at(at, self.tick_key, self._tick, None)
 
     def _tick(self, happening: Happening) -> None:
         """Bring hosts back, judge the interval, forgive (Envoy: `onIntervalTimer`)."""

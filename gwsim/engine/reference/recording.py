@@ -17,7 +17,8 @@ from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS, Purpose, Visi
 from gwsim.engine.draws import MASK, draw64, fold
 from gwsim.engine.reference.agenda import parts_of
 from gwsim.engine.schema import (
-    ANSWER_LOCAL,
+    ANSWER_TIMEOUT,
+    ANSWER_UPSTREAM,
     BIN,
     COARSE,
     FINE,
@@ -162,7 +163,7 @@ class Recorder:
     """Counts everything."""
 
     __slots__ = (
-        "area", "bin", "bins", "class_of", "classes", "clusters", "cut", "digest", "edge", "fleet_bin_cpu", "horizon",
+        "area", "bin", "bins", "class_of", "classes", "clusters", "cut", "digest", "edge", "fleet_bin_cpu", "fleet_bin_pods", "horizon",
         "in_flight", "kept", "last_change", "measured_in_flight", "model", "options", "records", "requests", "since", "slow",
         "sojourn", "stations", "threshold", "trace", "workers",
     )
@@ -178,6 +179,7 @@ class Recorder:
         self.stations = [StationTally() for _ in model.stations]
         self.bins = [BinTally() for _ in range(N_BINS)]
         self.fleet_bin_cpu = table(len(model.fleets), N_BINS)
+        self.fleet_bin_pods = table(len(model.fleets), N_BINS)
         self.requests = self.in_flight = self.measured_in_flight = 0
         self.area = self.sojourn = self.since = self.bin = 0
         self.edge = self._edge_after(0)
@@ -229,7 +231,7 @@ class Recorder:
         tally.request_bytes += request.request_bytes
         tally.response_bytes += response_bytes
         tally.handshakes[stream.handshake] += 1
-        covered = answer != ANSWER_LOCAL
+        covered = answer in (ANSWER_UPSTREAM, ANSWER_TIMEOUT)
         if covered:
             tally.cover(latency, request.spent, request.failed_ns)
         sample = draw64(request.key, Purpose.SAMPLE)
@@ -374,6 +376,7 @@ class Recorder:
         for tallies in (self.classes, self.clusters, self.workers, self.stations, self.bins):
             put_rows(raw, tallies)
         raw.fleet_bin_cpu[:] = self.fleet_bin_cpu
+        raw.fleet_bin_pods[:] = self.fleet_bin_pods
         raw.area[0] = self.area
         raw.sojourn[0] = self.sojourn + self.in_flight * now
         raw.requests[0] = self.requests

@@ -50,7 +50,7 @@ class Stream:
     """One attempt of a client: a stream at the gateway, and its wait at the client before and after."""
 
     __slots__ = (
-        "answer", "attempts", "call", "cluster", "connection", "done", "failed_ns", "flags", "gw_end", "gw_start",
+        "answer", "attempts", "call", "closing", "cluster", "connection", "done", "failed_ns", "flags", "gw_end", "gw_start",
         "handshake", "k", "key", "name", "operation", "over", "request", "response_bytes", "retries", "retry_slot", "sent", "slot",
         "start", "station", "status", "time_out", "timeline", "tried", "upstream", "upstream_ns",
     )
@@ -71,6 +71,8 @@ class Stream:
         self.done = False
         """Answered or timed out at the client."""
         self.handshake = HANDSHAKE_NONE
+        self.closing = False
+        """Its answer asks the client to close the connection."""
         # at the gateway
         self.gw_start = -1
         self.gw_end = -1

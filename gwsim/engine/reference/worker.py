@@ -19,10 +19,10 @@ from gwsim.engine.reference.router import Router
 if TYPE_CHECKING:
     from gwsim.engine.reference.connections import Connection
     from gwsim.engine.reference.cpu import Budget
+    from gwsim.engine.reference.fleets import Pod
     from gwsim.engine.reference.lifetimes import Notice, UpstreamConnection
     from gwsim.engine.reference.recording import Recorder
     from gwsim.engine.reference.streams import Stream, UpstreamRequest
-    from gwsim.engine.reference.world import Pod
 
     Socket: TypeAlias = Connection | UpstreamRequest | UpstreamConnection | Notice
     Armed: TypeAlias = Connection | UpstreamRequest | tuple[UpstreamConnection, UpstreamRequest]
@@ -46,8 +46,29 @@ class Worker:
     """One event loop of a pod."""
 
     __slots__ = (
-        "accepting", "agenda", "alarm", "armed", "asleep", "connections", "cpu", "filters", "fleet", "index", "items", "iteration_ns", "key", "place",
-        "pod", "recorder", "router", "slept", "timers", "visits", "wakeup_ns",
+        "accepting",
+        "agenda",
+        "alarm",
+        "armed",
+        "asleep",
+        "connections",
+        "cpu",
+        "dead",
+        "filters",
+        "fleet",
+        "index",
+        "items",
+        "iteration_ns",
+        "key",
+        "place",
+        "pod",
+        "recorder",
+        "router",
+        "slept",
+        "timers",
+        "visits",
+        "waiting",
+        "wakeup_ns",
     )
 
     def __init__(self, agenda: Agenda, recorder: Recorder, pod: Pod, index: int, position: int) -> None:
@@ -73,6 +94,8 @@ class Worker:
         """Its share of the pod's CPU quota; None: no limit."""
         self.connections = 0
         """Placed on it and not closed by their clients."""
+        self.dead = False
+        self.waiting: Happening | None = None
         self.asleep = False
         self.slept = 0
         self.alarm: tuple[int, Happening] = (NEVER, Happening(agenda, [], None))
@@ -102,7 +125,7 @@ class Worker:
     def run(self) -> Generator[Happening, None, None]:
         """The life of a worker, a SimPy process; every `yield` is a poll or the start of a visit."""
         agenda, place = self.agenda, self.place
-        now = 0
+        now = agenda._now
         while True:
             if not self._busy_at(now):
                 yield self._sleep(now)
@@ -111,7 +134,7 @@ class Worker:
                 if self.cpu is not None:
                     paid = self.cpu.pay(now, self.wakeup_ns)
                     if paid > now:
-                        yield agenda.wait(paid, place)
+                        yield self._wait(paid, place)
                         now = paid
                 self.recorder.woke(self, now)
             entries = self._collect(now)
@@ -119,11 +142,29 @@ class Worker:
             now = self._after(now, self.iteration_ns)
             for visit, thing in entries:
                 if not lost(visit, thing):
-                    yield agenda.wait(now, place)
+                    yield self._wait(now, place)
                     now = self.visits[visit](thing, now)
                 elif visit is WRITE_DOWN:
                     thing.armed = False
-            yield agenda.wait(now, place)
+            yield self._wait(now, place)
+
+    def _wait(self, instant: int, place: int) -> Happening:
+        self.waiting = self.agenda.wait(instant, place)
+        return self.waiting
+
+    def die(self) -> None:
+        """The pod has ended: nothing happens here any more, and nothing that was here is heard of again."""
+        for waiting in (self.waiting, self.alarm[1]):
+            if waiting is not None and waiting.callbacks is not None:
+                waiting.cancel()
+        self.dead = True
+        self.asleep = False
+        self.items, self.accepting, self.armed, self.timers = [], [], [], []
+
+    def tell_stops(self) -> None:
+        """Add the time it was stopped to the records."""
+        if self.cpu is not None:
+            self.recorder.workers[self.index].worker_throttled += self.cpu.stopped_ns
 
     def _busy_at(self, now: int) -> bool:
         """Whether anything is armed, ready or due."""
@@ -206,12 +247,16 @@ class Worker:
 
     def deliver(self, ready: int, tie: int, socket: Socket, stream: Stream | None) -> None:
         """Something becomes ready at `ready`."""
+        if self.dead:
+            return
         heappush(self.items, (ready, tie, socket, stream))
         if self.asleep:
             self._rouse(ready)
 
     def deliver_connection(self, ready: int, connection: Connection) -> None:
         """A connection waits to be accepted from `ready` on."""
+        if self.dead:
+            return
         heappush(self.accepting, (ready, connection.opener | Part.ACCEPT, connection))
         if self.asleep:
             self._rouse(ready)

@@ -1,0 +1,134 @@
+"""The pods of a gateway: what each holds, and how the load balancer chooses among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gwsim.engine.codes import Purpose
+from gwsim.engine.draws import below, draw64, fold, name64, ns
+from gwsim.engine.reference import network
+from gwsim.engine.reference.connections import place
+from gwsim.engine.reference.cpu import PERIOD, Budget, Quota
+from gwsim.engine.reference.outliers import Detector
+from gwsim.engine.reference.pools import ClusterOnPod, WorkerCluster
+from gwsim.engine.reference.rate_limits import Bucket
+from gwsim.engine.reference.worker import Worker
+from gwsim.scenario.model import Call
+from gwsim.scenario.model import Fleet as FleetModel
+from gwsim.scenario.model import Pod as PodModel
+
+if TYPE_CHECKING:
+    from gwsim.engine.reference.world import World
+
+
+class Pod:
+    """A proxy pod: workers that share breakers, active counts and ticket keys."""
+
+    __slots__ = ("buckets", "clusters", "draining", "fleet", "incarnation", "index", "model", "over", "workers")
+
+    def __init__(self, fleet: Fleet, index: int, model: PodModel, incarnation: int) -> None:
+        self.fleet = fleet
+        self.index = index
+        self.model = model
+        self.incarnation = incarnation
+        self.workers: list[Worker] = []
+        self.clusters: dict[int, ClusterOnPod] = {}
+        self.buckets: list[Bucket] = []
+        self.draining = False
+        """Its answers ask clients to close their connections."""
+        self.over = False
+
+    def end(self) -> None:
+        """The proxy is gone, with all that was in it."""
+        self.over = True
+        for worker in self.workers:
+            worker.die()
+        for shared in self.clusters.values():
+            if shared.detector is not None:
+                shared.detector.stop()
+
+
+class Fleet:
+    """The pods of one gateway, and those among them that the front load balancer sends connections to."""
+
+    __slots__ = ("cursor", "exact", "first_pod", "first_worker", "index", "iteration_ns", "key", "model", "pods", "round_robin", "targets", "wakeup_ns")
+
+    def __init__(self, run: int, index: int, model: FleetModel, first_pod: int, first_worker: int) -> None:
+        self.model = model
+        self.index = index
+        self.first_pod = first_pod
+        self.first_worker = first_worker
+        self.key = fold(run, name64("worker/" + model.name))
+        self.wakeup_ns = ns(model.wakeup_s)
+        self.iteration_ns = ns(model.iteration_s)
+        self.round_robin = model.front == "round_robin"
+        self.cursor = 0
+        self.exact = model.balance == "exact"
+        self.pods: list[Pod] = []
+        self.targets: list[Pod] = []
+
+    def choose_pod(self, connection_key: int, cursor: int | None) -> Pod | None:
+        """The pod of a connection, None without any; `cursor` None: by hash."""
+        targets = self.targets
+        if not targets:
+            return None
+        if self.model.cross_zone:
+            return targets[place(connection_key, len(targets), cursor)]
+        zones: dict[str, list[Pod]] = {}
+        for pod in targets:
+            zones.setdefault(pod.model.zone, []).append(pod)
+        within = list(zones.values())
+        if cursor is not None:
+            zone = within[cursor % len(within)]
+            return zone[cursor // len(within) % len(zone)]
+        zone = within[below(draw64(connection_key, Purpose.FRONT, 1), len(within))]
+        return zone[place(connection_key, len(zone), None)]
+
+
+def make_pod(world: World, fleet: Fleet, position: int, incarnation: int) -> Pod:
+    """A new pod of a fleet, at its place: workers asleep, nothing open."""
+    model = fleet.model.pods[position]
+    pod = Pod(fleet, fleet.first_pod + position, model, incarnation)
+    pod.buckets = [Bucket(bucket) for bucket in world.model.buckets]
+    quota = _quota(world, fleet, position)
+    before = sum(one.workers for one in fleet.model.pods[:position])
+    for i in range(before, before + model.workers):
+        worker = Worker(world.agenda, world.recorder, pod, fleet.first_worker + i, i)
+        if incarnation:
+            worker.key = fold(worker.key, incarnation)
+        worker.cpu = None if quota is None else Budget(quota)
+        pod.workers.append(worker)
+    _give_clusters(world, pod)
+    return pod
+
+
+def _quota(world: World, fleet: Fleet, position: int) -> Quota | None:
+    cores = fleet.model.pods[position].cpu_limit_cores
+    if cores is None:
+        return None
+    key = fold(fold(world.run_key, name64("quota/" + fleet.model.name)), position)
+    return Quota(cores, below(draw64(key, Purpose.QUOTA), PERIOD))
+
+
+def _give_clusters(world: World, pod: Pod) -> None:
+    """Pools exist where a client of the fleet has a route to the cluster, whatever its weight."""
+    reached = _reached(world, pod.fleet.index)
+    for index, sim in enumerate(world.model.clusters):
+        if index not in reached:
+            continue
+        stations = [world.stations[s] for s in sim.stations]
+        shared = ClusterOnPod(index, sim, world.recorder, [s.model.name for s in stations], pod.model.view)
+        pod.clusters[index] = shared
+        delays = [network.between(world.model.network, pod.model.zone, s.model.zone) for s in stations]
+        for worker in pod.workers:
+            worker.router.clusters[index] = WorkerCluster(worker, shared, stations, delays)
+        if sim.cluster.outlier_detection is not None and shared.hosts.all:
+            shared.detector = Detector(world.agenda, world.run_key, pod.index, index, shared.hosts, shared.count, shared.drain)
+
+
+def _reached(world: World, fleet: int) -> set[int]:
+    """Clusters that the fleet's requests, their filters and their copies go to."""
+    outcomes = [shape.outcome for client in world.model.clients if client.fleet == fleet for shape in client.mix]
+    routed = {target.cluster for outcome in outcomes for target in outcome.targets}
+    called = {one.cluster for outcome in outcomes for one in outcome.program if isinstance(one, Call)}
+    return routed | called | {mirror.cluster for outcome in outcomes for mirror in outcome.mirrors}
