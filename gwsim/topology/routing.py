@@ -17,7 +17,15 @@ from gwsim.topology.conditions import CompiledRules, Facts
 from gwsim.topology.cors import answers_preflight
 from gwsim.topology.decision import Decision, Outcome, Request, Rewrite, Step
 from gwsim.topology.dialling import Dialled, dial
-from gwsim.topology.filtering import Answer, after_token, evaluate, facts_of, filters_of, pass_filters, token_of
+from gwsim.topology.filtering import (
+    Answer,
+    after_token,
+    evaluate,
+    facts_of,
+    filters_of,
+    pass_filters,
+    token_of,
+)
 from gwsim.topology.filters import ExtAuthz, Rbac
 from gwsim.topology.listeners import FilterChain, HttpConnectionManager, Listener, TcpProxy
 from gwsim.topology.location import location_of, rewritten_path
