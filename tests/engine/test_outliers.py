@@ -177,12 +177,12 @@ def test_time_outs(split: bool) -> None:
     """As good as a 504, or, split, failures of local origin that a connection forgives."""
     bench = Bench(1, split_external_local_origin_errors=split)
     for _ in range(4):
-        bench.detector.timed_out(0, 0)
+        bench.detector.failed(0, 0, 504)
     bench.detector.attached(0)
-    bench.detector.timed_out(0, 0)
+    bench.detector.failed(0, 0, 504)
     assert bench.out == ([] if split else [0])
     for _ in range(4):
-        bench.detector.timed_out(0, 0)
+        bench.detector.failed(0, 0, 504)
     assert bench.out == [0]
     assert (Counter.OUTLIER_DETECTED_LOCAL_ORIGIN in bench.counters) is split
 
