@@ -166,6 +166,7 @@ class Purpose(IntEnum):
     BUCKET = 29
     MIRROR = 30
     QUOTA = 31
+    HPA = 32
 
 
 N_COMPONENTS = len(Component)

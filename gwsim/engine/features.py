@@ -21,6 +21,7 @@ class Feature(StrEnum):
     FRONT = "CPU limits, exact balance and zones of the load balancer"
     MODES = "backends that are slow, failing or stalled for a time"
     LIFECYCLE = "gateway pods that come and go"
+    AUTOSCALING = "autoscaling during the run"
     CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
 
 
@@ -47,6 +48,8 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.MODES)
     if any(fleet.lifecycle is not None for fleet in model.fleets):
         found.add(Feature.LIFECYCLE)
+    if any(fleet.lifecycle is not None and fleet.lifecycle.scaling is not None for fleet in model.fleets):
+        found.add(Feature.AUTOSCALING)
     return frozenset(found)
 
 

@@ -26,7 +26,8 @@ from gwsim.scenario.arrivals import (
     Replay,
     constant,
 )
-from gwsim.topology import Cluster, RetryPolicy
+from gwsim.topology import Cluster, RetryPolicy, ScalingRules
+from gwsim.topology.model import SCALE_DOWN, SCALE_UP
 
 UNLIMITED = 2**32 - 1
 
@@ -265,6 +266,23 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """A HorizontalPodAutoscaler on CPU: a target utilisation of the request, or cores a pod."""
+
+    minimum: int
+    maximum: int
+    cpu_request_cores: float
+    target_utilization: float | None = None
+    target_cores: float = 0.0
+    tolerance: float = 0.1
+    period_s: float = 15.0
+    scrape_s: float = 15.0
+    """How often the CPU of pods is measured (metrics-server)."""
+    up: ScalingRules = SCALE_UP
+    down: ScalingRules = SCALE_DOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
     """A fleet whose pods come and go; the first `initial` of its pods are there at the start."""
 
@@ -276,6 +294,7 @@ class Lifecycle:
     drain_s: float
     """From the moment a pod begins to leave until its proxy ends."""
     changes: tuple[Change, ...] = ()
+    scaling: Scaling | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,6 +444,6 @@ class Model:
 __all__ = [
     "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "Change", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
     "DownstreamCosts", "Fleet", "HashRule", "Host", "Lifecycle", "Mirror", "Mode", "Model", "Network", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
-    "Poisson", "RateSegment", "Replay", "Run", "Shape", "SimCluster", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
+    "Poisson", "RateSegment", "Replay", "Run", "Scaling", "Shape", "SimCluster", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
     "constant",
 ]

@@ -27,11 +27,12 @@ from gwsim.scenario.model import (
     Outcome,
     Placement,
     Pod,
+    Scaling,
     SimCluster,
     Station,
     TokenBucket,
 )
-from gwsim.topology import LbPolicy, OutlierDetection, RetryBudget, SlowStart
+from gwsim.topology import LbPolicy, OutlierDetection, RetryBudget, ScalingPolicy, ScalingRules, SlowStart
 
 SHARE = 0.6
 """Of the models, that use a feature."""
@@ -260,6 +261,33 @@ def _lifecycle(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, fleets=tuple(living(one) for one in model.fleets))
 
 
+# --- autoscaling -----------------------------------------------------------------------------------------------
+
+
+def _autoscaling(model: Model, random: Random, lattice: bool) -> Model:
+    def rules() -> ScalingRules:
+        policies = tuple(
+            ScalingPolicy(kind=random.choice(("pods", "percent")), value=random.choice((1, 2, 50, 100)), period_s=random.choice((0.02, 0.06)))  # type: ignore[arg-type]
+            for _ in range(random.choice((1, 2)))
+        )
+        return ScalingRules(
+            stabilization_s=random.choice((0.0, 0.03, 0.1)), policies=policies, select=random.choice(("max", "max", "min", "disabled"))  # type: ignore[arg-type]
+        )
+
+    def scaled(fleet: Fleet) -> Fleet:
+        pods = fleet.pods + tuple(replace(fleet.pods[0], name=f"scaled{i}") for i in range(2))
+        utilization = random.choice((None, 0.1, 0.5))
+        scaling = Scaling(
+            minimum=random.choice((1, 2)), maximum=random.choice((2, 3, len(pods))), cpu_request_cores=random.choice((0.1, 0.5)),
+            target_utilization=utilization, target_cores=random.choice((0.02, 0.1)), tolerance=random.choice((0.0, 0.1)),
+            period_s=random.choice((0.01, 0.025)), scrape_s=random.choice((0.01, 0.02)), up=rules(), down=rules(),
+        )
+        given = fleet.lifecycle or Lifecycle(initial=len(fleet.pods), start_s=0.015, deregister_s=0.01, drain_s=0.02)
+        return replace(fleet, pods=pods, lifecycle=replace(given, scaling=scaling))
+
+    return replace(model, fleets=tuple(scaled(one) if random.random() < 0.8 else one for one in model.fleets))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
@@ -268,4 +296,5 @@ CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.FRONT: _front,
     Feature.MODES: _modes,
     Feature.LIFECYCLE: _lifecycle,
+    Feature.AUTOSCALING: _autoscaling,
 }

@@ -9,8 +9,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from gwsim.engine.draws import ns
+from gwsim.engine.codes import Purpose
+from gwsim.engine.draws import below, draw64, fold, name64, ns
 from gwsim.engine.reference.agenda import RANK_CONTROL, Happening, name_of, place_of
+from gwsim.engine.reference.autoscaling import Autoscaler
 from gwsim.engine.reference.fleets import Fleet, Pod, make_pod
 from gwsim.engine.schema import N_BINS
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.world import World
 
 ENTITY_FLEET = 10**6
-CHANGE, READY, DEREGISTERED, END = 0, 1, 2, 3
+CHANGE, READY, DEREGISTERED, END, SCRAPE, SYNC = 0, 1, 2, 3, 4, 5
 
 
 class State(Enum):
@@ -33,7 +35,7 @@ class State(Enum):
 class Place:
     """A place for a pod, and what is with it."""
 
-    __slots__ = ("began", "incarnation", "ready", "state")
+    __slots__ = ("began", "incarnation", "ready", "sample", "scraped", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -41,12 +43,18 @@ class Place:
         """When the pod began to serve."""
         self.incarnation = 0 if state is State.SERVING else -1
         self.ready: Happening | None = None
+        self.scraped: tuple[int, int] | None = None
+        """Instant and CPU of the last scrape of the pod."""
+        self.sample: float | None = None
+        """Cores it used between the last two scrapes."""
 
 
 class Lifecycle:
     """What changes in a fleet, and what follows from it."""
 
-    __slots__ = ("_at", "deregister", "drain", "fleet", "key", "places", "start_ns", "world")
+    __slots__ = (
+        "_at", "autoscaler", "deregister", "drain", "fleet", "key", "period", "places", "scrape", "start_ns", "world",
+    )
 
     def __init__(self, world: World, fleet: Fleet) -> None:
         model = fleet.model.lifecycle
@@ -58,6 +66,10 @@ class Lifecycle:
         self.drain = max(1, ns(model.drain_s))
         self.key = place_of(RANK_CONTROL, ENTITY_FLEET + fleet.index)
         self.places = [Place(State.SERVING if i < model.initial else State.ABSENT) for i in range(len(fleet.pods))]
+        scaling = model.scaling
+        self.autoscaler = None if scaling is None else Autoscaler(scaling)
+        self.scrape = 0 if scaling is None else max(1, ns(scaling.scrape_s))
+        self.period = 0 if scaling is None else max(1, ns(scaling.period_s))
         self._at = 0
         """Up to when `fleet_bin_pods` is counted."""
 
@@ -69,9 +81,17 @@ class Lifecycle:
             at = ns(change.at_s)
             if at < self.world.horizon:
                 self._schedule(at, number, CHANGE, change)
+        if self.autoscaler is not None:
+            key = fold(self.world.run_key, name64("hpa/" + self.fleet.model.name))
+            self._again(below(draw64(key, Purpose.HPA, 1), self.scrape), 0, SCRAPE)
+            self._again(below(draw64(key, Purpose.HPA, 0), self.period), 0, SYNC)
+
+    def _again(self, at: int, number: int, part: int) -> None:
+        if at < self.world.horizon:
+            self._schedule(at, number, part, number)
 
     def _schedule(self, at: int, number: int, part: int, subject: object) -> Happening:
-        actions = {CHANGE: self._change, READY: self._ready, DEREGISTERED: self._deregistered, END: self._end}
+        actions = {CHANGE: self._change, READY: self._ready, DEREGISTERED: self._deregistered, END: self._end, SCRAPE: self._scrape, SYNC: self._sync}
         return self.world.agenda.at(at, self.key | name_of(0, number, 0) | part, actions[part], subject)
 
     # --- events ----------------------------------------------------------------------------------------------
@@ -125,6 +145,7 @@ class Lifecycle:
         place.state = State.SERVING
         place.began = now
         place.incarnation += 1
+        place.scraped = place.sample = None
         pod = make_pod(self.world, fleet, i, place.incarnation)
         fleet.pods[i] = pod
         self.world.pods[pod.index] = pod
@@ -160,6 +181,35 @@ class Lifecycle:
 
     def _first(self, state: State) -> int | None:
         return next((i for i, place in enumerate(self.places) if place.state is state), None)
+
+    # --- autoscaling -----------------------------------------------------------------------------------------
+
+    def _scrape(self, happening: Happening) -> None:
+        """The CPU of the pods is measured."""
+        now, tallies = self.world.agenda._now, self.world.recorder.workers
+        for place, pod in zip(self.places, self.fleet.pods, strict=True):
+            if place.state in (State.SERVING, State.LEAVING) and not pod.over:
+                cpu = sum(tallies[worker.index].worker_cpu for worker in pod.workers)
+                if place.scraped is not None:
+                    then, before = place.scraped
+                    place.sample = (cpu - before) / (now - then)
+                place.scraped = (now, cpu)
+        self._again(now + self.scrape, happening.subject + 1, SCRAPE)
+
+    def _sync(self, happening: Happening) -> None:
+        """The autoscaler looks at the metrics."""
+        assert self.autoscaler is not None
+        now = self.world.agenda._now
+        serving = [place for place in self.places if place.state is State.SERVING]
+        starting = sum(place.state is State.STARTING for place in self.places)
+        metrics = [place.sample for place in serving if place.sample is not None]
+        current = len(serving) + starting
+        wanted = self.autoscaler.sync(now, current, metrics, len(serving) - len(metrics), starting)
+        for _ in range(wanted - current):
+            self.add(now)
+        for _ in range(current - wanted):
+            self.remove(now)
+        self._again(now + self.period, happening.subject + 1, SYNC)
 
     # --- counting --------------------------------------------------------------------------------------------
 
