@@ -162,6 +162,7 @@ def timeseries(results: Results) -> list[Row]:
         "in_system_requests": (line.in_system, 1.0), "mean_ms": (line.mean_latency_s, 1e3), "p50_ms": (line.p50_latency_s, 1e3),
         "p95_ms": (line.p95_latency_s, 1e3), "p99_ms": (line.p99_latency_s, 1e3),
     } | {f"cpu_{name}_cores": (series, 1.0) for name, series in line.cpu_cores.items()}
+    named |= {f"{name}_pods": (series, 1.0) for name, series in line.pods.items()}
     rows: list[Row] = []
     for b in range(len(line.edges_s) - 1):
         row: Row = {"start_s": float(line.edges_s[b]), "end_s": float(line.edges_s[b + 1])}

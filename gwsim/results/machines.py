@@ -69,13 +69,20 @@ def pods_of(counts: Counts) -> tuple[PodFigures, ...]:
     return tuple(rows)
 
 
+def _mean_pods(counts: Counts, f: int, pods: int) -> float:
+    """Pods of a fleet over the run; those it has, if they do not come and go."""
+    existed = counts.of("fleet_bin_pods")[:, f].sum() * NS
+    return float(existed / counts.lengths_s.sum()) if existed else float(pods)
+
+
 def fleets_of(counts: Counts) -> tuple[FleetFigures, ...]:
     """Every gateway workload; its busiest worker is the one with the largest mean utilisation."""
     rows = []
-    for fleet in counts.labels.fleets:
+    for f, fleet in enumerate(counts.labels.fleets):
         workers = [w for w, label in enumerate(counts.labels.workers) if label.gateway == fleet.name]
         cores = _cores(counts, workers)
-        utilisation = cores.scaled(1.0 / max(len(workers), 1))
+        pods = _mean_pods(counts, f, fleet.pods)
+        utilisation = cores.scaled(fleet.pods / max(len(workers) * pods, 1e-9))
         cpu_s = counts.of("worker_cpu")[:, workers].sum(axis=1) * NS
         streams = counts.of("worker_streams")[:, workers].sum(axis=1)
         per_request = ratio(cpu_s, streams, level=counts.level)
@@ -83,10 +90,10 @@ def fleets_of(counts: Counts) -> tuple[FleetFigures, ...]:
         busiest = max((_cores(counts, [w]) for w in workers), key=lambda e: e.value or 0.0, default=NO_DATA)
         rows.append(
             FleetFigures(
-                gateway=fleet.name, pods=fleet.pods, workers=fleet.workers, cpu_cores=cores,
+                gateway=fleet.name, pods=round(pods), workers=fleet.workers, cpu_cores=cores,
                 cpu_cores_range=range_of(cores, counts.labels), utilisation=utilisation,
                 utilisation_range=range_of(utilisation, counts.labels), busiest_worker=busiest,
-                of_request=cores.scaled(1.0 / (asked * max(fleet.pods, 1))) if asked else NO_DATA,
+                of_request=cores.scaled(1.0 / (asked * max(pods, 1e-9))) if asked else NO_DATA,
                 requests_per_s=_arrivals(counts, workers),
                 cores_per_1000_rps=per_request.scaled(1000.0),
                 cores_per_1000_rps_range=range_of(per_request.scaled(1000.0), counts.labels),

@@ -7,7 +7,7 @@ interval over the replications.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -324,6 +324,8 @@ class Timeline:
     p99_latency_s: Series
     cpu_cores: Mapping[str, Series]
     """By gateway."""
+    pods: Mapping[str, Series] = field(default_factory=dict)
+    """Pods that exist, of the gateways whose pods come and go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

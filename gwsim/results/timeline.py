@@ -18,6 +18,7 @@ def timeline_of(counts: Counts) -> Timeline:
     arrivals, finished = counts.of("bin_arrivals"), counts.of("bin_finished")
     histograms = np.stack([raw.bin_latency_hist for raw in counts.raws])
     cpu = counts.of("fleet_bin_cpu") * NS
+    pods = counts.of("fleet_bin_pods") * NS
     latency = [_quantiles(histograms, p, counts.level) for p in (0.5, 0.95, 0.99)]
     return Timeline(
         edges_s=edges, warmup_s=counts.labels.warmup_s,
@@ -31,6 +32,11 @@ def timeline_of(counts: Counts) -> Timeline:
         p50_latency_s=latency[0], p95_latency_s=latency[1], p99_latency_s=latency[2],
         cpu_cores={
             fleet.name: series_of(cpu[:, f], seconds, counts.level) for f, fleet in enumerate(counts.labels.fleets)
+        },
+        pods={
+            fleet.name: series_of(pods[:, f], seconds, counts.level)
+            for f, fleet in enumerate(counts.labels.fleets)
+            if pods[:, f].any()
         },
     )
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from gwsim.diagnostics import Collector, Span, code, nearest
 from gwsim.scenario.file import GatewayOverride
-from gwsim.scenario.model import Fleet, Pod
+from gwsim.scenario.lifecycles import lifecycle_of
+from gwsim.scenario.model import Fleet, Lifecycle, Pod
 from gwsim.scenario.placement import locality_of, view_of
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import FleetLabel, PodLabel
 from gwsim.topology import Proxy, Topology
+from gwsim.units import format_duration_s
 
 
 def fleet_name(proxy: Proxy) -> str:
@@ -95,9 +97,14 @@ class Fleets:
     def _fleet(self, proxy: Proxy, wakeup_s: float, iteration_s: float) -> tuple[Fleet, FleetLabel]:
         name, (replicas, fixed) = fleet_name(proxy), self._count(proxy)
         workers = self.overrides.get(name, GatewayOverride()).workers or proxy.workers
-        pods = tuple(self._pod(proxy, ordinal, workers) for ordinal in range(replicas))
-        self._tell(name, pods, workers, proxy, fixed)
-        if not pods:
+        override = self.overrides.get(name, GatewayOverride())
+        scales = self.loaded.scenario.run.kind == "timeline" and not fixed
+        lifecycle, places = lifecycle_of(proxy, replicas, override, self.loaded.scenario.front.deregistration, scales=scales)
+        pods = tuple(self._pod(proxy, ordinal, workers) for ordinal in range(places))
+        self._tell(name, pods[:replicas], workers, proxy, fixed)
+        if lifecycle is not None:
+            self._tell_changes(name, lifecycle)
+        if not replicas:
             self.collector.add(
                 code("SCENARIO_VALUE"),
                 f"gateway {name} has no replica, so nothing answers its clients",
@@ -107,7 +114,8 @@ class Fleets:
         fleet = Fleet(
             name=name, pods=pods, wakeup_s=wakeup_s, iteration_s=iteration_s, front=self.loaded.scenario.front.policy,
             cross_zone=self.loaded.scenario.front.cross_zone,
-            balance=self.overrides.get(name, GatewayOverride()).balance,
+            balance=override.balance,
+            lifecycle=lifecycle,
         )
         label = FleetLabel(
             name=name,
@@ -130,6 +138,16 @@ class Fleets:
         limit = proxy.cpu_limit_cores if proxy.cpu_limit_cores is not None and proxy.cpu_limit_cores < workers else None
         name = proxy.pods[ordinal].name if ordinal < len(proxy.pods) else f"{proxy.name}-{ordinal}"
         return Pod(name=name, zone=zone_of(where.region, where.zone), workers=workers, view=view_of(fleet_name(proxy), where), cpu_limit_cores=limit)
+
+    def _tell_changes(self, name: str, lifecycle: Lifecycle) -> None:
+        scaling = lifecycle.scaling
+        if scaling is not None:
+            text = f"gateway {name}: its autoscaler acts during the run, between {scaling.minimum} and {scaling.maximum} pods"
+            self.assumptions[text] = None
+        starts, leaves = format_duration_s(lifecycle.start_s), format_duration_s(lifecycle.deregister_s)
+        drains = format_duration_s(lifecycle.drain_s)
+        text = f"gateway {name}: a new pod serves {starts} after its creation; one that leaves gets connections for {leaves} more and ends after {drains}"
+        self.assumptions[text] = None
 
     def _tell(self, name: str, pods: tuple[Pod, ...], workers: int, proxy: Proxy, fixed: bool) -> None:
         zones: dict[str, int] = {}

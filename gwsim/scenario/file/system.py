@@ -64,6 +64,28 @@ class Front(FileModel):
     deregistration: Duration = Field(default=30.0, description="how long a leaving pod still gets connections")
 
 
+class PodChange(FileModel):
+    """At one moment, pods of a gateway are added, removed or killed."""
+
+    at: Duration = Field(description="when")
+    add: Count | None = Field(default=None, description="pods created; they serve after pod_start")
+    remove: Count | None = Field(default=None, description="pods terminated in order: they drain, then end")
+    kill: Count | None = Field(default=None, description="pods that end at once")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> PodChange:
+        if not self.parts():
+            raise ValueError("give add, remove or kill")
+        return self
+
+    def parts(self) -> tuple[tuple[Literal["add", "remove", "kill"], int], ...]:
+        """What it does, in this order."""
+        parts: tuple[tuple[Literal["add", "remove", "kill"], int | None], ...] = (
+            ("add", self.add), ("remove", self.remove), ("kill", self.kill),
+        )
+        return tuple((kind, count) for kind, count in parts if count is not None)
+
+
 class GatewayOverride(FileModel):
     """Changes to a gateway's fleet."""
 
@@ -71,6 +93,10 @@ class GatewayOverride(FileModel):
     workers: Count | None = Field(default=None, description="worker threads per pod (Envoy's concurrency)")
     balance: Literal["kernel", "exact"] = Field(
         default="kernel", description="connections to workers: by the kernel's hash, or Envoy's exact balance (to the one with the fewest)"
+    )
+    changes: tuple[PodChange, ...] = Field(default=(), description="pods that come and go during the run")
+    pod_start: Duration = Field(
+        default=20.0, description="from a pod's creation until the load balancer sends it connections (scheduling, image, Envoy, health checks)"
     )
 
 
@@ -191,5 +217,6 @@ __all__ = [
     "Istio",
     "NetworkSection",
     "Node",
+    "PodChange",
     "Run",
 ]
