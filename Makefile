@@ -7,7 +7,7 @@ TOOLS := $(VENV)/.tools
 COMPILED := $(VENV)/.compiled
 SCENARIO := scenarios/ingress-bookinfo
 
-.PHONY: help setup demo test equal verification benchmark lint lint-reference clean
+.PHONY: help setup demo test equal verification benchmark lint reference clean
 
 help:
 	@echo "make demo          set up, then answer one question about a real ingress gateway"
@@ -16,6 +16,7 @@ help:
 	@echo "make verification  the slow statistical suites"
 	@echo "make benchmark     speed and memory, as one JSON object"
 	@echo "make lint          ruff and mypy"
+	@echo "make reference     write the generated pages of docs/reference again"
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -55,8 +56,11 @@ lint: $(TOOLS)
 	$(BIN)/ruff check gwsim tests benchmarks verification
 	$(BIN)/mypy
 
-lint-reference: $(READY)
+reference: $(READY)
+	$(BIN)/python -m gwsim.scenario.reference > docs/reference/scenario.md
+	$(BIN)/python -m gwsim.costs.document > docs/reference/costs.md
 	$(BIN)/python -c "from gwsim.report.lint_reference import render; print(render(), end='')" > docs/reference/lint.md
+	$(BIN)/python -m gwsim.cli.reference_pages docs/reference
 
 clean:
 	rm -rf $(VENV) out build .pytest_cache .mypy_cache .ruff_cache .hypothesis

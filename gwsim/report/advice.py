@@ -150,7 +150,8 @@ def _more_backends(limit: Limit, results: Results, resolved: Resolved) -> Advice
         if not name or not endpoint.pod:
             return None
         now = sum(one.workload == endpoint.workload for one in cluster.cluster.endpoints)
-        wanted = max(math.ceil(now * limit.utilisation / COMFORTABLE), now + 1)
+        asked = limit.utilisation / max(1.0 - limit.exhausted, 0.1)
+        wanted = max(math.ceil(now * asked / COMFORTABLE), now + 1)
         return Advice(
             reason=f"{wanted} pods of {name} instead of {now}",
             settings=(f"Deployment/{namespace}/{name}:spec.replicas={wanted}",),

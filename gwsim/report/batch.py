@@ -26,7 +26,7 @@ def lines(made: Batch, wrote: Sequence[str] = ()) -> list[Line]:
         if row["exit_code"] != 0:
             rows += paragraph(name[: INDENT - 1] if len(name) < INDENT else "", _told(name, row["sentence"]), indent=INDENT)
     counted = ", ".join(f"{n} {word}" for word, n in _counts(made).items())
-    rows.append(line(Part("TOGETHER".ljust(INDENT), "bold"), f"{len(made.rows)} scenarios: {counted}"))
+    rows.append(line(Part("TOGETHER".ljust(INDENT), "bold"), f"{_many(len(made.rows))}: {counted}"))
     if wrote:
         rows += paragraph("WROTE", f"{wrote[0]}  ({', '.join(wrote[1:])})", indent=INDENT, most=2)
     return rows
@@ -44,7 +44,7 @@ def budget_lines(made: Batch) -> list[Line]:
             rows += paragraph(f"  {_MARKS[one['answer']]} ", f"{one['text']}{warned}: {one['sentence']}", indent=4, most=2)
         rows.append(EMPTY)
     counted = ", ".join(f"{n} {word}" for word, n in _counts(made).items())
-    return [*rows, line(Part("TOGETHER".ljust(INDENT), "bold"), f"{len(made.rows)} scenarios: {counted}")]
+    return [*rows, line(Part("TOGETHER".ljust(INDENT), "bold"), f"{_many(len(made.rows))}: {counted}")]
 
 
 def _told(name: str, sentence: str) -> str:
@@ -56,6 +56,10 @@ def _counts(made: Batch) -> dict[str, int]:
     for row in made.rows:
         counts[row["verdict"]] = counts.get(row["verdict"], 0) + 1
     return dict(sorted(counts.items()))
+
+
+def _many(count: int) -> str:
+    return f"{count} scenario{'' if count == 1 else 's'}"
 
 
 __all__ = ["budget_lines", "lines"]

@@ -1,6 +1,6 @@
 """The reference of all lint rules as Markdown, written from the rules and the table of codes.
 
-`docs/reference/lint.md` is this text; `make lint-reference` writes it, and a test compares the two.
+`docs/reference/lint.md` is this text; `make reference` writes it, and a test compares the two.
 """
 
 from __future__ import annotations

@@ -2,10 +2,13 @@
 
 Load is taken to grow in proportion: at utilisation u there is headroom for about 1/u times the load, less the
 more unevenly connections fall on workers. A pool whose breaker refuses more than a thousandth of the attempts is
-at its limit whatever its mean.
+at its limit whatever its mean. Where the pods behind such a pool are full, they come first: the pool fills because
+they do not keep up, and a larger one would only hold more that waits.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from gwsim.results.labels import Labels
 from gwsim.results.machines import refused_share
@@ -22,6 +25,8 @@ from gwsim.units import format_share
 
 NOTICEABLE = 1e-3
 KEPT = 50
+FULL = 0.95
+"""A backend pod busier than this is why the pool before it overflows."""
 
 
 def bottleneck_of(
@@ -33,11 +38,12 @@ def bottleneck_of(
     backends: tuple[BackendFigures, ...],
 ) -> Bottleneck:
     """All limits, the nearest first, at most 50."""
+    pools = [limit for cluster in clusters for limit in _pool(cluster)]
     limits = [
         *(_worker(fleet, workers) for fleet in fleets if fleet.workers),
         *_cpu_limits(labels, pods),
-        *(_backend(backend) for backend in backends if backend.concurrency),
-        *(limit for cluster in clusters for limit in _pool(cluster)),
+        *_causes(labels, [_backend(backend) for backend in backends if backend.concurrency], pools),
+        *pools,
     ]
     ranked = sorted((one for one in limits if one.utilisation > 0 or one.exhausted > 0), key=_order)[:KEPT]
     if not ranked:
@@ -54,7 +60,7 @@ def _order(limit: Limit) -> tuple[float, str]:
     level = limit.utilisation
     if limit.exhausted >= NOTICEABLE:
         level = max(level, 1.0) + limit.exhausted
-    return -level, limit.name
+    return -level, f"{limit.kind == 'pool':d}{limit.name}"
 
 
 def _factor(headroom: float) -> str:
@@ -90,6 +96,22 @@ def _backend(backend: BackendFigures) -> Limit:
     if rejected >= NOTICEABLE:
         text += f", {format_share(rejected)} of requests find the queue full"
     return Limit(kind="backend", name=backend.name, utilisation=level, exhausted=rejected, text=text)
+
+
+def _causes(labels: Labels, backends: list[Limit], pools: list[Limit]) -> list[Limit]:
+    """The backend pods; the fullest one behind a pool that overflows says so, and ranks before it."""
+    found = {one.name: one for one in backends}
+    overflowing = {pool.name: pool for pool in pools if pool.exhausted >= NOTICEABLE}
+    for cluster in labels.clusters:
+        pool = overflowing.get(cluster.name)
+        behind = [found[name] for at in cluster.stations if (name := labels.stations[at].name) in found]
+        fullest = max(behind, key=lambda one: (one.utilisation, one.name), default=None)
+        if pool is None or fullest is None or fullest.utilisation < FULL:
+            continue
+        level = max(fullest.utilisation, pool.utilisation, 1.0)
+        text = f"{fullest.text}, so the pool before it overflows ({format_share(pool.exhausted)} of requests)"
+        found[fullest.name] = replace(fullest, utilisation=level, exhausted=max(fullest.exhausted, pool.exhausted), text=text)
+    return list(found.values())
 
 
 def _pool(cluster: ClusterFigures) -> list[Limit]:

@@ -8,4 +8,4 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "lint.md"
 
 
 def test_the_page_is_fresh():
-    assert PAGE.read_text(encoding="utf-8") == render(), "run `make lint-reference`"
+    assert PAGE.read_text(encoding="utf-8") == render(), "run `make reference`"

@@ -13,6 +13,7 @@ from gwsim.errors import InternalError, UsageError
 from gwsim.results import Quality, Results, Status
 from gwsim.results.frames import FRAMES
 from gwsim.results.labels import as_plain, from_plain
+from gwsim.results.parts import Limit
 from gwsim.topology import CircuitBreakers
 
 
@@ -131,6 +132,18 @@ def test_bottleneck_names_the_nearest_limit() -> None:
     assert pool is not None
     assert pool.kind == "pool" and pool.exhausted > 0.04
     assert "max_connections" in pool.text
+
+
+def test_full_backends_come_before_the_pool_that_they_fill() -> None:
+    """Two servers of a pod are all busy; with twenty it is the pool itself."""
+    def first(concurrency: int) -> Limit | None:
+        tight = model(duration_s=20.0, concurrency=concurrency, breakers=CircuitBreakers(max_connections=4))
+        return Results.of(resolved(tight), replications(tight, 3, 2000, errors={0: 200}, busy=0.3)).bottleneck.first
+
+    full, roomy = first(2), first(20)
+    assert full is not None and full.kind == "backend" and full.exhausted > 0.04
+    assert "servers are 100 % busy, so the pool before it overflows" in full.text
+    assert roomy is not None and roomy.kind == "pool"
 
 
 def test_verdicts() -> None:
