@@ -13,6 +13,8 @@ import pytest
 import yaml
 from pages import ROOT, blocks, commands, missing, pages, shape
 
+from gwsim.engine.cache import is_warm
+
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s#]*)(?:#(?P<anchor>[^)\s]*))?\)")
 HEADING = re.compile(r"^#+\s+(.*)$", re.MULTILINE)
 SHELL = ("sh", "bash", "shell")
@@ -45,6 +47,7 @@ def shell(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     return folder, environment
 
 
+@pytest.mark.skipif(not is_warm(), reason="the engine is not compiled: gwsim warmup (make test does it)")
 @pytest.mark.parametrize("page", [path for path in pages() if runs(path)], ids=name)
 def test_commands_of_a_page_do_what_it_says(page: Path, shell: tuple[Path, dict[str, str]]) -> None:
     """One folder for a page: later commands see what earlier ones left."""
@@ -58,7 +61,7 @@ def test_commands_of_a_page_do_what_it_says(page: Path, shell: tuple[Path, dict[
             continue
         for command in commands(block):
             ended = subprocess.run(
-                ["bash", "-c", command.text], cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+                ["bash", "-c", command.text], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
             )
             where = f"{name(page)}:{command.line}: {command.text}"
             assert ended.returncode == command.code, f"{where}\n{ended.stdout}\n{ended.stderr}"
