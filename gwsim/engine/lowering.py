@@ -10,6 +10,7 @@ import numpy as np
 from gwsim.engine.codes import Flag, Visit
 from gwsim.engine.compiled import layout
 from gwsim.engine.compiled.connections import FRONT_HASH
+from gwsim.engine.compiled.filters import OP_ABORT, OP_BUCKET, OP_CALL, OP_DELAY
 from gwsim.engine.compiled.heaps import MAX_SOURCES, MAX_STATIONS
 from gwsim.engine.compiled.hosts import LOCALITY_KINDS, hosts_of, is_simple
 from gwsim.engine.compiled.load_balancing import (
@@ -31,10 +32,11 @@ from gwsim.engine.features import missing
 from gwsim.engine.hashing import xxh64
 from gwsim.errors import InputError, InternalError
 from gwsim.scenario import model as m
-from gwsim.topology import LbPolicy
+from gwsim.topology import Cluster, LbPolicy
 
 Array = np.ndarray[Any, Any]
 NO_LIMIT = 2**62
+NO_LIMIT_STREAMS = 2**31
 CONDITIONS = {
     "5xx": ON_5XX, "gateway-error": ON_GATEWAY_ERROR, "retriable-4xx": ON_4XX, "retriable-status-codes": ON_CODES,
     "reset": ON_RESET,
@@ -66,6 +68,10 @@ class Lowering:
         self.shares: list[tuple[int, float]] = []
         self.timers: dict[tuple[int, int], int] = {}
         self.zones: dict[str, int] = {}
+        self.outliers: list[tuple[Any, ...]] = []
+        self.ops: list[tuple[Any, ...]] = []
+        self.op_buckets: list[int] = []
+        self.mirrors: list[tuple[Any, ...]] = []
         self.hash_rules: list[tuple[int, int, int]] = []
         self.loops = 0
         self.sources = self.levels = self.members = 0
@@ -172,9 +178,38 @@ class Lowering:
             r["try_class"], r["reselections"] = -1, 1
             r["hash_first"], r["hashes"] = len(self.hash_rules), len(o.hash)
             self.hash_rules += [(RULES[h.kind], h.users, xxh64(h.text)) for h in o.hash]
+            self._filters(r, o)
             if o.retry is not None:
                 self._retry(r, o)
         return out
+
+    def _filters(self, r: Any, o: m.Outcome) -> None:
+        """Program, mirrors and local reply of an outcome."""
+        r["local_bytes"] = o.local_bytes
+        r["op_first"], r["ops"] = len(self.ops), len(o.program)
+        self.ops += [self._operation(j, one) for j, one in enumerate(o.program)]
+        r["mirror_first"], r["mirrors"] = len(self.mirrors), len(o.mirrors)
+        timer = self.timer(o.timeout_s, Visit.CALL_TIMEOUT) if o.mirrors else -1
+        self.mirrors += [(one.cluster, timer, one.percent, name64(f"mirror/{j}")) for j, one in enumerate(o.mirrors)]
+
+    def _operation(self, j: int, one: m.Operation) -> tuple[Any, ...]:
+        r = np.zeros((), layout.OP)
+        if isinstance(one, m.Delay):
+            r["kind"], r["percent"] = OP_DELAY, one.percent
+            r["timer"] = self.timers.setdefault((max(1, ns(one.delay_s)), int(Visit.DELAY)), len(self.timers))
+        elif isinstance(one, m.Abort):
+            r["kind"], r["percent"], r["status"] = OP_ABORT, one.percent, one.status
+        elif isinstance(one, m.Bucket):
+            r["kind"], r["percent"], r["enforced"], r["status"] = OP_BUCKET, one.enabled_percent, one.enforced_percent, one.status
+            r["first"], r["n"] = len(self.op_buckets), len(one.buckets)
+            self.op_buckets += one.buckets
+        else:
+            r["kind"], r["cluster"], r["request_bytes"] = OP_CALL, one.cluster, one.request_bytes
+            r["body_most"], r["response_bytes"], r["status"] = one.body_max_bytes, one.response_bytes, one.error_status
+            r["fail_open"], r["name"] = one.fail_open, name64(f"call/{j}")
+            r["deny_flag"], r["error_flag"] = int(Flag[one.deny_flag]), int(Flag[one.error_flag])
+            r["timer"] = self.timer(one.timeout_s, Visit.CALL_TIMEOUT)
+        return tuple(r.tolist())
 
     def _retry(self, r: Any, o: m.Outcome) -> None:
         p = o.retry
@@ -226,8 +261,28 @@ class Lowering:
             r["write_up_ns"], r["read_up_ns"] = ns(c.costs.write_up_s), ns(c.costs.read_up_s)
             r["up_connected_ns"], r["up_tls_ns"] = ns(c.costs.up_connected_s), ns(c.costs.up_tls_s)
             r["write_up_byte_s"], r["read_up_byte_s"] = c.costs.write_up_byte_s, c.costs.read_up_byte_s
+            r["capacity"], r["per_connection"] = NO_LIMIT_STREAMS if c.cluster.upstream_http == 2 else 1, NO_LIMIT
             self._balancing(r, c)
+            self._outliers(r, c.cluster)
         return out, np.array(endpoints, layout.ENDPOINT)
+
+    def _outliers(self, r: Any, cluster: Cluster) -> None:
+        """Outlier detection of a cluster, -1 without it."""
+        o = cluster.outlier_detection
+        r["outlier"] = -1 if o is None else len(self.outliers)
+        if o is None:
+            return
+        r["splits"] = o.split_external_local_origin_errors
+        interval, base, window = (max(1, ns(x)) for x in (o.interval_s, o.base_ejection_time_s, cluster.update_merge_window_s))
+        longest = max(base, ns(o.max_ejection_time_s))
+        enforcing = (
+            o.enforcing_consecutive_5xx, o.enforcing_consecutive_gateway_failure, o.enforcing_consecutive_local_origin_failure,
+            o.enforcing_success_rate, o.enforcing_failure_percentage,
+        )
+        self.outliers.append((
+            o.consecutive_5xx, o.consecutive_gateway_failure, o.consecutive_local_origin_failure, interval, base, longest,
+            window, o.max_ejection_percent, enforcing,
+        ))
 
     def _balancing(self, r: Any, sim: m.SimCluster) -> None:
         """Policy of a cluster, and its numbers in the tables of priorities, sources and members."""
@@ -275,9 +330,13 @@ class Lowering:
 
     def reaches(self) -> set[tuple[int, int]]:
         """(fleet, cluster) pairs that some shape of some client of the fleet can use."""
-        return {
-            (c.fleet, t.cluster) for c in self.model.clients for s in c.mix for t in s.outcome.targets if t.cluster >= 0
-        }
+        out = set()
+        for c in self.model.clients:
+            for o in (s.outcome for s in c.mix):
+                reached = [one.cluster for one in o.program if isinstance(one, m.Call)]
+                reached += [one.cluster for one in o.targets] + [one.cluster for one in o.mirrors]
+                out |= {(c.fleet, k) for k in reached if k >= 0}
+        return out
 
 
 def table(rows: Sequence[Any], dtype: Any) -> Array:

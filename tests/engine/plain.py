@@ -144,9 +144,11 @@ def run(model: Model, replication: int, options: Options) -> RawRun:
     """One replication, as `driver.run` would."""
     from gwsim.engine.compiled import driver, loop
 
-    world = driver.build(model, replication, options, 1)
-    plain = Plain(world)
-    while loop._advance(plain, 10**9) != loop.DONE:
-        raise RuntimeError("the plain engine stopped")
+    world, detectors = driver.build(model, replication, options, 1)
+    plain = detectors.clusters.world = Plain(world)
+    while (status := loop._advance(plain, 10**9)) != loop.DONE:
+        if status != loop.CONTROL:
+            raise RuntimeError("the plain engine stopped")
+        detectors.step()
     plain.back(world)
     return driver.collect(world, model)

@@ -15,10 +15,12 @@ UPSTREAM_QUEUE = int(Component.UPSTREAM_QUEUE)
 UPSTREAM_SERVICE = int(Component.UPSTREAM_SERVICE)
 RETRY_BACKOFF = int(Component.RETRY_BACKOFF)
 CLIENT_BACKOFF = int(Component.CLIENT_BACKOFF)
+FILTER_CALLS, INJECTED_DELAY = int(Component.FILTER_CALLS), int(Component.INJECTED_DELAY)
 
-SETUP, SENT, ARMED, PENDING, UPSTREAM, BACKOFF, RETURNING, RESTING = range(8)
+SETUP, SENT, ARMED, PENDING, UPSTREAM, BACKOFF, RETURNING, RESTING, CALLING, DELAYED = range(10)
 """States of a stream: waiting for its connection; sent; armed on the worker (either way); in a pool's queue; sent
-upstream; in the gateway's back-off; answer on its way to the client; in the client's back-off."""
+upstream; in the gateway's back-off; answer on its way to the client; in the client's back-off; waiting for a filter's
+call; delayed by a fault."""
 
 
 @kernel
@@ -50,6 +52,12 @@ def settle(r, t):
     elif state == BACKOFF:
         due = min(t, r.backoff_at_ns)
         r.component[RETRY_BACKOFF] += due - since
+        r.component[WORKER_QUEUE] += t - due
+    elif state == CALLING:
+        r.component[FILTER_CALLS] += t - since
+    elif state == DELAYED:
+        due = min(t, r.due_ns)
+        r.component[INJECTED_DELAY] += due - since
         r.component[WORKER_QUEUE] += t - due
     else:
         r.component[CLIENT_BACKOFF] += t - since

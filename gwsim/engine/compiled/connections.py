@@ -9,9 +9,9 @@ from gwsim.engine.compiled.filters import begin
 from gwsim.engine.compiled.heaps import index_of, key_a, key_b, part_of, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.network import byte_cost, sample
-from gwsim.engine.compiled.pools import abandon
 from gwsim.engine.compiled.recording import record_visit
 from gwsim.engine.compiled.replies import end_stream
+from gwsim.engine.compiled.router import abandon
 from gwsim.engine.compiled.state import deliver_accept, deliver_conn, drop_conn, drop_stream, new_conn
 from gwsim.engine.compiled.tls import PLAINTEXT, connected_at, finished_answered, hello_answered
 from gwsim.engine.schema import HANDSHAKE_FULL, HANDSHAKE_PLAIN, HANDSHAKE_RESUMED
@@ -357,7 +357,7 @@ def _connection_item(w, i, n, b, s, cost):
         begin(w, i, x, s, cost)
         drop_stream(w, x)
     elif part == PART_CANCEL:
-        _end_cancelled(w, i, x, s, s + cost)
+        _end_cancelled(w, i, x, s, cost)
         drop_stream(w, x)
     elif part == PART_FINISHED:
         finished_answered(w, n, s + cost)
@@ -366,26 +366,26 @@ def _connection_item(w, i, n, b, s, cost):
         hello_answered(w, n, s + cost)
         drop_conn(w, n)
     else:
-        _end_connection(w, i, n, s, s + cost)
+        _end_connection(w, i, n, s, cost)
         drop_conn(w, n)
 
 
 @kernel
-def _end_cancelled(w, i, x, s, e):
+def _end_cancelled(w, i, x, s, cost):
     r = w.streams[x]
     r.dropped = 1
     if r.gw_begun == 0 or r.gw_done == 1:
         return
-    abandon(w, i, x, s, e)
+    abandon(w, i, x, s, cost)
     r.flags |= DC
     r.status = 0
     r.answer = 0
-    end_stream(w, i, x, e)
+    end_stream(w, i, x, s + cost)
     drop_stream(w, x)
 
 
 @kernel
-def _end_connection(w, i, n, s, e):
+def _end_connection(w, i, n, s, cost):
     """The client has closed connection `n`: its streams end, in order of their numbers."""
     c = w.conns[n]
     while c.stream_head >= 0:
@@ -395,7 +395,7 @@ def _end_connection(w, i, n, s, e):
             if (w.streams[x].number, w.streams[x].k) < (w.streams[first].number, w.streams[first].k):
                 first = x
             x = w.streams[x].conn_next
-        _end_cancelled(w, i, first, s, e)
+        _end_cancelled(w, i, first, s, cost)
     c.closed = 1
 
 

@@ -11,7 +11,9 @@ from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
 from gwsim.engine.compiled import layout
 from gwsim.engine.compiled.hosts import Clusters
-from gwsim.engine.compiled.loop import DONE, GROW, UNCHECKED, advance
+from gwsim.engine.compiled.layout import NEVER
+from gwsim.engine.compiled.loop import CONTROL, DONE, GROW, UNCHECKED, advance
+from gwsim.engine.compiled.outliers import Detectors
 from gwsim.engine.compiled.world import World
 from gwsim.engine.draws import ns
 from gwsim.engine.lowering import Lowering, table
@@ -21,8 +23,8 @@ from gwsim.scenario.model import Model
 DEFAULT = Options()
 SLICE = 1_000_000
 """Events per call of the kernel: between calls there is progress, and an interrupt is heard."""
-LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free"}
-FLAT = ("streams", "conns", "slots", "hold", "station_heap", "client_heap", "act_heap")
+LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free", "upstream": "cx_free"}
+FLAT = ("streams", "conns", "upstream", "slots", "hold", "station_heap", "client_heap", "act_heap")
 PER_WORKER = ("ready", "accept", "backoff", "armed", "tasks", "batch")
 
 
@@ -35,19 +37,21 @@ def run(
     `progress` is called with the number of requests started so far, every million events. `capacity` is the first size
     of the arrays that grow; it changes nothing in the result.
     """
-    world = build(model, replication, options, capacity)
+    world, detectors = build(model, replication, options, capacity)
     while True:
         status = advance(world.table, SLICE)
         if status == DONE:
             return collect(world, model)
-        if status == GROW:
+        if status == CONTROL:
+            detectors.step()
+        elif status == GROW:
             grow(world)
         elif progress is not None:
             progress(int(world.g[0]["requests"]))
 
 
-def build(model: Model, replication: int, options: Options, capacity: int) -> World:
-    """The world at time 0."""
+def build(model: Model, replication: int, options: Options, capacity: int) -> tuple[World, Detectors]:
+    """The world at time 0, and what carries out its control events."""
     low = Lowering(model, replication)
     clients, classes = low.clients(), low.classes()
     fleets, pods, workers = low.fleets()
@@ -56,7 +60,7 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> Wo
     w, k, e = len(workers), len(clusters), max(1, len(endpoints))
     slots = int(clients["slot_count"].sum())
     pool = np.zeros((w, e), layout.POOL)
-    pool["pending_head"] = pool["pending_tail"] = -1
+    pool["ready"] = pool["pending_head"] = pool["pending_tail"] = -1
     podclusters = np.zeros((len(pods), max(1, k)), layout.PODCLUSTER)
     reaches = low.reaches()
     for d in range(len(pods)):
@@ -66,8 +70,10 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> Wo
     timers["head"] = timers["tail"] = -1
     durations = list(low.timers) or [(1, 0)]
     slack = UNCHECKED * (2 * int(clients["streams"].max(initial=1)) + 16)
+    extra = _extra(classes)
+    room = (1 + extra) * (capacity + slack) + 4
     world = World(
-        g=_globals(model, options, slack), clients=clients, classes=classes,
+        g=_globals(model, options, slack, extra), clients=clients, classes=classes,
         targets=table(low.targets, layout.TARGET), clusters=clusters,
         endpoints=endpoints if len(endpoints) else np.zeros(1, layout.ENDPOINT), stations=stations, workers=workers,
         pods=pods, fleets=fleets, dists=table(low.dists, layout.DIST), points=table(low.points, layout.POINT),
@@ -75,23 +81,54 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> Wo
         codes=table(low.codes, np.int64), replay=table(low.replay, layout.RECORDED), rtt=low.rtt(),
         timer_ns=np.array([d for d, _ in durations], np.int64),
         timer_visit=np.array([v for _, v in durations], np.int64),
-        streams=np.zeros(capacity + 4 * UNCHECKED, layout.STREAM), conns=np.zeros(capacity + slots + 4 * UNCHECKED, layout.CONN),
+        streams=np.zeros(capacity + 4 * UNCHECKED + extra * slack, layout.STREAM), conns=np.zeros(capacity + slots + 4 * UNCHECKED, layout.CONN),
         slots=np.zeros(capacity + slots + 4 * UNCHECKED, layout.SLOT), loops=np.zeros(max(1, low.loops), layout.LOOP), pools=pool,
         podclusters=podclusters, active=np.zeros((len(pods), e), np.int64), **_balancing(len(pods), w, e, low),
         free_at=np.zeros(max(1, servers), np.int64), leave=np.zeros(max(1, starts), np.int64),
         next_at=np.zeros(w, np.int64),
         **{n: np.zeros((w, capacity + slack + 4), layout.ENTRY) for n in ("ready", "accept", "backoff")},
-        **{n: np.zeros((w, capacity + slack + 4), layout.TASK) for n in ("armed", "tasks", "batch")},
+        **{n: np.zeros((w, room), layout.TASK) for n in ("armed", "tasks", "batch")},
         timers=timers, station_heap=np.zeros(capacity + 4 * UNCHECKED, layout.ENTRY),
         client_heap=np.zeros(capacity + slack + 4, layout.ENTRY),
         act_heap=np.zeros(capacity + slack + low.loops + 4, layout.ENTRY),
-        hold=np.zeros(capacity + slack + 4, layout.HOLD), **_counts(model, options),
+        hold=np.zeros(capacity + slack + 4, layout.HOLD), upstream=np.zeros(capacity + w * e + 2 * slack + 4, layout.UPSTREAM),
+        **_control(len(pods), max(1, k), e, low), **_filters(len(pods), model, low), **_counts(model, options),
     )
     for name, head in LINKED.items():
         _chain(getattr(world, name), 0, -1)
         world.g[0][head] = 0
-    Clusters(model, world, low.run).start()
-    return world
+    return world, start(model, world, low.run)
+
+
+def start(model: Model, world: World, run: int) -> Detectors:
+    """What Python does at time 0: load balancing's tables, and the first ticks of outlier detection."""
+    world.levels["update_at_ns"], world.levels["updated_ns"], world.detectors["tick_at_ns"] = NEVER, -1, NEVER
+    clusters = Clusters(model, world, run)
+    clusters.start()
+    return Detectors(model, clusters, run)
+
+
+def _extra(classes: Any) -> int:
+    """How many exchanges at the most a request starts at once."""
+    return int(((classes["ops"] > 0) + classes["mirrors"]).max(initial=0))
+
+
+def _control(pods: int, clusters: int, endpoints: int, low: Lowering) -> dict[str, Any]:
+    return {
+        "outliers": table(low.outliers, layout.OUTLIER), "detectors": np.zeros((pods, clusters), layout.DETECTOR),
+        "found": np.zeros((2 * endpoints, 2), np.int64),
+    }
+
+
+def _filters(pods: int, model: Model, low: Lowering) -> dict[str, Any]:
+    buckets = np.zeros((pods, max(1, len(model.buckets))), layout.BUCKET)
+    for j, b in enumerate(model.buckets):
+        rate = b.tokens_per_fill / b.fill_interval_s
+        buckets[:, j] = (float(b.max_tokens), rate, 0.0 - b.max_tokens / rate)
+    return {
+        "ops": table(low.ops, layout.OP), "op_buckets": table(low.op_buckets, np.int64),
+        "mirrors": table(low.mirrors, layout.MIRROR), "buckets": buckets,
+    }
 
 
 def _balancing(pods: int, workers: int, endpoints: int, low: Lowering) -> dict[str, Any]:
@@ -107,12 +144,13 @@ def _balancing(pods: int, workers: int, endpoints: int, low: Lowering) -> dict[s
     }
 
 
-def _globals(model: Model, options: Options, slack: int) -> Any:
+def _globals(model: Model, options: Options, slack: int, extra: int) -> Any:
     g = np.zeros(1, layout.GLOBAL)
     run = model.run
     g["horizon_ns"], g["cut_ns"], g["max_in_flight"] = ns(run.duration_s), ns(run.warmup_s), run.max_in_flight
     g["warm"], g["slack"], g["want_digest"] = run.start == "warm", slack, options.digest
     g["closed_clients"] = any(type(c.arrivals).__name__ == "ClosedLoop" for c in model.clients)
+    g["extra"], g["tick_pod"] = extra, -1
     g["sample_below"] = 2**64 - 1
     g["bin_end_ns"] = -(-int(g["horizon_ns"][0]) // schema.N_BINS)
     return g
@@ -149,12 +187,13 @@ def grow(world: World) -> None:
     """Double every array that is more than half full (at least the one that made the kernel stop)."""
     g = world.g[0]
     used = {
-        "streams": g["streams_live"] + 2 * UNCHECKED, "conns": g["conns_live"] + 2 * UNCHECKED,
+        "streams": g["streams_live"] + 2 * UNCHECKED + g["extra"] * (g["pending"] + g["slack"]), "conns": g["conns_live"] + 2 * UNCHECKED,
+        "upstream": g["cx_live"] + g["extra"] * g["pending"] + g["slack"],
         "slots": g["slots"] + 2 * UNCHECKED,
         "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"] + 2 * UNCHECKED, "client_heap": g["client_n"] + g["slack"],
         "act_heap": g["act_n"] + g["slack"], "ready": g["ready_max"] + g["slack"],
         "accept": g["accept_max"] + g["slack"], "backoff": g["backoff_max"] + g["slack"],
-        "armed": g["armed_max"] + g["pending"] + g["slack"],
+        "armed": g["armed_max"] + (1 + g["extra"]) * (g["pending"] + g["slack"]),
     }
     lists = world.workers
     used["tasks"] = used["batch"] = (lists["ready_n"] + lists["armed_n"] + lists["timers_n"] + lists["backoff_n"]).max() + 2

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gwsim.engine.codes import Purpose
-from gwsim.engine.compiled import tables
+from gwsim.engine.compiled import layout, tables
 from gwsim.engine.compiled.edf import slow_factor
 from gwsim.engine.compiled.priorities import DEGRADED, HEALTHY, loads
 from gwsim.engine.draws import below, draw64, fold, name64
@@ -107,13 +107,13 @@ class View:
             if (q == p or panic != self.levels[q].panic) and policy in HASHED:
                 self._table(q, panic)
             self.levels[q].panic = panic
-        scheduled = self._has_schedulers(now)
-        self.owner.world.podclusters[self.d, self.k].plain = self._is_plain(scheduled)
+        slow = self._any_slow(now)
+        self.owner.world.podclusters[self.d, self.k].plain = self._is_plain(slow)
         if is_simple(self.sim):
             return
         for kind in (ALL, HEALTHY, DEGRADED):
             for group in (-1, *level.groups):
-                self._list(p, kind, group, scheduled, now)
+                self._list(p, kind, group, slow, now)
         if self.placement.group_weights is not None:
             for kind in (HEALTHY, DEGRADED):
                 self._localities(p, kind)
@@ -123,12 +123,12 @@ class View:
         ejected = w.podhosts[self.d, w.clusters[self.k].endpoint_first + h].ejected
         return "unhealthy" if ejected else self.hosts[h].health
 
-    def _is_plain(self, scheduled: bool) -> bool:
+    def _is_plain(self, slow: bool) -> bool:
         """Whether a pick needs no more than the number of hosts."""
         level = self.levels[0] if len(self.levels) == 1 else None
         return (
             level is not None and len(level.kinds[HEALTHY]) == len(self.hosts) and self.placement.group_weights is None
-            and not scheduled and not level.panic and self.sim.cluster.lb_policy not in HASHED and self.sim.cluster.choice_count == 2
+            and not self._is_scheduled(level.kinds[HEALTHY], slow) and not level.panic and self.sim.cluster.lb_policy not in HASHED and self.sim.cluster.choice_count == 2
         )
 
     def _loads(self) -> list[bool]:
@@ -142,28 +142,35 @@ class View:
             panics.append(panic)
         return panics
 
-    def _has_schedulers(self, now: int) -> bool:
-        if self.sim.cluster.lb_policy not in SCHEDULED:
-            return False
-        own = [h for level in self.levels for h in level.hosts]
+    def _any_slow(self, now: int) -> bool:
+        """Whether a host of the pod's is in slow start."""
         w, k = self.owner.world, self.k
         first = w.clusters[k].endpoint_first
-        slow = any(self._is_joining(h) and slow_factor(w.clusters[k], w.endpoints[first + h].joined_ns, now) >= 0.0 for h in own)
-        return slow or len({self.hosts[h].weight for h in own}) > 1
+        return any(
+            self._is_joining(h) and slow_factor(w.clusters[k], w.endpoints[first + h].joined_ns, now) >= 0.0
+            for level in self.levels for h in level.hosts
+        )
+
+    def _is_scheduled(self, members: list[int], slow: bool) -> bool:
+        """Whether a source of these hosts takes weighted turns."""
+        if self.sim.cluster.lb_policy not in SCHEDULED or len(members) < 2:
+            return False
+        return slow or len({self.hosts[h].weight for h in members}) > 1
 
     def _is_joining(self, h: int) -> bool:
         return self.hosts[h].joined_s is not None and self._health(h) == "healthy" and self.sim.cluster.slow_start is not None
 
-    def _list(self, p: int, kind: int, group: int, scheduled: bool, now: int) -> None:
+    def _list(self, p: int, kind: int, group: int, slow: bool, now: int) -> None:
         w, number = self.owner.world, self.source(p, kind, group)
         members = [h for h in self.levels[p].kinds[kind] if group in (-1, self.placement.groups[h])]
         source = w.sources[self.d, number]
         source.n = len(members)
         for j, h in enumerate(members):
             w.members[self.d, source.first + j] = h
+        scheduled = self._is_scheduled(members, slow)
         for i, seed in self.owner.seeds(self.d, self.k):
             w.scheds[i, number].n = 0
-            if scheduled and len(members) > 1:
+            if scheduled:
                 self._schedule(i, number, members, seed, now)
 
     def _schedule(self, i: int, number: int, members: list[int], seed: int, now: int) -> None:
@@ -270,6 +277,7 @@ class Clusters:
         self.hosts = [hosts_of(sim, names) for sim in model.clusters]
         self._keys: list[list[tuple[int, int]]] = []
         self._tables: dict[Any, int] = {}
+        self._rows, self._hashes, self._at = np.zeros(0, layout.TABLE), np.zeros(0, np.uint64), np.zeros(0, np.int64)
         self.views: dict[tuple[int, int], View] = {}
         i, pods = 0, []
         for fleet in model.fleets:
@@ -332,13 +340,12 @@ class Clusters:
             names = tuple(self.hosts[k][h].key for h in hosts)
             made = tables.ring if cluster.lb_policy is LbPolicy.RING_HASH else tables.maglev
             hashes, at = made(names, weights, cluster.ring_size)
-            w = self.world
-            self._tables[key] = len(w.tables)
-            row = np.zeros(1, w.tables.dtype)
-            row["first"], row["n"] = len(w.table_host), len(at)
-            w.replace("tables", np.concatenate([w.tables, row]))
-            w.replace("table_hash", np.concatenate([w.table_hash, hashes]))
-            w.replace("table_host", np.concatenate([w.table_host, np.array(hosts, np.int64)[at]]))
+            self._tables[key] = len(self._rows)
+            self._rows = np.append(self._rows, np.array([(len(self._at), len(at))], layout.TABLE))
+            self._hashes = np.append(self._hashes, hashes)
+            self._at = np.append(self._at, np.array(hosts, np.int64)[at])
+            for name, array in (("tables", self._rows), ("table_hash", self._hashes), ("table_host", self._at)):
+                self.world.replace(name, array)
         return self._tables[key]
 
 

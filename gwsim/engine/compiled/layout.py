@@ -26,7 +26,8 @@ GLOBAL = record(
     "horizon_ns cut_ns stop_ns done fault saturated max_in_flight closed_clients requests in_flight measured "
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
     "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns act_kind act_client act_known events "
-    "want_digest records trace samples started hold_used warm bin bin_end_ns",
+    "want_digest records trace samples started hold_used warm bin bin_end_ns cx_free cx_live extra control_at_ns tick_pod "
+    "tick_cluster found",
     sample_below=U8, digest=U8,
 )
 STREAM = record(
@@ -35,7 +36,8 @@ STREAM = record(
     "arrive_ns service_ns depart_ns answer_ns answer_status admit_end_ns failed_before_ns failed_ns cluster position "
     "station attempts retries_used holds_retry tried_n status flags answer request_bytes response_bytes sent_bytes "
     "pool_next pool_prev conn_next conn_prev out_next dropped route_next route_prev route_at_ns route_armed try_next "
-    "try_prev try_at_ns try_armed backoff_at_ns client_next client_prev client_at_ns client_armed start_bin",
+    "try_prev try_at_ns try_armed try_class backoff_at_ns client_next client_prev client_at_ns client_armed start_bin kind "
+    "parent call op cx",
     request_key=U8, key=U8, attempt_key=U8, component=(I8, N_COMPONENTS), tried=(I8, MAX_TRIED),
 )
 CONN = record(
@@ -58,26 +60,42 @@ CLIENT = record(
 )
 CLASS = record(
     "client local_status flags targets target_first weight_sum route_class has_retry num_retries conditions "
-    "codes_first codes try_class base_ms max_ms reselections request_dist response_dist hash_first hashes",
+    "codes_first codes try_class base_ms max_ms reselections request_dist response_dist hash_first hashes "
+    "ops op_first mirrors mirror_first local_bytes",
     weight=F8,
 )
 TARGET = record("cluster weight")
 CLUSTER = record(
     "endpoints endpoint_first policy max_connections max_pending max_requests max_retries http tls_round_trips "
     "write_up_ns read_up_ns up_connected_ns up_tls_ns choices source_first sources level_first level_sources groups "
-    "member_first turn slow_window_ns",
+    "member_first turn slow_window_ns capacity per_connection outlier splits",
     write_up_byte_s=F8, read_up_byte_s=F8, slow_least=F8, aggression=F8,
 )
 ENDPOINT = record("station cluster joins joined_ns", weight=F8)
 HASH_RULE = record("kind users", value=U8)
-LEVEL = record("load degraded panic table")
-"""A priority of a cluster on a pod: shares of the load, whether in panic, its hash table."""
+LEVEL = record("load degraded panic table update_at_ns merged updated_ns")
+"""A priority of a cluster on a pod: shares of the load, whether in panic, its hash table; the update that is due."""
 SOURCE = record("first n")
 """Where the hosts of one priority, kind and locality group on a pod are in `members`."""
 SCHED = record("n order")
 EDF = record("order member", deadline=F8, weight=F8)
 """Entry of a weighted turn; `weight` is negative where it depends on the state of the host."""
-PODHOST = record("ejected healthy warm")
+PODHOST = record(
+    "ejected healthy warm priority ejected_at_ns back_at_ns backoff ok total failures_5xx failures_gateway local_failures"
+)
+"""A host on a pod; counts of results and of consecutive failures for outlier detection."""
+OUTLIER = record(
+    "consecutive_5xx consecutive_gateway consecutive_local interval_ns base_ns longest_ns window_ns",
+    most_percent=F8, enforcing=(I8, 5),
+)
+DETECTOR = record("hosts ejected tried tick_at_ns", key=U8)
+OP = record(
+    "kind status timer cluster request_bytes body_most response_bytes fail_open deny_flag error_flag first n",
+    percent=F8, enforced=F8, name=U8,
+)
+"""An operation of a shape's program (`filters`)."""
+MIRROR = record("cluster timer", percent=F8, name=U8)
+BUCKET = record("", most=F8, rate=F8, last_s=F8)
 TABLE = record("first n")
 STATION = record("zone service concurrency queue error_first errors server_first leave_first leave_head leave_n")
 WORKER = record(
@@ -91,7 +109,9 @@ POINT = record("", p=F8, x=F8)
 SEGMENT = record("", duration_s=F8, r0=F8, r1=F8)
 SHARE = record("status", share=F8)
 RECORDED = record("at_ns shape")
-POOL = record("idle busy connecting pending_head pending_tail pending")
+POOL = record("ready established connecting epoch pending_head pending_tail pending")
+UPSTREAM = record("next_free refs worker ep state streams left epoch ready prev next")
+"""An upstream connection."""
 PODCLUSTER = record("connections pending requests retries plain levels")
 TIMERS = record("head tail")
 ENTRY = record("t a b")
@@ -126,6 +146,7 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "streams": (STREAM, 1), "conns": (CONN, 1), "slots": (SLOT, 1), "hold": (HOLD, 1),
     "loops": (LOOP, 1),  # closed loops
     "pools": (POOL, 2),  # [worker, endpoint]
+    "upstream": (UPSTREAM, 1),  # upstream connections
     "podclusters": (PODCLUSTER, 2),  # [pod, cluster]
     "active": (I8, 2),  # [pod, endpoint]
     "cursors": (I8, 2),  # [worker, source]: round robin
@@ -136,6 +157,9 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "podhosts": (PODHOST, 2),  # [pod, endpoint]
     "tables": (TABLE, 1), "table_hash": (U8, 1), "table_host": (I8, 1),  # consistent hashing
     "hash_rules": (HASH_RULE, 1),
+    "outliers": (OUTLIER, 1), "detectors": (DETECTOR, 2),  # [cluster with detection], [pod, cluster]
+    "found": (I8, 2),  # hosts and kinds of detection, from a tick to the kernel
+    "ops": (OP, 1), "op_buckets": (I8, 1), "mirrors": (MIRROR, 1), "buckets": (BUCKET, 2),  # [pod, bucket]
     "free_at": (I8, 1),  # servers of all stations
     "leave": (I8, 1),  # starts of the jobs that wait at stations with a limited queue
     "next_at": (I8, 1),  # [worker]: instant of its next event
@@ -164,3 +188,5 @@ ARRAYS: dict[str, tuple[Any, int]] = {
 
 FREE_FOREVER = np.iinfo(np.int64).max // 4
 """An instant that never comes."""
+NEVER = 2 * FREE_FOREVER
+"""Later still: no control event."""

@@ -3,7 +3,7 @@
 There is no global queue of events. Each kind has a structure of its own: deliveries to stations and to clients are in
 two heaps; what clients do next is known per source; a worker has one next instant, of its next visit or poll.
 `advance` is the only kernel that Python calls. It runs until the end, until an array is full (GROW: the driver
-doubles it and calls again) or until its budget of events is used up (so that the driver can show progress).
+doubles it and calls again), until a control event is next (CONTROL: the driver carries it out) or until its budget of events is used up (so that the driver can show progress).
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from gwsim.engine.compiled.clients import act, deliver_to_client, next_act
 from gwsim.engine.compiled.connections import new_slot, open_warm, queue_slot
 from gwsim.engine.compiled.kernel import entry, kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.outliers import finish_tick
+from gwsim.engine.compiled.pools import make_ready, new_cx, open_cx
 from gwsim.engine.compiled.recording import advance_area
 from gwsim.engine.compiled.sources import CLOSED, schedule_open, start_loop
 from gwsim.engine.compiled.worker import turn
 from gwsim.engine.compiled.world import as_world
 
-DONE, MORE, GROW = 0, 1, 2
+DONE, MORE, GROW, CONTROL = 0, 1, 2, 3
 UNCHECKED = 8
 """Events between two looks at whether the arrays have room (they leave room for that many)."""
 CX_TOTAL = int(Counter.UPSTREAM_CX_TOTAL)
@@ -72,7 +74,9 @@ def _warm_pools(w):
                 for ep in range(c.endpoint_first, c.endpoint_first + c.endpoints):
                     if w.podhosts[d, ep].warm == 1 and q.connections < c.max_connections:
                         q.connections += 1
-                        w.pools[i, ep].idle = 1
+                        n = new_cx(w, i, ep)
+                        open_cx(w, n)
+                        make_ready(w, n)
                         w.cluster_out[k, CX_TOTAL] += 1
 
 
@@ -82,17 +86,18 @@ def _has_room(w):
     g = w.g[0]
     s = g.slack
     return (
-        g.streams_live + 2 * UNCHECKED < w.streams.shape[0]
+        g.streams_live + 2 * UNCHECKED + g.extra * (g.pending + s) < w.streams.shape[0]
         and g.conns_live + 2 * UNCHECKED < w.conns.shape[0]
         and g.slots + 2 * UNCHECKED < w.slots.shape[0]
         and g.hold_used + s < w.hold.shape[0]
+        and g.cx_live + g.extra * g.pending + s < w.upstream.shape[0]
         and g.station_n + 2 * UNCHECKED < w.station_heap.shape[0]
         and g.client_n + s < w.client_heap.shape[0]
         and g.act_n + s < w.act_heap.shape[0]
         and g.ready_max + s < w.ready.shape[1]
         and g.accept_max + s < w.accept.shape[1]
         and g.backoff_max + s < w.backoff.shape[1]
-        and g.armed_max + g.pending + s < w.armed.shape[1]
+        and g.armed_max + (1 + g.extra) * (g.pending + s) < w.armed.shape[1]
     )
 
 
@@ -143,8 +148,10 @@ def _client_act(w):
 
 @kernel
 def _advance(w, budget):
-    """Run up to `budget` events; DONE, MORE or GROW."""
+    """Run up to `budget` events; DONE, MORE, GROW or CONTROL."""
     g = w.g[0]
+    if g.tick_pod >= 0:
+        finish_tick(w)
     if g.started == 0:
         _start(w)
     for n in range(budget):
@@ -158,6 +165,8 @@ def _advance(w, budget):
             t, what = w.client_heap[0].t, 1
         if g.station_n > 0 and w.station_heap[0].t <= t:
             t, what = w.station_heap[0].t, 0
+        if g.control_at_ns <= t:
+            return CONTROL
         if what == 3:
             if t == FREE_FOREVER:
                 _stop(w, g.stop_ns)
@@ -186,5 +195,5 @@ def _advance(w, budget):
 
 @entry
 def advance(table, budget):
-    """Run the world behind `table` for up to `budget` events; DONE, MORE or GROW."""
+    """Run the world behind `table` for up to `budget` events; DONE, MORE, GROW or CONTROL."""
     return _advance(as_world(table), budget)

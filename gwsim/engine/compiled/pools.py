@@ -1,56 +1,196 @@
 """Upstream connection pools and circuit breakers, in Envoy's order of admission.
 
+A pool's *ready* connections (established, with room for a stream) are a list, the last that joined in front. Draining a
+pool ends an epoch: connections of an earlier one take no more streams.
 Source: envoy source/common/conn_pool/conn_pool_base.cc, source/common/upstream/resource_manager_impl.h.
 """
 
 from __future__ import annotations
 
-from gwsim.engine.codes import Counter, Flag, Part, Visit
-from gwsim.engine.compiled.accounting import ARMED, PENDING, UPSTREAM, serve
+from gwsim.engine.codes import Counter, Part, Visit
+from gwsim.engine.compiled.accounting import ARMED, PENDING
 from gwsim.engine.compiled.heaps import key_a, key_b
 from gwsim.engine.compiled.kernel import kernel
-from gwsim.engine.compiled.replies import local_reply
 from gwsim.engine.compiled.state import arm, deliver
 from gwsim.engine.compiled.timers import cancel_try
 
-ATTACH, WRITE_UP = int(Visit.ATTACH), int(Visit.WRITE_UP)
+WRITE_UP = int(Visit.WRITE_UP)
 PART_UP_CONNECTED = int(Part.UP_CONNECTED)
-UO = int(Flag.UO)
 RQ_TOTAL, PENDING_TOTAL = int(Counter.UPSTREAM_RQ_TOTAL), int(Counter.UPSTREAM_RQ_PENDING_TOTAL)
 PENDING_OVERFLOW, ACTIVE_OVERFLOW = int(Counter.UPSTREAM_RQ_PENDING_OVERFLOW), int(Counter.UPSTREAM_RQ_ACTIVE_OVERFLOW)
-CANCELLED, CX_DESTROY = int(Counter.UPSTREAM_RQ_CANCELLED), int(Counter.UPSTREAM_CX_DESTROY)
 CX_TOTAL, CX_OVERFLOW = int(Counter.UPSTREAM_CX_TOTAL), int(Counter.UPSTREAM_CX_OVERFLOW)
+CX_DESTROY, CX_MAX_REQUESTS = int(Counter.UPSTREAM_CX_DESTROY), int(Counter.UPSTREAM_CX_MAX_REQUESTS)
+CONNECTING, ESTABLISHED, CLOSED = 0, 1, 2
+"""States of an upstream connection."""
+
+
+# --- connections ------------------------------------------------------------------------------------------------
+
+
+@kernel
+def new_cx(w, i, ep):
+    """Index of a fresh connection record of worker `i` to endpoint `ep`, connecting."""
+    g = w.g[0]
+    n = g.cx_free
+    u = w.upstream[n]
+    g.cx_free = u.next_free
+    g.cx_live += 1
+    u.refs = 1
+    u.worker = i
+    u.ep = ep
+    u.state = CONNECTING
+    u.streams = 0
+    u.ready = 0
+    return n
+
+
+@kernel
+def drop_cx(w, n):
+    """Give up one reference to connection `n`; the last one frees it."""
+    u = w.upstream[n]
+    u.refs -= 1
+    if u.refs == 0:
+        g = w.g[0]
+        u.next_free = g.cx_free
+        g.cx_free = n
+        g.cx_live -= 1
+
+
+@kernel
+def make_ready(w, n):
+    """Connection `n` has room: in front of its pool's ready ones."""
+    u = w.upstream[n]
+    p = w.pools[u.worker, u.ep]
+    u.ready = 1
+    u.prev = -1
+    u.next = p.ready
+    if p.ready >= 0:
+        w.upstream[p.ready].prev = n
+    p.ready = n
+
+
+@kernel
+def unready(w, n):
+    """Connection `n` leaves the ready ones."""
+    u = w.upstream[n]
+    u.ready = 0
+    if u.prev < 0:
+        w.pools[u.worker, u.ep].ready = u.next
+    else:
+        w.upstream[u.prev].next = u.next
+    if u.next >= 0:
+        w.upstream[u.next].prev = u.prev
+
+
+@kernel
+def takes_more(w, u):
+    """Whether connection `u` may take a stream now."""
+    p = w.pools[u.worker, u.ep]
+    return u.left > 0 and u.epoch == p.epoch and u.streams < w.clusters[w.endpoints[u.ep].cluster].capacity
+
+
+@kernel
+def is_spent(w, u):
+    """Whether connection `u` will never take a stream again."""
+    return u.left == 0 or u.epoch != w.pools[u.worker, u.ep].epoch
+
+
+@kernel
+def open_cx(w, n):
+    """Connection `n` is established (and in no list yet)."""
+    u = w.upstream[n]
+    u.state = ESTABLISHED
+    u.left = w.clusters[w.endpoints[u.ep].cluster].per_connection
+    p = w.pools[u.worker, u.ep]
+    u.epoch = p.epoch
+    p.established += 1
+
+
+@kernel
+def close_cx(w, n):
+    """Connection `n` (established) is closed."""
+    u = w.upstream[n]
+    if u.ready == 1:
+        unready(w, n)
+    u.state = CLOSED
+    k = w.endpoints[u.ep].cluster
+    w.pools[u.worker, u.ep].established -= 1
+    w.podclusters[w.workers[u.worker].pod, k].connections -= 1
+    w.cluster_out[k, CX_DESTROY] += 1
+    drop_cx(w, n)
+
+
+@kernel
+def connect_if_needed(w, i, ep, a, b, e):
+    """Open a connection for the pool if more streams wait than connections are coming for, and the breaker lets it.
+
+    It is opened at `e` in the name (a, b) of an attempt (`b` without part and index).
+    """
+    p = w.pools[i, ep]
+    k = w.endpoints[ep].cluster
+    c = w.clusters[k]
+    if p.pending <= p.connecting * c.capacity:
+        return
+    q = w.podclusters[w.workers[i].pod, k]
+    if q.connections >= c.max_connections and p.established + p.connecting > 0:
+        w.cluster_out[k, CX_OVERFLOW] += 1
+        return
+    p.connecting += 1
+    q.connections += 1
+    w.cluster_out[k, CX_TOTAL] += 1
+    n = new_cx(w, i, ep)
+    zone = w.stations[w.endpoints[ep].station].zone
+    trip = w.rtt[w.workers[i].zone, zone, 0] + w.rtt[w.workers[i].zone, zone, 1]
+    deliver(w, i, e + trip, a, b + key_b(0, 0, PART_UP_CONNECTED, n))
+
+
+@kernel
+def drain(w, d, ep):
+    """The connections of pod `d` to endpoint `ep` take no more streams; those without one are closed."""
+    pod = w.pods[d]
+    for i in range(pod.worker_first, pod.worker_first + pod.workers):
+        p = w.pools[i, ep]
+        p.epoch += 1
+        while p.ready >= 0:
+            n = p.ready
+            unready(w, n)
+            if w.upstream[n].streams == 0:
+                close_cx(w, n)
+
+
+# --- streams ------------------------------------------------------------------------------------------------------
 
 
 @kernel
 def admit(w, i, x, e):
-    """Admit stream `x` to the pool of its endpoint, in the visit that ends at `e`."""
+    """Admit stream `x` to the pool of its endpoint, in the visit that ends at `e`; False if a breaker is full."""
     r = w.streams[x]
-    c = w.clusters[r.cluster]
+    k = r.cluster
+    c = w.clusters[k]
     ep = c.endpoint_first + r.position
     p = w.pools[i, ep]
-    q = w.podclusters[w.workers[i].pod, r.cluster]
+    q = w.podclusters[w.workers[i].pod, k]
     r.admit_end_ns = e
     r.live = 1
-    if p.idle > 0:
+    if p.ready >= 0:
         if q.requests >= c.max_requests:
-            overflow(w, i, x, ACTIVE_OVERFLOW, e)
-            return
-        if c.http == 1:
-            p.idle -= 1
-            p.busy += 1
-        attach(w, i, x, ep, e)
-        return
+            w.cluster_out[k, ACTIVE_OVERFLOW] += 1
+            r.live = 0
+            return False
+        attach(w, i, x, p.ready, e)
+        return True
     if q.pending >= c.max_pending:
-        overflow(w, i, x, PENDING_OVERFLOW, e)
-        return
+        w.cluster_out[k, PENDING_OVERFLOW] += 1
+        r.live = 0
+        return False
     r.state = PENDING
     r.since_ns = e
     _append(w, p, x)
     q.pending += 1
     w.g[0].pending += 1
-    w.cluster_out[r.cluster, PENDING_TOTAL] += 1
-    connect_if_needed(w, i, ep, key_a(r.client, r.number), key_b(r.k, r.a, PART_UP_CONNECTED, ep), e)
+    w.cluster_out[k, PENDING_TOTAL] += 1
+    connect_if_needed(w, i, ep, key_a(r.client, r.number), key_b(r.k, r.a, 0, 0), e)
+    return True
 
 
 @kernel
@@ -67,7 +207,8 @@ def _append(w, p, x):
 
 
 @kernel
-def _unlink(w, i, x):
+def leave_pending(w, i, x):
+    """Stream `x` no longer waits for a connection."""
     r = w.streams[x]
     p = w.pools[i, w.clusters[r.cluster].endpoint_first + r.position]
     if r.pool_prev < 0:
@@ -84,104 +225,29 @@ def _unlink(w, i, x):
 
 
 @kernel
-def overflow(w, i, x, counter, e):
-    """A breaker is full: answer 503 UO."""
+def attach(w, i, x, n, e):
+    """Stream `x` gets connection `n`: its request is written in the next iteration."""
     r = w.streams[x]
-    w.cluster_out[r.cluster, counter] += 1
-    r.live = 0
-    local_reply(w, i, x, 503, UO, e)
-
-
-@kernel
-def attach(w, i, x, ep, e):
-    """Stream `x` has an upstream connection: its request is written in the next iteration."""
-    r = w.streams[x]
+    u = w.upstream[n]
     pod = w.workers[i].pod
+    c = w.clusters[r.cluster]
+    r.cx = n
+    u.streams += 1
+    u.left -= 1
+    if u.left == 0:
+        w.cluster_out[r.cluster, CX_MAX_REQUESTS] += 1
+    if u.ready == 1 and (u.streams == c.capacity or u.left == 0):
+        unready(w, n)
     w.podclusters[pod, r.cluster].requests += 1
-    w.active[pod, ep] += 1
+    w.active[pod, u.ep] += 1
+    if c.splits == 1:
+        w.podhosts[pod, u.ep].local_failures = 0
     w.cluster_out[r.cluster, RQ_TOTAL] += 1
-    r.station = w.endpoints[ep].station
+    r.station = w.endpoints[u.ep].station
     r.state = ARMED
     r.since_ns = e
     r.refs += 1
     arm(w, i, WRITE_UP, x, r.a)
-
-
-@kernel
-def connect_if_needed(w, i, ep, a, b, e):
-    """Open a connection for the pool if more streams wait than connections are coming, and the breaker lets it."""
-    p = w.pools[i, ep]
-    k = w.endpoints[ep].cluster
-    c = w.clusters[k]
-    if p.connecting > 0 if c.http == 2 else p.pending <= p.connecting:
-        return
-    q = w.podclusters[w.workers[i].pod, k]
-    if q.connections >= c.max_connections and p.idle + p.busy + p.connecting > 0:
-        w.cluster_out[k, CX_OVERFLOW] += 1
-        return
-    p.connecting += 1
-    q.connections += 1
-    w.cluster_out[k, CX_TOTAL] += 1
-    zone = w.stations[w.endpoints[ep].station].zone
-    deliver(w, i, e + w.rtt[w.workers[i].zone, zone, 0] + w.rtt[w.workers[i].zone, zone, 1], a, b)
-
-
-@kernel
-def take_pending(w, i, ep, s, cost):
-    """Attach the oldest waiting stream of the pool in the visit at `s`; whether there was one to attach."""
-    p = w.pools[i, ep]
-    k = w.endpoints[ep].cluster
-    q = w.podclusters[w.workers[i].pod, k]
-    while p.pending > 0:
-        x = p.pending_head
-        _unlink(w, i, x)
-        serve(w.streams[x], s, cost)
-        if q.requests >= w.clusters[k].max_requests:
-            overflow(w, i, x, ACTIVE_OVERFLOW, s + cost)
-        else:
-            attach(w, i, x, ep, s + cost)
-            return True
-    return False
-
-
-@kernel
-def established(w, i, ep, s, cost):
-    """A connection of the pool is ready: it takes the oldest waiting stream (HTTP/2: all of them)."""
-    p = w.pools[i, ep]
-    p.connecting -= 1
-    if w.clusters[w.endpoints[ep].cluster].http == 2:
-        p.idle = 1
-        while take_pending(w, i, ep, s, cost):
-            pass
-    elif take_pending(w, i, ep, s, cost):
-        p.busy += 1
-    else:
-        p.idle += 1
-
-
-@kernel
-def free_connection(w, i, x):
-    """The answer of stream `x` has been read: its connection is free for the next one."""
-    r = w.streams[x]
-    c = w.clusters[r.cluster]
-    ep = c.endpoint_first + r.position
-    p = w.pools[i, ep]
-    if c.http == 2:
-        return
-    if p.pending > 0:
-        arm(w, i, ATTACH, key_a(r.client, r.number), key_b(r.k, r.a, 0, ep))
-    else:
-        p.busy -= 1
-        p.idle += 1
-
-
-@kernel
-def reattach(w, i, ep, s):
-    """ATTACH visit: a freed connection takes the oldest waiting stream, or becomes idle."""
-    if not take_pending(w, i, ep, s, 0):
-        p = w.pools[i, ep]
-        p.busy -= 1
-        p.idle += 1
 
 
 @kernel
@@ -191,31 +257,6 @@ def detach(w, i, x):
     pod = w.workers[i].pod
     w.podclusters[pod, r.cluster].requests -= 1
     w.active[pod, w.clusters[r.cluster].endpoint_first + r.position] -= 1
+    w.upstream[r.cx].streams -= 1
     r.live = 0
     cancel_try(w, i, x)
-
-
-@kernel
-def abandon(w, i, x, s, e):
-    """End the running attempt of stream `x`, if any, without its answer, in the visit from `s` to `e`."""
-    r = w.streams[x]
-    if r.live == 0:
-        return
-    c = w.clusters[r.cluster]
-    if r.state == PENDING:
-        _unlink(w, i, x)
-        r.live = 0
-        w.cluster_out[r.cluster, CANCELLED] += 1
-        return
-    if r.state == UPSTREAM:
-        r.upstream_ns += s - r.write_end_ns
-    detach(w, i, x)
-    if c.http == 2:
-        return
-    ep = c.endpoint_first + r.position
-    p = w.pools[i, ep]
-    p.busy -= 1
-    w.podclusters[w.workers[i].pod, r.cluster].connections -= 1
-    w.cluster_out[r.cluster, CX_DESTROY] += 1
-    if p.pending > 0:
-        connect_if_needed(w, i, ep, key_a(r.client, r.number), key_b(r.k, r.a, PART_UP_CONNECTED, ep), e)

@@ -73,11 +73,11 @@ def arm_answer(w, i, x, e):
 
 
 @kernel
-def local_reply(w, i, x, status, flag, e):
+def local_reply(w, i, x, status, flag, nbytes, e):
     """The gateway answers stream `x` itself."""
     r = w.streams[x]
     r.status = status
     r.flags |= flag
-    r.sent_bytes = 0
+    r.sent_bytes = nbytes
     end_stream(w, i, x, e)
     arm_answer(w, i, x, e)

@@ -1,4 +1,4 @@
-"""Attempts of a stream at its cluster, the retry decision, back-off and the two time-outs.
+"""Attempts of a stream at its cluster, the retry decision and back-off.
 
 Source: envoy source/common/router/{router,retry_state_impl,upstream_request}.cc.
 """
@@ -11,36 +11,37 @@ from gwsim.engine.compiled.draws import below, draw64, fold
 from gwsim.engine.compiled.heaps import key_a, key_b, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.load_balancing import pick
-from gwsim.engine.compiled.pools import abandon, admit
-from gwsim.engine.compiled.replies import local_reply, release_retry
-from gwsim.engine.schema import ANSWER_TIMEOUT
+from gwsim.engine.compiled.pools import admit
+from gwsim.engine.compiled.replies import local_reply
 
 ON_5XX, ON_GATEWAY_ERROR, ON_4XX, ON_CODES, ON_RESET = 1, 2, 4, 8, 16
 """Bits of `conditions`."""
 TIMED_OUT = -1
 """In place of a status: the try timed out."""
-UH, UT, UO, URX = int(Flag.UH), int(Flag.UT), int(Flag.UO), int(Flag.URX)
+UH, UO, URX = int(Flag.UH), int(Flag.UO), int(Flag.URX)
 RETRY, LIMIT, OVERFLOW = (
     int(Counter.UPSTREAM_RQ_RETRY), int(Counter.UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED), int(Counter.UPSTREAM_RQ_RETRY_OVERFLOW)
 )
-TIMEOUT, TRY_TIMEOUT = int(Counter.UPSTREAM_RQ_TIMEOUT), int(Counter.UPSTREAM_RQ_PER_TRY_TIMEOUT)
 NONE_HEALTHY = int(Counter.UPSTREAM_CX_NONE_HEALTHY)
 DRAW_BACKOFF = int(Purpose.BACKOFF)
 
 
 @kernel
 def attempt(w, i, x, s, e):
-    """Start attempt `a` of stream `x` in the visit from `s` to `e`: pick an endpoint, ask its pool."""
+    """Start attempt `a` of stream `x` in the visit from `s` to `e`; False if it was answered at once."""
     r = w.streams[x]
     r.attempt_key = fold(r.key, r.a)
     selections = 1 if r.a == 0 else w.classes[r.class_id].reselections
     r.position = pick(w, i, x, selections, s)
     if r.position < 0:
         w.cluster_out[r.cluster, NONE_HEALTHY] += 1
-        local_reply(w, i, x, 503, UH, e)
-        return
+        local_reply(w, i, x, 503, UH, 0, e)
+        return False
     r.attempts += 1
-    admit(w, i, x, e)
+    if admit(w, i, x, e):
+        return True
+    local_reply(w, i, x, 503, UO, 0, e)
+    return False
 
 
 @kernel
@@ -111,28 +112,3 @@ def resume(w, i, x, s, cost):
     serve(r, s, cost)
     r.a += 1
     attempt(w, i, x, s, s + cost)
-
-
-@kernel
-def route_timeout(w, i, x, s, cost):
-    """ROUTE_TIMEOUT visit: whatever runs is given up; 504 UT."""
-    r = w.streams[x]
-    serve(r, s, cost)
-    abandon(w, i, x, s, s + cost)
-    release_retry(w, i, x)
-    w.cluster_out[r.cluster, TIMEOUT] += 1
-    r.answer = ANSWER_TIMEOUT
-    local_reply(w, i, x, 504, UT, s + cost)
-
-
-@kernel
-def try_timeout(w, i, x, s, cost):
-    """TRY_TIMEOUT visit: this attempt is given up, and retried if the policy lets it."""
-    r = w.streams[x]
-    serve(r, s, cost)
-    w.cluster_out[r.cluster, TRY_TIMEOUT] += 1
-    abandon(w, i, x, s, s + cost)
-    release_retry(w, i, x)
-    if not retry(w, i, x, TIMED_OUT, s, s + cost):
-        r.answer = ANSWER_TIMEOUT
-        local_reply(w, i, x, 504, UT, s + cost)

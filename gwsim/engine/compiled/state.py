@@ -15,6 +15,8 @@ def new_stream(w):
     g.stream_free = r.next_free
     g.streams_live += 1
     r.refs = 1
+    r.kind = 0
+    r.call = -1
     r.k = 0
     r.a = 0
     r.client_done = 0

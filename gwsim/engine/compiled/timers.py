@@ -15,7 +15,9 @@ def _after(p, r, t):
         return p.client > r.client
     if p.number != r.number:
         return p.number > r.number
-    return p.k > r.k
+    if p.k != r.k:
+        return p.k > r.k
+    return p.a > r.a
 
 
 @kernel
@@ -70,10 +72,11 @@ def cancel_route(w, i, x):
 
 
 @kernel
-def arm_try(w, i, x, at_ns):
-    """Arm the per-try time-out of the running attempt of stream `x`."""
+def arm_try(w, i, x, d, at_ns):
+    """Arm a timer of class `d` for stream `x`: a per-try time-out, a delay, or an exchange's time-out."""
     r = w.streams[x]
-    head = w.timers[i, w.classes[r.class_id].try_class]
+    r.try_class = d
+    head = w.timers[i, d]
     r.try_at_ns = at_ns
     r.try_armed = 1
     after = head.tail
@@ -95,12 +98,12 @@ def arm_try(w, i, x, at_ns):
 
 @kernel
 def cancel_try(w, i, x):
-    """Cancel the per-try time-out of stream `x`, if armed."""
+    """Cancel that timer of stream `x`, if armed."""
     r = w.streams[x]
     if r.try_armed == 0:
         return
     r.try_armed = 0
-    head = w.timers[i, w.classes[r.class_id].try_class]
+    head = w.timers[i, r.try_class]
     if r.try_prev < 0:
         head.head = r.try_next
     else:

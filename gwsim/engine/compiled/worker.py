@@ -6,7 +6,7 @@ Source: envoy on libevent: ready sockets first, then what was armed (deferred wr
 from __future__ import annotations
 
 from gwsim.engine.codes import Part, Visit
-from gwsim.engine.compiled.accounting import ARMED, BACKOFF, UPSTREAM, serve
+from gwsim.engine.compiled.accounting import ARMED, BACKOFF, DELAYED, UPSTREAM, serve
 from gwsim.engine.compiled.connections import (
     clear_output,
     drop_item,
@@ -14,14 +14,16 @@ from gwsim.engine.compiled.connections import (
     visit_connection,
     write_down,
 )
-from gwsim.engine.compiled.filters import read_answer
+from gwsim.engine.compiled.filters import REQUEST, go_on
 from gwsim.engine.compiled.heaps import attempt_of, earlier, index_of, key_a, key_b, part_of, pop, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.lifetimes import established, reattach
 from gwsim.engine.compiled.network import byte_cost
-from gwsim.engine.compiled.pools import established, reattach
+from gwsim.engine.compiled.pools import drop_cx
 from gwsim.engine.compiled.recording import charge_cpu, record_visit
-from gwsim.engine.compiled.retries import resume, route_timeout, try_timeout
+from gwsim.engine.compiled.retries import resume
+from gwsim.engine.compiled.router import call_timeout, read_answer, route_timeout, try_timeout
 from gwsim.engine.compiled.state import deliver, drop_conn, drop_stream, release_held
 from gwsim.engine.compiled.timers import arm_try, cancel_route, cancel_try
 
@@ -29,6 +31,9 @@ ACCEPT, READ, WRITE_UP, READ_UP = int(Visit.ACCEPT), int(Visit.READ), int(Visit.
 WRITE_DOWN, UP_CONNECTED, UP_TLS = int(Visit.WRITE_DOWN), int(Visit.UP_CONNECTED), int(Visit.UP_TLS)
 ROUTE_TIMEOUT, TRY_TIMEOUT = int(Visit.ROUTE_TIMEOUT), int(Visit.TRY_TIMEOUT)
 VISIT_BACKOFF, ATTACH = int(Visit.BACKOFF), int(Visit.ATTACH)
+VISIT_DELAY, CALL_TIMEOUT = int(Visit.DELAY), int(Visit.CALL_TIMEOUT)
+ORDER_ROUTE, ORDER_TRY, ORDER_BACKOFF, ORDER_DELAY, ORDER_CALL = range(5)
+"""Of timers with the same deadline and identity."""
 PART_REQUEST, PART_CANCEL, PART_CLOSE = int(Part.REQUEST), int(Part.CANCEL), int(Part.CLOSE)
 PART_UP_CONNECTED, PART_UP_TLS, PART_UP_RESPONSE = int(Part.UP_CONNECTED), int(Part.UP_TLS), int(Part.UP_RESPONSE)
 MS = 1_000_000
@@ -237,7 +242,7 @@ def _list_connection_item(w, i, n, a, b):
 
 @kernel
 def _list_timers(w, i, t):
-    """Timers due at or before `t` by (deadline, stream, attempt); equal ones: route, try, back-off."""
+    """Timers due at or before `t` by (deadline, stream, attempt, order)."""
     k = w.workers[i]
     first = k.list_n
     for d in range(w.timer_ns.shape[0]):
@@ -251,10 +256,13 @@ def _list_timers(w, i, t):
             r.refs += 1
             if route:
                 cancel_route(w, i, x)
-                _insert_timer(w, i, first, at, ROUTE_TIMEOUT, key_a(r.client, r.number), key_b(r.k, 0, 0, x))
+                _insert_timer(w, i, first, at, ROUTE_TIMEOUT, key_a(r.client, r.number), key_b(r.k, 0, ORDER_ROUTE, x))
             else:
                 cancel_try(w, i, x)
-                _insert_timer(w, i, first, at, TRY_TIMEOUT, key_a(r.client, r.number), key_b(r.k, r.a, 1, x))
+                visit = w.timer_visit[d]
+                a = 0 if visit == VISIT_DELAY else r.a
+                order = ORDER_TRY if visit == TRY_TIMEOUT else ORDER_DELAY if visit == VISIT_DELAY else ORDER_CALL
+                _insert_timer(w, i, first, at, visit, key_a(r.client, r.number), key_b(r.k, a, order, x))
     while k.backoff_n > 0 and w.backoff[i, 0].t <= t:
         q = w.backoff[i, 0]
         at, a, b = q.t, q.a, q.b
@@ -263,7 +271,7 @@ def _list_timers(w, i, t):
         if _is_stale_backoff(w, b):
             drop_stream(w, index_of(b))
         else:
-            _insert_timer(w, i, first, at, VISIT_BACKOFF, a, b + key_b(0, 0, 2, 0))
+            _insert_timer(w, i, first, at, VISIT_BACKOFF, a, b + key_b(0, 0, ORDER_BACKOFF, 0))
 
 
 @kernel
@@ -322,7 +330,7 @@ def _visit(w, i, task, s):
         return write_down(w, i, task.a, s)
     if visit == ACCEPT:
         return _accept(w, i, task, s)
-    if visit == ROUTE_TIMEOUT or visit == TRY_TIMEOUT or visit == VISIT_BACKOFF:
+    if ROUTE_TIMEOUT <= visit <= VISIT_BACKOFF or visit == VISIT_DELAY or visit == CALL_TIMEOUT:
         return _timer(w, i, visit, task.a, task.b, s)
     return _upstream_connection(w, i, visit, task.a, task.b, s)
 
@@ -370,8 +378,8 @@ def _write_up(w, i, x, a, s):
     push(w.station_heap, g.station_n, r.arrive_ns, (r.station << 49) | key_a(r.client, r.number), key_b(r.k, r.a, 0, x))
     g.station_n += 1
     c = w.classes[r.class_id]
-    if c.try_class >= 0:
-        arm_try(w, i, x, e + w.timer_ns[c.try_class])
+    if c.try_class >= 0 and r.kind == REQUEST:
+        arm_try(w, i, x, c.try_class, e + w.timer_ns[c.try_class])
     return cost
 
 
@@ -398,7 +406,9 @@ def _timer(w, i, visit, a, b, s):
     r = w.streams[x]
     if visit == ROUTE_TIMEOUT:
         gone = r.gw_done == 1
-    elif visit == TRY_TIMEOUT:
+    elif visit == VISIT_DELAY:
+        gone = r.gw_done == 1 or r.state != DELAYED
+    elif visit != VISIT_BACKOFF:
         gone = r.live == 0 or r.a != attempt_of(b)
     else:
         gone = _is_stale_backoff(w, b)
@@ -411,6 +421,11 @@ def _timer(w, i, visit, a, b, s):
         route_timeout(w, i, x, s, cost)
     elif visit == TRY_TIMEOUT:
         try_timeout(w, i, x, s, cost)
+    elif visit == CALL_TIMEOUT:
+        call_timeout(w, i, x, s, cost)
+    elif visit == VISIT_DELAY:
+        serve(r, s, cost)
+        go_on(w, i, x, r.op + 1, s, s + cost)
     else:
         resume(w, i, x, s, cost)
     drop_stream(w, x)
@@ -420,17 +435,19 @@ def _timer(w, i, visit, a, b, s):
 @kernel
 def _upstream_connection(w, i, visit, a, b, s):
     """UP_CONNECTED, UP_TLS and ATTACH: the pool's connections come up and take waiting streams."""
-    ep = index_of(b)
+    n = index_of(b)
+    ep = w.upstream[n].ep
     k = w.clusters[w.endpoints[ep].cluster]
     cost = k.up_connected_ns if visit == UP_CONNECTED else k.up_tls_ns if visit == UP_TLS else 0
     record_visit(w, i, visit, s, cost, a, b)
     if visit == ATTACH:
-        reattach(w, i, ep, s)
+        reattach(w, n, a, b - n, s)
+        drop_cx(w, n)
     elif visit == UP_CONNECTED and k.tls_round_trips > 0:
         zone = w.stations[w.endpoints[ep].station].zone
         trip = w.rtt[w.workers[i].zone, zone, 0] + w.rtt[w.workers[i].zone, zone, 1]
         later = b + key_b(0, 0, PART_UP_TLS - PART_UP_CONNECTED, 0)
         deliver(w, i, s + cost + trip * k.tls_round_trips, a, later)
     else:
-        established(w, i, ep, s, cost)
+        established(w, n, s, cost)
     return cost

@@ -58,8 +58,8 @@ class Filters:
         """Operations from `at` on, in the visit [start, end]; after the last one the router."""
         route = stream.request.traffic.route
         for i in range(at, len(route.program)):
+            stream.operation = i  # before it runs: a call that fails at once has gone on from here when `_operate` returns
             if not self._operate(route.program[i], i, stream, start, end):
-                stream.operation = i
                 return
         self.router.begin(stream, start, end)
         if route.mirrors and stream.upstream is not None:
@@ -117,7 +117,6 @@ class Filters:
         call = UpstreamRequest(stream, FIRST_CALL + i, fold(stream.key, name64(f"call/{i}")), self, Unaccounted())
         call.sent_bytes = operation.request_bytes + min(stream.request.request_bytes, operation.body_max_bytes)
         call.answer_bytes = operation.response_bytes
-        stream.operation = i
         stream.call = call
         stream.timeline.enter(end, FILTER_CALLS)
         send(self.worker, call, operation.cluster, max(1, ns(operation.timeout_s)) if operation.timeout_s > 0.0 else 0, start, end)
