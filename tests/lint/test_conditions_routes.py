@@ -188,14 +188,14 @@ def test_destination_rules_without_a_host_or_pods():  # destinationrule/subset.g
     def rule(name, host, **labels):
         return k8s("DestinationRule", name, "default", {"host": host, "subsets": [{"name": "s", "labels": labels}]})
 
-    node = k8s("Node", "n1", None, {}, group="v1", labels={"topology.kubernetes.io/zone": "z1"})
+    node = k8s("Node", "n1", None, {}, group="v1", labels={"topology.kubernetes.io/zone": "z1", "topology.kubernetes.io/region": ""})
     svc = k8s("Service", "one", "default", {"selector": {"app": "one"}, "ports": [{"name": "http", "port": 80}]}, group="v1")
     report = lint(docs(
         node, svc, pod("p", labels={"app": "one", "v": "1"}, nodeName="n1"),
         rule("ok", "one", v="1"), rule("zone", "one", **{"topology.kubernetes.io/zone": "z1"}), rule("empty", "one", v="2"), rule("nozone", "one", **{"topology.kubernetes.io/zone": "z2"}),
-        rule("unknown", "oen", v="1"),
+        rule("unknown", "oen", v="1"), rule("noregion", "one", **{"topology.kubernetes.io/region": ""}),
     ))
-    assert found(report, "IST0173") == {"default/empty", "default/nozone"}
+    assert found(report, "IST0173") == {"default/empty", "default/nozone", "default/noregion"}
     assert found(report, "IST0174") == {"default/unknown"}
 
 

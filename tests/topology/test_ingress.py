@@ -56,6 +56,12 @@ def to(built, path, **more):
 ROOT = [("/", "Prefix", "one", "{number: 80}")]
 
 
+def test_a_path_without_its_type_is_refused_and_still_served():
+    text = ingress([("/a/.*", "Exact", "one", "{number: 80}"), ("/b", "Exact", "two", "{number: 8080}")])
+    built = build(SERVICES, text.replace(", pathType: Exact", ""), refused=True)
+    assert to(built, "/a/deep") == [ONE] and to(built, "/b") == [TWO] and to(built, "/b/deep") == []
+
+
 def test_paths_of_all_types():
     built = build(SERVICES, ingress([
         ("/exact", "Exact", "two", "{name: web}"), ("/pre/", "Prefix", "two", "{number: 8080}"), ("/", "Prefix", "one", "{number: 80}"),

@@ -64,10 +64,10 @@ class Built:
         return self.proxy.clusters[name]
 
 
-def build(*texts: str, **options: Any) -> Built:
-    """Read, build, and keep the findings of the build alone."""
+def build(*texts: str, refused: bool = False, **options: Any) -> Built:
+    """Read (what is `refused` too), build, and keep the findings of the build alone."""
     text = "\n---\n".join(textwrap.dedent(one) for one in texts)
-    resources = read_text(text, "config.yaml")
+    resources = read_text(text, "config.yaml", collector=Collector() if refused else None)
     collector = Collector()
     topology = from_istio(resources, collector=collector, **options)
     return Built(topology, collector.findings)

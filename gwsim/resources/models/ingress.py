@@ -34,10 +34,10 @@ class IngressBackend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngressPath:
-    """A path and its backend; `Prefix` compares whole segments."""
+    """A path and its backend; `Prefix` compares whole segments, and a path without a type is Istio's own syntax."""
 
-    path_type: Literal["Exact", "Prefix", "ImplementationSpecific"]
     backend: IngressBackend
+    path_type: Literal["Exact", "Prefix", "ImplementationSpecific"] | None = None
     path: str | None = None
 
 

@@ -28,7 +28,9 @@ def check_ingress(ingress: Ingress, check: Check) -> None:
 
 def _path(one: IngressPath, path: str, check: Check) -> None:
     value = one.path or ""
-    anything = one.path_type == "ImplementationSpecific"
+    anything = one.path_type in (None, "ImplementationSpecific")
+    if one.path_type is None:
+        check.missing(f"{path}.pathType", "a path needs a pathType", "one of Exact, Prefix, ImplementationSpecific")
     if not value.startswith("/") and (value or not anything):
         check.bad(f"{path}.path", f"{value!r} must begin with /")
     elif not anything and ("//" in value or "/./" in value or "/../" in value):

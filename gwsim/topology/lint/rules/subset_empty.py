@@ -41,7 +41,7 @@ def _labels(pod: Workload, nodes: dict[str, dict[str, str]]) -> dict[str, str]:
     node = text(pod.spec.get("nodeName"))
     if node not in nodes:
         return pod.labels
-    found = {key: nodes[node][key] for key in _TOPOLOGY if key in nodes[node]}
+    found = {key: nodes[node][key] for key in _TOPOLOGY if nodes[node].get(key)}
     return pod.labels | found | {"kubernetes.io/hostname": node}
 
 
