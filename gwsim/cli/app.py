@@ -14,6 +14,7 @@ from gwsim.cli import (
     compare,
     diff,
     emit,
+    envoy,
     explain,
     import_,
     init,
@@ -59,6 +60,7 @@ def application() -> typer.Typer:
     app.add_typer(route.commands(), name="route", short_help="Ask where a request goes, and test it.")
     app.command("show", short_help="Show listeners, routes, clusters, endpoints.")(show.show)
     app.command("diff", short_help="Compare configuration with a config_dump.")(diff.diff)
+    app.add_typer(envoy.commands(), name="envoy", short_help="The gateways as a real Envoy on this machine.")
     app.add_typer(verify.commands(), name="verify", short_help="Hold the simulator against a real Envoy.")
     app.command("explain", short_help="Explain a code, a response flag or a field.")(explain.explain)
     app.command("schema", short_help="Print the JSON Schema of scenarios or runs.")(schema.schema)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gwsim.cli.options import Engine, EngineOption, Jobs, cores
-from gwsim.cli.output import Format, write
+from gwsim.cli.output import Format, notice, write
 from gwsim.errors import ExitCode
 
 
@@ -19,8 +19,34 @@ def commands() -> typer.Typer:
         "What is proved is topology to behaviour. gwsim wrote the Envoy's configuration, so it says nothing about YAML to "
         "topology: that is `gwsim route test`, and `gwsim diff` with a config_dump of istiod's."
     ))  # fmt: skip
+    group.command("routes", short_help="Ask a real Envoy and route choice the same requests.")(routes)
     group.command("replay", short_help="Predict a recorded run from its folder.")(replay)
     return group
+
+
+def routes(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Case files of `gwsim route test`, scenarios, Istio YAML, or folders of these.")],
+    generated: Annotated[int, typer.Option("--generated", "-g", min=0, help="Requests made from the conditions of each gateway's own routes and policies.")] = 100,
+    seed: Annotated[int, typer.Option("--seed", help="Of the generated requests.")] = 1,
+    root: Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Where else the cases' config paths begin.")] = None,
+    istio_version: Annotated[str, typer.Option("--istio-version", help="1.28 to 1.31.")] = "1.30",
+    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell of every gateway.")] = False,
+) -> int:
+    """Ask a real Envoy and route choice the same requests: destination, status, redirect, rewrite, headers, flags, route.
+
+    Exit codes: 0 all agree; 1 some differ; 2 the input cannot be used; 3 nothing could be asked.
+    """
+    from gwsim.cli.verify_routes import chosen, report
+    from gwsim.envoy.verify.run_routes import run
+
+    found = run(
+        chosen(paths, root, istio_version), generated=generated, seed=seed, told=lambda text: notice(text, quiet=not verbose)
+    )
+    write(report(found, output is Format.JSON))
+    if not found.proxies and not found.failed:
+        return int(ExitCode.UNDECIDED)
+    return int(ExitCode.OK if found.agrees else ExitCode.ANSWER_IS_NO)
 
 
 def replay(
@@ -50,4 +76,4 @@ def replay(
     return int(ExitCode.OK)
 
 
-__all__ = ["commands", "replay"]
+__all__ = ["commands", "replay", "routes"]

@@ -70,7 +70,7 @@ def heaviest_of(decision: Decision) -> WeightedCluster | None:
 
 
 def _sent(decision: Decision, request: Request, cluster: WeightedCluster | None, lookup: cors.Lookup) -> Headers:
-    sent = Headers(request.headers)
+    sent = Headers({name: value for name, value in request.headers.items() if not _written_anew(name.lower())})
     route = decision.rule
     changes = (
         cluster.request_headers if cluster else None,
@@ -80,6 +80,14 @@ def _sent(decision: Decision, request: Request, cluster: WeightedCluster | None,
     apply(changes, sent, lookup)
     sent.set("host", rewritten_host(decision) or request.host)
     return sent
+
+
+def _written_anew(name: str) -> bool:
+    """Whether Envoy writes the header itself, whatever the client (which it does not trust) put there.
+
+    Source: envoyproxy/envoy source/common/http/conn_manager_utility.cc `mutateRequestHeaders`.
+    """
+    return name in ("x-forwarded-for", "x-forwarded-proto", "x-request-id") or name.startswith("x-envoy-")
 
 
 def rewritten_host(decision: Decision) -> str | None:

@@ -113,12 +113,15 @@ def normalized(path: str) -> str:
 
 
 def host_without_port(host: str) -> str:
-    """`host[:port]` in lower case without the port; an IPv6 address keeps its brackets."""
+    """`host[:port]` in lower case without the port, whatever it is; an IPv6 address keeps its brackets.
+
+    Source: envoyproxy/envoy source/common/http/header_utility.cc `getPortStart`.
+    """
     host = host.lower()
     if host.endswith("]"):
         return host
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+    name, colon, _ = host.rpartition(":")
+    return name if colon and (":" not in name or name.endswith("]")) else host
 
 
 TextTest = Callable[[str], bool]

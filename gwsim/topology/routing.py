@@ -178,6 +178,9 @@ def _http(
     if request.http_version == "1.0" and not manager.accept_http_10:
         reason = "HTTP/1.0, which Istio's proxies refuse (PILOT_HTTP10)"
         return Decision(outcome=Outcome.ERROR, status=426, flags=("DPE",), reason=reason, **known)
+    if "#" in request.path:
+        # Envoy's guard `http_reject_path_with_fragment`, which is on.
+        return Decision(outcome=Outcome.ERROR, status=400, reason="a fragment (#) in the path, which Envoy refuses", **known)
     scheme = _scheme_of(chain, manager, request)
     view = RequestView(request, scheme=scheme, manager=manager)
     compiled_filters = filters_of(manager)

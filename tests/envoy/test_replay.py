@@ -78,7 +78,7 @@ def counts(found: dict[str, Any], name: str) -> dict[str, float]:
 
 def predicted(at: Path, replications: int = 2) -> dict[str, Any]:
     """The prediction of a folder."""
-    return predict(open_recording(at), replications=replications)
+    return predict(open_recording(at), engine="reference", replications=replications)
 
 
 def test_every_row_is_the_request_it_says(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ budgets: ["gateway.latency p(99) < 1ms"]
     assert mix[0].response_bytes.mean == 200_000
     assert recording.resolved.model.clients[0].rtt_s.mean == 0.001
     assert recording.resolved.model.clients[0].arrivals.shapes == (0, 1)  # type: ignore[union-attr]
-    assert counts(predict(recording, replications=1), "status") == {"200": 1, "418": 1}
+    assert counts(predict(recording, engine="reference", replications=1), "status") == {"200": 1, "418": 1}
 
 
 def test_connections_that_come_and_go(tmp_path: Path) -> None:
@@ -212,9 +212,9 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
 
 def test_the_command_prints_json_and_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     at = folder(tmp_path / "r", ["time,path", "0,/direct", "0.1,/split"])
-    assert execute(["verify", "replay", str(at), "-o", "json", "-n", "1", "-j", "1"]) == 0
+    assert execute(["verify", "replay", str(at), "-o", "json", "-n", "1", "-j", "1", "--engine", "reference"]) == 0
     assert json.loads(capsys.readouterr().out)["counts"]["status"]["418"]["count"] == 1
-    assert execute(["verify", "replay", str(at), "-n", "1", "-j", "1"]) == 0
+    assert execute(["verify", "replay", str(at), "-n", "1", "-j", "1", "--engine", "reference"]) == 0
     assert "utilisation of a worker" in capsys.readouterr().out
     assert execute(["verify", "replay", str(tmp_path / "nowhere")]) == 2
 

@@ -1,14 +1,14 @@
 """One replication with every request's record and, where there is outlier detection, when hosts were out.
 
 Results count ejections and do not time them. The reference engine's detector is the one place that knows the instants,
-so a run that wants them uses that engine, with a detector that also writes down what it does.
+so a run that wants them uses that engine, with detectors that also write down what they do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gwsim.engine.schema import Options, RawRun
 
@@ -44,39 +44,41 @@ def run_watched(model: Model, replication: int, *, records: int, engine: EngineN
 
 @contextmanager
 def _noting(notes: list[tuple[int, int, int, int, bool]]) -> Iterator[None]:
-    """Detectors made within write (cluster, host, pod, instant, out) down."""
+    """Detectors write down (cluster, host, pod, instant, out) meanwhile."""
     from gwsim.engine.codes import Counter
-    from gwsim.engine.reference import outliers, world
+    from gwsim.engine.reference.outliers import Detector
 
+    begin, detected, bring_back = Detector.__init__, Detector._detected, Detector._bring_back
+    places: dict[int, tuple[int, int]] = {}
 
-    class Noting(outliers.Detector):
-        __slots__ = ("_where",)
+    def made(self: Any, agenda: Any, run_key: int, pod: int, cluster: int, *rest: Any) -> None:
+        begin(self, agenda, run_key, pod, cluster, *rest)
+        places[id(self)] = (cluster, pod)
 
-        def __init__(self, agenda, run_key, pod, cluster, hosts, count, drain):  # type: ignore[no-untyped-def]
-            super().__init__(agenda, run_key, pod, cluster, hosts, count, drain)
-            self._where = (cluster, pod)
+    def note(self: Any, before: list[bool], now: int) -> None:
+        cluster, pod = places[id(self)]
+        for h, (was, is_out) in enumerate(zip(before, self.hosts.ejected, strict=True)):
+            if was != is_out:
+                notes.append((cluster, h, pod, now, is_out))
 
-        def _note(self, before: list[bool], now: int) -> None:
-            cluster, pod = self._where
-            for h, (was, is_out) in enumerate(zip(before, self.hosts.ejected, strict=True)):
-                if was != is_out:
-                    notes.append((cluster, h, pod, now, is_out))
+    def noted_detected(self: Any, h: int, kind: Counter, now: int) -> None:
+        before = list(self.hosts.ejected)
+        detected(self, h, kind, now)
+        note(self, before, now)
 
-        def _detected(self, h: int, kind: Counter, now: int) -> None:
-            before = list(self.hosts.ejected)
-            super()._detected(h, kind, now)
-            self._note(before, now)
+    def noted_bring_back(self: Any, h: int, now: int) -> None:
+        before = list(self.hosts.ejected)
+        bring_back(self, h, now)
+        note(self, before, now)
 
-        def _bring_back(self, h: int, now: int) -> None:
-            before = list(self.hosts.ejected)
-            super()._bring_back(h, now)
-            self._note(before, now)
-
-    setattr(world, "Detector", Noting)  # noqa: B010 (an attribute that world imports)
+    changed = {"__init__": made, "_detected": noted_detected, "_bring_back": noted_bring_back}
+    for name, function in changed.items():
+        setattr(Detector, name, function)
     try:
         yield
     finally:
-        setattr(world, "Detector", outliers.Detector)  # noqa: B010
+        for name, function in (("__init__", begin), ("_detected", detected), ("_bring_back", bring_back)):
+            setattr(Detector, name, function)
 
 
 def _ejections(model: Model, notes: list[tuple[int, int, int, int, bool]]) -> list[Ejection]:

@@ -175,7 +175,7 @@ def jwt_authn(node: Node) -> JwtAuthn:
 
 
 def _provider(node: Node) -> JwtProvider:
-    node.ignore("payloadInMetadata", "jwtCacheConfig", "clockSkewSeconds")
+    node.ignore("payloadInMetadata", "jwtCacheConfig", "clockSkewSeconds", "clearRouteCache")
     spaced = node.node("normalizePayloadInMetadata")
     local, remote = node.node("localJwks"), node.node("remoteJwks")
     keys, uri, cluster, timeout_s = "missing", "", "", 5.0

@@ -205,6 +205,8 @@ def _provider(one: JwtProvider) -> Json:
         "fromParams": [p.name for p in places if p.kind == "param"] or None,
         "fromCookies": [p.name for p in places if p.kind == "cookie"] or None,
         "payloadInMetadata": PAYLOAD,
+        # The route is chosen again once claims are known (istio: `JwtFilter(clearRouteCache)` for gateways).
+        "clearRouteCache": True,
         "normalizePayloadInMetadata": {"spaceDelimitedClaims": list(one.space_delimited_claims)}
         if one.space_delimited_claims
         else None,

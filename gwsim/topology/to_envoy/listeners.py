@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gwsim.topology.chains import PLAINTEXT_HTTP
 from gwsim.topology.listeners import (
     FilterChain,
     FilterChainMatch,
@@ -61,6 +62,10 @@ def listener(listener: Listener, *, routes: RouteSource = from_control_plane) ->
     if any(_needs_hello(chain) for chain in listener.filter_chains):
         message = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
         filters.append(extension("envoy.filters.listener.tls_inspector", message))
+    if any(set(PLAINTEXT_HTTP) <= set(chain.match.application_protocols) for chain in listener.filter_chains):
+        # What plaintext speaks is told by its first bytes.
+        message = "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"
+        filters.append(extension("envoy.filters.listener.http_inspector", message))
     default = listener.default_chain
     where = address(listener.bind or ANY_ADDRESS, listener.port)
     if listener.protocol == "udp":
