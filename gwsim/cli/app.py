@@ -10,6 +10,7 @@ from gwsim.cli import (
     backtest,
     batch,
     cache,
+    calibrate,
     check,
     compare,
     diff,
@@ -50,6 +51,7 @@ def application() -> typer.Typer:
     app.command("batch", short_help="Run many scenarios into one table.")(batch.batch)
     app.command("compare", short_help="Hold one run against another.")(compare.compare)
     app.command("backtest", short_help="Hold a scenario against what Prometheus recorded.")(backtest.backtest)
+    app.command("calibrate", short_help="Measure what requests cost a real Envoy here.")(calibrate.calibrate)
     app.command("plan", short_help="Find the cheapest fleet that holds the budgets.")(plan.plan)
     app.command("check", short_help="Hold the budgets of scenarios, as a gate.")(check.check)
     app.command("lint", short_help="Check configuration, from files alone.")(lint.lint)

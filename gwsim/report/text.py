@@ -238,10 +238,10 @@ def _gateway(report: Report, fleet: FleetFigures) -> str:
 
 
 def cores_text(cores: Range) -> str:
-    """CPU, with its range under an uncalibrated profile."""
+    """CPU, with the range that the cost profile leaves open."""
     if cores.exact:
         return f"{cores.value:.2f} cores"
-    return f"{cores.value:.2f} cores ({cores.low:.2f} to {cores.high:.2f}: not calibrated)"
+    return f"{cores.value:.2f} cores ({cores.low:.2f} to {cores.high:.2f}: {'' if cores.calibrated else 'not '}calibrated)"
 
 
 def _next(report: Report) -> list[Line]:

@@ -91,11 +91,9 @@ def latency_of(histogram: Histogram, level: float) -> Latency:
 
 
 def range_of(figure: Estimate, labels: Labels) -> Range:
-    """What an uncalibrated cost profile leaves open of a figure that is proportional to CPU."""
+    """What the cost profile leaves open of a figure that is proportional to CPU: much uncalibrated, less calibrated."""
     value, costs = figure.value or 0.0, labels.costs
-    if costs.calibrated:
-        return Range(low=value, value=value, high=value)
-    return Range(low=value * costs.low, value=value, high=value * costs.high)
+    return Range(low=value * costs.low, value=value, high=value * costs.high, calibrated=costs.calibrated)
 
 
 def series_of(numerators: Floats, denominators: Floats, level: float) -> Series:

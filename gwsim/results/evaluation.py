@@ -222,7 +222,8 @@ def _caveat(one: Checked, results: Results) -> str:
     if one.budget.holds(span.low) == one.budget.holds(span.high):
         return ""
     low, high = one.budget.show(span.low), one.budget.show(span.high)
-    return f"costs are not calibrated: anything from {low} to {high} is possible"
+    why = "the calibration has a spread" if span.calibrated else "costs are not calibrated"
+    return f"{why}: anything from {low} to {high} is possible"
 
 
 def _without_interval(budget: Budget, figure: Estimate, results: Results) -> Checked | None:

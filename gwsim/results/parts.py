@@ -163,15 +163,17 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """A figure under an uncalibrated cost profile: somewhere in [low, high], `value` as simulated."""
+    """A figure as far as the cost profile determines it: somewhere in [low, high], `value` as simulated."""
 
     low: float
     value: float
     high: float
+    calibrated: bool = False
+    """Whether the costs were measured where the gateway runs; the range is then the spread of the measurement."""
 
     @property
     def exact(self) -> bool:
-        """Whether the profile was calibrated, so that there is no range."""
+        """Whether the profile leaves nothing open."""
         return self.low == self.high
 
 
