@@ -59,7 +59,7 @@ _OTHER_ROWS = (
     ("RLSE", "RateLimitServiceError", "the rate limit service did not answer", "the service behind envoy.filters.http.ratelimit, its timeout and failure_mode_deny", "500 where failure_mode_deny is set", "the simulation, for global rate limits"),
     ("IH", "InvalidEnvoyRequestHeaders", "a header of Envoy's own had a value that is not allowed", "x-envoy-* headers set by clients or EnvoyFilters", "400", _NEVER + "such headers are not checked"),
     ("SI", "StreamIdleTimeout", "nothing moved on the stream for too long", "stream_idle_timeout; Istio switches it off", "408 before, 504 after the request was sent", _NEVER + "Istio sets no such limit"),
-    ("DPE", "DownstreamProtocolError", "the client broke the protocol", "HTTP/1.1 sent to an HTTP/2 port, TLS to a plaintext one", "400", _NEVER + "clients keep to their protocol"),
+    ("DPE", "DownstreamProtocolError", "the client broke the protocol", "HTTP/1.1 sent to an HTTP/2 port, TLS to a plaintext one, HTTP/1.0 where it is not accepted", "400, 426", _NEVER + "clients keep to their protocol"),
     ("UPE", "UpstreamProtocolError", "the backend broke the protocol", "HTTP/2 to a backend that speaks HTTP/1.1: the Service port's name or h2UpgradePolicy", "502", _NEVER + "backends are taken to speak what their port says"),
     ("UMSDR", "UpstreamMaxStreamDurationReached", "the stream to the backend was older than its longest duration", "max_stream_duration in EnvoyFilters", "504", _NEVER + "durations are not limited in the model"),
     ("RFCF", "ResponseFromCacheFilter", "a cache answered", "the cache filter in EnvoyFilters", "as cached", _NEVER + "caches are not modelled"),

@@ -211,6 +211,8 @@ class ObjectReader:
         if first is resource:
             self.objects.append(resource)
             return
+        # As with `kubectl apply`, the later one stays.
+        self.objects[self.objects.index(first)] = self._seen[identity] = resource
         ctx.report("DUPLICATE_OBJECT", f"{resource.ref} is defined twice, first at {first.span}", node)
 
 

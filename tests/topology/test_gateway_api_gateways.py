@@ -116,6 +116,7 @@ def test_finding_a_gateway_names_the_nearest_one():
         ("{namespaces: {from: Selector, selector: {matchLabels: {kind: app}}}}", "other", False),
         ("{namespaces: {from: Selector, selector: {matchExpressions: [{key: kind, operator: In, values: [app]}]}}}", "shop", True),
         ("{namespaces: {from: Selector, selector: {matchLabels: {kubernetes.io/metadata.name: shop}}}}", "shop", True),
+        ("{namespaces: {from: Selector, selector: {matchLabels: {kubernetes.io/metadata.name: bare}}}}", "bare", True),
         ("{namespaces: {from: None}}", "infra", False),
         ("{namespaces: {from: All}, kinds: [{kind: GRPCRoute}]}", "infra", False),
         ("{namespaces: {from: All}, kinds: [{kind: HTTPRoute}]}", "infra", True),

@@ -165,7 +165,7 @@ class ListenerConverter:
             wanted = gateway.allowed_listeners.namespaces if gateway.allowed_listeners is not None else None
             if not info.listener_sets:
                 why = f"class {gateway.gateway_class_name} has no ListenerSets"
-            elif not accepts_listener_set(wanted, gateway.namespace, one.namespace, self.ctx.registry.namespaces):
+            elif not accepts_listener_set(wanted, gateway.namespace, one.namespace, self.ctx.registry.namespace_labels):
                 why = f"{gateway.ref} takes no listeners from namespace {one.namespace} (allowedListeners)"
             else:
                 found.append(one)
@@ -218,7 +218,7 @@ class ListenerConverter:
 
     def _namespaces(self, listener: GatewayListener, own: str) -> tuple[str, ...]:
         wanted = listener.allowed_routes.namespaces if listener.allowed_routes is not None else None
-        return tuple(allowed_namespaces(wanted, own, self.ctx.registry.namespaces))
+        return tuple(allowed_namespaces(wanted, own, self.ctx.registry.namespace_labels))
 
     def _add_parent(
         self,

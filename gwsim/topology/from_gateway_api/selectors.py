@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gwsim.resources.models import LabelSelector, Namespace, NamespacesSelector
+from gwsim.resources.models import LabelSelector, NamespacesSelector
 
-NAME_LABEL = "kubernetes.io/metadata.name"
+Labels = Mapping[str, Mapping[str, str]]
+"""The labels of namespaces by name."""
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
@@ -39,12 +40,7 @@ def _holds(expression: Any, labels: Mapping[str, str]) -> bool:
     return False
 
 
-def labels_of(namespace: Namespace) -> dict[str, str]:
-    """A namespace's labels with the one that holds its name, which the API server sets."""
-    return {**namespace.meta.labels, NAME_LABEL: namespace.name}
-
-
-def allowed_namespaces(wanted: NamespacesSelector | None, own: str, namespaces: Mapping[str, Namespace]) -> list[str]:
+def allowed_namespaces(wanted: NamespacesSelector | None, own: str, namespaces: Labels) -> list[str]:
     """Namespaces whose routes a listener takes: `*` for all; the default is the Gateway's own."""
     if wanted is None or wanted.from_ in (None, "Same"):
         return [own]
@@ -53,16 +49,14 @@ def allowed_namespaces(wanted: NamespacesSelector | None, own: str, namespaces: 
     if wanted.from_ == "All" or wanted.selector is None:
         return ["*"]
     selector = wanted.selector
-    return sorted(name for name, one in namespaces.items() if selects(selector, labels_of(one)))
+    return sorted(name for name, labels in namespaces.items() if selects(selector, labels))
 
 
-def accepts_listener_set(
-    wanted: NamespacesSelector | None, own: str, namespace: str, namespaces: Mapping[str, Namespace]
-) -> bool:
+def accepts_listener_set(wanted: NamespacesSelector | None, own: str, namespace: str, namespaces: Labels) -> bool:
     """Whether a Gateway takes listeners from a namespace; by default from none."""
     if wanted is None or wanted.from_ == "None":
         return False
     if wanted.from_ is not None and wanted.from_ != "Selector":
         return wanted.from_ == "All" or namespace == own
     found = namespaces.get(namespace)
-    return wanted.selector is not None and found is not None and selects(wanted.selector, labels_of(found))
+    return wanted.selector is not None and found is not None and selects(wanted.selector, found)

@@ -34,6 +34,8 @@ from gwsim.topology.from_istio.hosts import fqdn, service_host, visible
 from gwsim.topology.model import KnownService, ProxyService, ServicePort
 
 EXPORT_ANNOTATION = "networking.istio.io/exportTo"
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""A namespace's name as a label of its own, which the API server sets."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +111,8 @@ class Registry:
     peer_authentications: list[PeerAuthentication] = field(default_factory=list)
     secrets: dict[tuple[str, str], Secret] = field(default_factory=dict)
     namespaces: dict[str, Namespace] = field(default_factory=dict)
+    namespace_labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Labels of every namespace that holds an object, whether or not the files hold the Namespace itself."""
     backends: list[tuple[str, int, str]] = field(default_factory=list)
     """Service host, port and protocol of every backend of a Gateway API route or Ingress."""
     hosts: dict[str, list[Host]] = field(default_factory=lambda: defaultdict(list))
@@ -135,6 +139,7 @@ class Registry:
             peer_authentications=sorted(resources.of(PeerAuthentication), key=_age),
             secrets={(one.namespace, one.name): one for one in resources.secrets},
             namespaces={one.name: one for one in resources.namespaces},
+            namespace_labels=_namespace_labels(resources),
             backends=list(_backends(resources)),
             assumed=assumed,
         )
@@ -293,6 +298,12 @@ def cluster_addresses(taken: Iterable[str | None]) -> Iterator[str]:
     used = set(taken)
     network = ipaddress.ip_network("10.96.0.0/12")
     return (str(one) for one in network.hosts() if str(one) not in used)
+
+
+def _namespace_labels(resources: ResourceSet) -> dict[str, dict[str, str]]:
+    written = {one.name: one.meta.labels for one in resources.namespaces}
+    names = {one.namespace for one in resources if one.namespace} | set(written)
+    return {name: {**written.get(name, {}), NAME_LABEL: name} for name in sorted(names)}
 
 
 def _owners(resources: ResourceSet) -> list[PodOwner]:
