@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gwsim.diagnostics import Collector, Finding, Span, code, did_you_mean, misspelling_of
+from gwsim.errors import InputError
 from gwsim.queries import fields
 from gwsim.queries.plain import lines_of, plain, texts
 from gwsim.resources.yaml_nodes import Mapping as MappingNode
 from gwsim.resources.yaml_nodes import Node, Problem, documents, prepare, value_at
 from gwsim.resources.yaml_nodes import Sequence as SequenceNode
 from gwsim.topology import Request
+from gwsim.topology.from_istio.versions import VERSIONS, rules_for
 from gwsim.units import parse_duration_s
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -50,6 +52,8 @@ class Case:
     gateway: GatewayRef | None = None
     port: int = 0
     mesh_config: Mapping[str, Any] = field(default_factory=dict)
+    istio_version: str = ""
+    """The Istio that serves this case; empty: the one all cases are asked of."""
     request: Request | None = None
     backend_delay_s: float = 0.0
     expect: Mapping[str, Any] = field(default_factory=dict)
@@ -201,6 +205,7 @@ class _CaseReader:
             gateway=self._gateway(),
             port=self._port(),
             mesh_config=self.data["mesh_config"] if isinstance(self.data.get("mesh_config"), dict) else {},
+            istio_version=self._istio_version(),
             request=request,
             backend_delay_s=delay_s,
             expect=self._expect(),
@@ -301,6 +306,16 @@ class _CaseReader:
                 self.bad("CASE_VALUE", f"expect.{name}", f"expect.{name} must be {wanted}")
                 del expect[name]
         return expect
+
+    def _istio_version(self) -> str:
+        if self.data.get("istio_version") is None:
+            return list(VERSIONS)[-1] if self.data.get("istio_support") == "supported-at-head" else ""
+        wanted = str(self.data["istio_version"])
+        try:
+            return rules_for(wanted).version
+        except InputError:
+            self.bad("CASE_VALUE", "istio_version", f"Istio {wanted} is not known here", f"it is one of {', '.join(VERSIONS)}")
+            return ""
 
     def _skip(self) -> str:
         if self.data.get("skip"):

@@ -20,7 +20,8 @@ CASE: Mapping[str, str] = {
     "expect": "what should become of it",
     "assert_only": "compare only these paths (`expect.outcome`, ...)",
     "skip": "why a difference does not count for now",
-    "istio_support": "`skipped` and `unsupported` do not count",
+    "istio_version": "the Istio minor version that serves it, before the one of the command",
+    "istio_support": "`skipped` and `unsupported` do not count; `supported-at-head` asks the newest Istio known here",
     "area": "free text", "tags": "free text", "source": "where the expectation comes from", "note": "free text",
     "derived": "paths of the expectation that follow from the source", "validated": "free text",
 }  # fmt: skip

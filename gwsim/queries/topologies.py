@@ -33,7 +33,7 @@ class NotServed(Exception):
 
 @dataclass(slots=True)
 class Topologies:
-    """Keeps what was read and built. `istio_version` and `assume_exists` hold for all cases."""
+    """Keeps what was read and built. `assume_exists` holds for all cases, `istio_version` for those that name none."""
 
     istio_version: str = "1.30"
     assume_exists: tuple[str, ...] = ()
@@ -62,19 +62,20 @@ class Topologies:
         assert case.gateway is not None
         gateway = case.gateway
         declared = [gateway.kind, gateway.namespace, dict(gateway.labels)] if gateway.kind in ("selector", "mesh") else []
-        key = json.dumps([case.config, declared, case.mesh_config], sort_keys=True, default=str)
+        version = case.istio_version or self.istio_version
+        key = json.dumps([case.config, declared, case.mesh_config, version], sort_keys=True, default=str)
         if key not in self._built:
-            self._built[key] = self._build(case.config, gateway, case.mesh_config)
+            self._built[key] = self._build(case.config, gateway, case.mesh_config, version)
         return self._built[key]
 
     def _build(
-        self, config: tuple[str, ...], gateway: GatewayRef, mesh_config: Mapping[str, Any]
+        self, config: tuple[str, ...], gateway: GatewayRef, mesh_config: Mapping[str, Any], istio_version: str
     ) -> tuple[Topology, tuple[Finding, ...]]:
         collector = Collector()
         resources = self._resources(config, collector)
         topology = from_istio(
             resources,
-            istio_version=self.istio_version,
+            istio_version=istio_version,
             assume_exists=self.assume_exists,
             collector=collector,
             gateways=[(gateway.namespace, gateway.labels)] if gateway.kind == "selector" else (),

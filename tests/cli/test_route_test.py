@@ -125,6 +125,7 @@ def test_junit(gwsim: Command, tmp_path: Path) -> None:
         ("- {id: a, config: nowhere.yaml, expect: {}}", "there is no file nowhere.yaml"),
         ("- {id: a, expect: {}}\n- {id: a, expect: {}}", "another case has this id"),
         ("- {id: a, expect: {backends: x}}", "must be a list"),
+        ("- {id: a, istio_version: 1.2, expect: {}}", "it is one of 1.28"),
         ("- {id: a, expect: [", "GW0001"),
         ("- just text", "a case is a mapping"),
         ("- {id: a, expect: {}, gateway: {selector: 5, nmae: x}}", "gateway"),
@@ -218,3 +219,14 @@ def test_only_some_paths_are_asserted(gwsim: Command, tmp_path: Path) -> None:
     ended = gwsim("route", "test", write(tmp_path, cases))
     assert ended.code == 1
     assert "2 cases: 1 pass, 1 fail" in ended.out
+
+
+def test_a_case_may_say_which_istio_serves_it(gwsim: Command, tmp_path: Path) -> None:
+    cases = """
+- {id: usual, request: {path: /old/x}, expect: {redirect: {path: /old/x}}}
+- {id: newer, istio_version: "1.31", request: {path: /old/x}, expect: {redirect: {path: /new/x}}}
+- {id: newest, istio_support: supported-at-head, request: {path: /old/x}, expect: {redirect: {path: /new/x}}}
+"""
+    config = CONFIG.replace("redirect: {uri: /new}", "redirect: {prefixRewrite: /new}")
+    ended = gwsim("route", "test", write(tmp_path, cases, config))
+    assert ended.code == 0, ended.out + ended.err
