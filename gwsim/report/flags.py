@@ -74,13 +74,17 @@ EVERY_FLAG: Mapping[str, FlagNote] = {**FLAGS, **{row[0]: FlagNote(*row) for row
 """Every response flag that Envoy documents."""
 
 
+NO_ANSWER = "no answer"
+"""What is printed for status 0."""
+
+
 def meaning_of(name: str) -> str:
-    """What a response flag or a status means, in a few words; `0` is a client's own time-out."""
+    """What a response flag or a status means, in a few words; `0` is no answer: a client's own time-out, or a reset."""
     if name in FLAGS:
         return FLAGS[name].meaning
     if name == "0":
-        return "the client gave up waiting"
+        return "the client gave up waiting, or its connection was reset"
     return f"answered with status {name}"
 
 
-__all__ = ["EVERY_FLAG", "FLAGS", "FlagNote", "meaning_of"]
+__all__ = ["EVERY_FLAG", "FLAGS", "NO_ANSWER", "FlagNote", "meaning_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gwsim.report.flags import meaning_of
+from gwsim.report.flags import NO_ANSWER, meaning_of
 from gwsim.report.names import route_name
 from gwsim.report.report import Report
 from gwsim.report.text import milliseconds
@@ -164,7 +164,7 @@ def _work(report: Report) -> Table:
 
 def _failures(report: Report) -> Table:
     rows = [
-        (Cell(route_name(route)), Cell("client time-out" if share.name == "0" else share.name), Cell(meaning_of(share.name)), _count(share.count), _share(share.share))
+        (Cell(route_name(route)), Cell(NO_ANSWER if share.name == "0" else share.name), Cell(meaning_of(share.name)), _count(share.count), _share(share.share))
         for route in report.results.routes
         for share in (*route.statuses, *route.flags)
         if not share.name.isdigit() or int(share.name) >= 400 or share.name == "0"

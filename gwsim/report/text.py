@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from gwsim.diagnostics import Finding, summary
 from gwsim.engine.codes import Component
+from gwsim.report.flags import NO_ANSWER
 from gwsim.report.lines import (
     EMPTY,
     WIDTH,
@@ -186,7 +187,7 @@ def _failure(one: Traffic) -> str:
     flags = [share for share in one.flags if share.name not in ("DI",)]
     bad = [share for share in one.statuses if share.name == "0" or int(share.name) >= 400]
     candidates = [(share.count, share.name) for share in flags]
-    candidates += [(share.count, "client time-out" if share.name == "0" else share.name) for share in bad]
+    candidates += [(share.count, NO_ANSWER if share.name == "0" else share.name) for share in bad]
     if not candidates:
         return NONE
     return max(candidates, key=lambda pair: (pair[0], not pair[1].isdigit()))[1]

@@ -49,7 +49,6 @@ NOT_MODELLED: dict[str, str] = {
     "LoadBalancerSettings.warmup": "no endpoint joins during a run, so none starts slowly",
     "MeshConfig.tcpKeepalive": "TCP keep-alive probes are not simulated",
     "TcpSettings.tcpKeepalive": "TCP keep-alive probes are not simulated",
-    "HttpSettings.useClientProtocol": "the upstream protocol is taken from the service's port",
     "ClientTls.clientCertificate": _FILES,
     "ClientTls.privateKey": _FILES,
     "ClientTls.caCertificates": "server certificates are taken to be valid",

@@ -99,8 +99,6 @@ def _of_cluster(cluster: Cluster) -> Iterator[str]:
         yield f"load balancing by {cluster.lb_policy} is simulated as LEAST_REQUEST"
     if cluster.slow_start is not None:
         yield "no endpoint joins during a run, so slow start has no effect"
-    if cluster.use_downstream_protocol:
-        yield f"the client's protocol is not carried on; HTTP/{cluster.upstream_http} is used upstream"
     if cluster.tls is not None and not cluster.tls.usable:
         yield f"the secret {cluster.tls.credential_name!r} is missing, so every connection would fail; it is simulated as if it were there"
     mixed = {one.mtls for one in cluster.endpoints}

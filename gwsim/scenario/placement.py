@@ -48,7 +48,7 @@ def placed(sim: SimCluster, proxies: Sequence[Proxy], fleets: Sequence[Fleet]) -
     for proxy, fleet in zip(proxies, fleets, strict=True):
         for ordinal, pod in enumerate(fleet.pods):
             own = proxy.clusters.get(sim.cluster.name)
-            if pod.view not in placements and own is not None and (own is sim.cluster or own == sim.cluster):
+            if pod.view not in placements and own is not None and own.endpoints == sim.cluster.endpoints:
                 placements[pod.view] = placement(proxy, locality_of(proxy, ordinal), sim.cluster.endpoints, lb)
     plain = all(not any(one.priorities) and one.group_weights is None for one in placements.values())
     return sim if plain else replace(sim, placements=placements)

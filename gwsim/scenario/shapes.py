@@ -14,6 +14,7 @@ from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import ClassLabel
 from gwsim.scenario.traffic import entry_name
 from gwsim.topology import (
+    Cluster,
     Decision,
     FilterChain,
     HashPolicy,
@@ -73,7 +74,7 @@ class Router:
         labels: list[ClassLabel] = []
         for at, (entry, decision) in enumerate(zip(client.mix, decisions, strict=True)):
             self._report(name, at, entry_name(entry, client.sni or ""), decision)
-            outcomes.append(self._outcome(proxy, decision, chain, self._hash(name, client, entry, decision)))
+            outcomes.append(self._outcome(proxy, client, decision, chain, self._hash(name, client, entry, decision)))
             label = _label(name, client, entry, proxy, listener, decision)
             labels.append(replace(label, tls=tls or "", tcp=chain is not None and isinstance(chain.filter, TcpProxy)))
         return Routed(tuple(outcomes), tuple(labels), chain)
@@ -103,13 +104,18 @@ class Router:
         return rules
 
     def _outcome(
-        self, proxy: Proxy, decision: Decision, chain: FilterChain | None, hashed: tuple[model.HashRule, ...]
+        self,
+        proxy: Proxy,
+        client: file.Client,
+        decision: Decision,
+        chain: FilterChain | None,
+        hashed: tuple[model.HashRule, ...],
     ) -> model.Outcome:
         route = decision.route or NO_ROUTE
         if decision.outcome in REJECTED:
             return model.Outcome(route=route, flags=("NR",))
         tcp = chain is not None and isinstance(chain.filter, TcpProxy)
-        targets = self._targets(proxy, decision, tcp)
+        targets = self._targets(proxy, decision, tcp, client.connection.http)
         program = self.programs.of(proxy, decision)
         if targets is None:
             size = len(decision.body.encode()) if decision.outcome is Kind.DIRECT_RESPONSE else 0
@@ -124,17 +130,20 @@ class Router:
             retry=retry if retry is not None and retry.num_retries > 0 else None,
             hash=hashed,
             program=program,
-            mirrors=tuple(self._mirror(proxy, one) for one in decision.mirrors if one.percent > 0.0),
+            mirrors=tuple(self._mirror(proxy, one, client.connection.http) for one in decision.mirrors if one.percent > 0.0),
         )
 
-    def _mirror(self, proxy: Proxy, one: Mirror) -> model.Mirror:
+    def _mirror(self, proxy: Proxy, one: Mirror, http: int) -> model.Mirror:
         cluster = proxy.clusters.get(one.cluster)
         if cluster is None:
             return model.Mirror(cluster=-1, percent=one.percent)
+        cluster = as_used(cluster, http)
         limits.report_cluster(proxy, cluster, self.collector)
         return model.Mirror(cluster=self.backends.cluster(proxy, cluster, tcp=False), percent=one.percent)
 
-    def _targets(self, proxy: Proxy, decision: Decision, tcp: bool) -> tuple[model.WeightedTarget, ...] | None:
+    def _targets(
+        self, proxy: Proxy, decision: Decision, tcp: bool, http: int
+    ) -> tuple[model.WeightedTarget, ...] | None:
         """The destinations; None when the gateway answers by itself."""
         if decision.outcome not in (Kind.FORWARD, Kind.ERROR):
             return None
@@ -143,12 +152,13 @@ class Router:
             return None
         if all(one.missing for one in weighted) and decision.status != 503:
             return None  # Routes of the Gateway API answer 500 instead.
-        return tuple(self._target(proxy, one, tcp) for one in weighted)
+        return tuple(self._target(proxy, one, tcp, http) for one in weighted)
 
-    def _target(self, proxy: Proxy, one: WeightedCluster, tcp: bool) -> model.WeightedTarget:
+    def _target(self, proxy: Proxy, one: WeightedCluster, tcp: bool, http: int) -> model.WeightedTarget:
         cluster = None if one.missing else proxy.clusters.get(one.cluster)
         if cluster is None:
             return model.WeightedTarget(cluster=-1, weight=one.weight, name=one.cluster)
+        cluster = as_used(cluster, http)
         limits.report_cluster(proxy, cluster, self.collector)
         return model.WeightedTarget(cluster=self.backends.cluster(proxy, cluster, tcp=tcp), weight=one.weight, name=one.cluster)
 
@@ -181,6 +191,13 @@ def _value_of(entry: file.MixEntry, policy: HashPolicy) -> str | None:
         query = parse_qs(entry.path.partition("?")[2], keep_blank_values=True)
         return query[policy.name][0] if policy.name in query else None
     return None
+
+
+def as_used(cluster: Cluster, http: int) -> Cluster:
+    """The cluster as clients that speak `http` use it: its codec may follow theirs (`useClientProtocol`)."""
+    if not cluster.use_downstream_protocol or cluster.upstream_http == http:
+        return cluster
+    return replace(cluster, upstream_http=2 if http == 2 else 1)
 
 
 def tls_of(client: file.Client, listener: Listener) -> tuple[str | None, bool]:

@@ -76,3 +76,10 @@ def test_faults_by_schedule(resolve: Resolve) -> None:
 def test_a_fault_does_something(resolve: Resolve) -> None:
     with pytest.raises(InputError):
         resolve("backends.east/checkout.shop.faults=[{from: 2s, for: 3s}]")
+
+
+@pytest.mark.parametrize(("http", "upstream"), [(1, 1), (2, 2)])
+def test_the_client_s_protocol_is_carried_on(resolve: Resolve, http: int, upstream: int) -> None:
+    resolved = resolve(POOL + ".http.useClientProtocol=true", f"clients.web.connection.http={http}", *SHORT)
+    used = [one.cluster.upstream_http for one in resolved.model.clusters if "checkout" in one.cluster.name]
+    assert set(used) == {upstream}
