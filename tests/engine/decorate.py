@@ -210,7 +210,7 @@ def _connections(model: Model, random: Random, lattice: bool) -> Model:
 
 def _front(model: Model, random: Random, lattice: bool) -> Model:
     def limited(pod: Pod) -> Pod:
-        return replace(pod, cpu_limit_cores=random.choice((None, 0.1, 0.5, 0.5, 2.0)))
+        return replace(pod, cpu_limit_cores=random.choice((None, 0.3, 0.6, 2.0)))
 
     fleets = tuple(
         replace(
