@@ -27,6 +27,7 @@ from gwsim.cli import (
     schema,
     show,
     sweep,
+    topology,
     verify,
     version,
     warmup,
@@ -58,6 +59,7 @@ def application() -> typer.Typer:
     app.command("import", short_help="Make parts of a scenario from logs and metrics.")(import_.import_)
     app.command("init", short_help="Write a commented example project.")(init.init)
     app.command("report", short_help="Report on a saved run again.")(report.report)
+    app.command("topology", short_help="Draw a scenario or a saved run.")(topology.topology)
     app.command("emit", short_help="Metrics, logs and spans of a saved run.")(emit.emit)
     app.add_typer(route.commands(), name="route", short_help="Ask where a request goes, and test it.")
     app.command("show", short_help="Show listeners, routes, clusters, endpoints.")(show.show)

@@ -59,9 +59,14 @@ def flow_of(results: Results) -> Flow:
     _gateways(flow, results, names)
     _routes(flow, results, names)
     _clusters(flow, results, names)
+    cut(flow)
+    return flow
+
+
+def cut(flow: Flow) -> None:
+    """Columns that are too long: their smallest nodes as one."""
     for index in range(len(COLUMNS)):
         _cut(flow, index)
-    return flow
 
 
 def _clients(flow: Flow, results: Results) -> None:
@@ -118,7 +123,7 @@ def _clusters(flow: Flow, results: Results, names: Names) -> None:
         backends = [results.backends[i] for i in label.stations]
         if not backends:
             continue
-        name = _workload([names.backends[b.name] for b in backends])
+        name = workload_of([names.backends[b.name] for b in backends])
         tiles = tuple(Tile(names.backends[b.name], b.utilisation.value if b.concurrency else None) for b in backends)
         rates = [b.requests_per_s.value or 0.0 for b in backends]
         errors = sum((b.errors.value or 0.0) * rate for b, rate in zip(backends, rates, strict=True)) / max(sum(rates), 1e-9)
@@ -137,7 +142,7 @@ def _limits(limits: Mapping[str, int | None], in_use: float | None) -> str:
     return f"{in_use:.3g} of {most} in use"
 
 
-def _workload(pods: list[str]) -> str:
+def workload_of(pods: list[str]) -> str:
     """What the names of pods have in common, their ordinals left out."""
     stems = {name.rsplit("-", 1)[0] if name.rsplit("-", 1)[-1].isdecimal() else name for name in pods}
     return sorted(stems)[0] if len(stems) == 1 else " + ".join(sorted(stems)[:2]) + (" …" if len(stems) > 2 else "")
@@ -167,4 +172,4 @@ def _weighted(nodes: Iterable[Node]) -> float:
     return sum(bad for bad, _ in pairs) / total if total else 0.0
 
 
-__all__ = ["COLUMNS", "Flow", "Node", "Tile", "flow_of"]
+__all__ = ["COLUMNS", "LOCAL", "Flow", "Node", "Tile", "cut", "flow_of", "workload_of"]

@@ -156,8 +156,8 @@ def _work(report: Report) -> Table:
     )
     headings = _headings("By|Name", "cores|CPU µs per request|in per request|out per request|CPU $|internet $")
     note = (
-        "Dollars per million requests, at the prices of the cost profile. What requests share (the event loop, upstream connections) "
-        "is split in proportion to what the profile charges each for what it did; the parts sum to the CPU simulated."
+        "Dollars per million requests, at the prices of the cost profile. CPU is what the profile "
+        "charges for what each did, and a share of the event loop by the number of visits; the parts sum to the CPU simulated."
     )
     return Table("work", "Work of the gateways", headings, rows, note)
 

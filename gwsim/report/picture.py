@@ -18,6 +18,17 @@ LEVELS = ((0.5, "low"), (0.7, "some"), (0.9, "high"))
 """Utilisation below which a tile has a colour; above the last it is `full`."""
 LINE = 16
 BAD_SHARE = 1e-3
+_STYLE = (
+    ":root{--ink:#1f2328;--muted:#59636f;--bad:#c4302b;--line:#e3e6eb;--low:#cfe9d9;--some:#f5e6a9;--high:#f6c08d;--full:#ee9a93;--any:#e6e9ee;"
+    "--on-tile:#1f2328;--node:#fff;--flow:#7f9cc4}"
+    "@media (prefers-color-scheme:dark){:root{--ink:#e6e9ee;--muted:#9aa5b3;--bad:#f0736a;--line:#2c333d;--low:#235c3d;--some:#6b5a14;--high:#7d4a1a;"
+    "--full:#8c332d;--any:#353d49;--on-tile:#f2f4f7;--node:#222932;--flow:#5b79a6}}"
+    "svg{font-family:system-ui,sans-serif}.head{text-anchor:middle;fill:var(--muted);font-size:13px}.node rect{fill:var(--node);stroke:var(--line)}"
+    ".node.bad>rect{stroke:var(--bad);stroke-width:2}.name{font-size:12.5px;font-weight:600;fill:var(--ink)}.rate,.note{font-size:11.5px;fill:var(--muted)}"
+    ".bad .rate{fill:var(--bad)}.flow{fill:var(--flow);fill-opacity:.38}.flow.bad{fill:var(--bad)}"
+    ".tile text{text-anchor:middle;font-size:11px;fill:var(--on-tile)}.tile rect{stroke:none}"
+    ".tile.low rect{fill:var(--low)}.tile.some rect{fill:var(--some)}.tile.high rect{fill:var(--high)}.tile.full rect{fill:var(--full)}.tile.any rect{fill:var(--any)}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +42,17 @@ class Box:
 
 
 def topology(results: Results) -> str:
-    """The picture as an `<svg>` element, with a title and a description in words."""
-    flow = flow_of(results)
+    """The picture of a run as an `<svg>` element, with a title and a description in words."""
+    return draw(flow_of(results))
+
+
+def standalone(flow: Flow) -> str:
+    """The picture as a file of its own: with its colours, light or dark as the viewer is."""
+    return draw(flow).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace("><title", f"><style>{_STYLE}</style><title", 1) + "\n"
+
+
+def draw(flow: Flow) -> str:
+    """A flow as an `<svg>` element."""
     total = max(sum(node.rps for node in flow.column(0)), 1e-9)
     scale = BAND / total
     boxes = {(box.node.column, box.node.name): box for i in range(len(COLUMNS)) for box in _column(flow, i, scale)}

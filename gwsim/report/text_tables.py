@@ -53,7 +53,7 @@ def _work(report: Report) -> list[Line]:
          f"{one.work.cpu_usd_per_million:.3f}", f"{one.work.internet_usd_per_million:.3f}"]
         for name, one in groups
     ]
-    return [*table(columns, rows), line("  per request; $ per million requests; shared CPU is split by what the cost profile charges")]
+    return [*table(columns, rows), line("  per request; $ per million requests; what the event loop uses for all is shared by visits")]
 
 
 def _pods(report: Report) -> list[Line]:

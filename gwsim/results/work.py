@@ -2,8 +2,8 @@
 
 A class is charged what the cost profile charges for what it did: its requests and their bytes, its attempts upstream,
 its connections and handshakes, the calls of its filters, and by its part of a cluster's requests the connections that the
-gateways opened to that cluster. What nobody does alone (wake-ups and iterations of the event loop, timers, HTTP/2 visits
-that carry several requests) is shared in proportion to these charges.
+gateways opened to that cluster. What nobody does alone (wake-ups and iterations of the event loop, timers) is shared by the
+number of visits; where HTTP/2 visits carried several requests, which are charged as if each had its own, charges are scaled down.
 So the parts sum to the CPU simulated, gateway by gateway; a class that has a gateway for itself gets all of it, exactly.
 """
 
@@ -120,18 +120,27 @@ def _upstream_connections_s(counts: Counts) -> Floats:
 
 
 def class_cpu_s(counts: Counts) -> Floats:
-    """CPU of each class in the window, seconds [R, C]: the CPU of every gateway, shared by what is charged."""
+    """CPU of each class in the window, seconds [R, C]: the CPU of every gateway, what is charged and a part of the rest."""
     labels, window = counts.labels, counts.of("worker_window_cpu") * NS
-    weights = charged_s(counts) if labels.charges else np.zeros((len(counts.raws), len(labels.classes)))
-    made = np.zeros_like(weights)
+    charged = charged_s(counts) if labels.charges else np.zeros((len(counts.raws), len(labels.classes)))
+    visits, made = _visits(counts), np.zeros_like(charged)
     for fleet in labels.fleets:
         workers = [w for w, one in enumerate(labels.workers) if one.gateway == fleet.name]
         own = [c for c, one in enumerate(labels.classes) if one.gateway == fleet.name]
-        cpu, part = window[:, workers].sum(axis=1), weights[:, own]
-        part = part if part.sum() > 0.0 else counts.of("gw_streams")[:, own].astype(np.float64)
-        total = part.sum(axis=1)
-        made[:, own] = part * (cpu / np.where(total > 0.0, total, 1.0))[:, None]
+        cpu, total = window[:, workers].sum(axis=1), charged[:, own].sum(axis=1)
+        seen = np.maximum(visits[:, own].sum(axis=1), 1.0)
+        scale = np.minimum(cpu / np.maximum(total, 1e-12), 1.0)
+        shared = np.maximum(cpu - total, 0.0) / seen
+        made[:, own] = charged[:, own] * scale[:, None] + visits[:, own] * shared[:, None]
     return made
+
+
+def _visits(counts: Counts) -> Floats:
+    """Visits of workers that each class made in the window, [R, C]: those of requests, attempts, connections and handshakes."""
+    opened = counts.of("handshakes")
+    calls = np.array([2.0 if one.calls else 0.0 for one in counts.labels.charges] or [0.0] * len(counts.labels.classes))
+    connections = 2 * opened[:, :, HANDSHAKE_PLAIN] + 4 * (opened[:, :, HANDSHAKE_FULL] + opened[:, :, HANDSHAKE_RESUMED])
+    return np.asarray(counts.of("gw_streams") * (2.0 + calls) + 2.0 * counts.of("gateway_attempts") + connections, dtype=np.float64)
 
 
 def work_of(counts: Counts, ids: Sequence[int]) -> Work:

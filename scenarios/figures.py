@@ -1,0 +1,195 @@
+"""Draws the figures of docs/scenarios: what each scenario gives for values of the field that decides it, beside what its header derives.
+
+    python scenarios/figures.py [NAME ...]
+
+Runs are those of the reference engine, two replications each where nothing else is said.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from gwsim import costs
+from gwsim.engine.codes import Component
+from gwsim.planning.cases import run_case
+from gwsim.planning.preparation import Given, prepare
+from gwsim.results.intervals import Estimate
+from gwsim.results.results import Results
+
+HERE = Path(__file__).resolve().parent
+FIGURES = HERE.parent / "docs" / "figures" / "scenarios"
+PROFILE = costs.load()
+REPLICATIONS = {"one-connection": 8}
+OPENING_US = 1e6 * (PROFILE.si("connections.up_connect_us") + PROFILE.si("connections.up_attach_us"))
+"""Of a connection to a backend: none stands yet, so each first request opens one."""
+ONE_POD = "gateway.istio-ingressgateway"
+
+
+class Case(NamedTuple):
+    """A value of the field: how it is called, the settings it takes, and what is derived (None: nothing is)."""
+
+    label: str
+    settings: tuple[str, ...]
+    derived: float | None
+
+
+class Figure(NamedTuple):
+    """What is drawn of a scenario."""
+
+    name: str
+    axis: str
+    measure: Callable[[Results], Estimate | float]
+    factor: float
+    cases: Sequence[Case]
+    duration: str = "8s"
+
+
+def field(name: str) -> str:
+    """The field that decides a scenario, as its header names it."""
+    lines = (HERE / name / "scenario.yaml").read_text(encoding="utf-8").splitlines()
+    return next(line.split(": ", 1)[1] for line in lines if line.startswith("# Decides: "))
+
+
+def cases(name: str, *values: tuple[str, float | None]) -> list[Case]:
+    """Cases of the deciding field."""
+    return [Case(value, (f"{field(name)}={value}",), derived) for value, derived in values]
+
+
+def injected(results: Results, component: Component) -> float:
+    """Mean time of a request in a component, seconds."""
+    return next(one for one in results.total.splits if one.band == "mean").parts_s[component]
+
+
+def v2(results: Results) -> float:
+    """Share of the route `stable` that goes to v2."""
+    return sum(one.share.value or 0.0 for one in results.route("stable").clusters if "v2" in one.name)
+
+
+def late_errors(results: Results) -> float:
+    """Share of errors in the last fifth of the run."""
+    late = results.timeline.edges_s[:-1] >= 0.8 * results.labels.duration_s
+    return float(results.timeline.errors.value[late].mean())
+
+
+def busiest(results: Results) -> float:
+    """Share of the CPU that the busiest worker has, on average over replications."""
+    used = [raw.worker_window_cpu for raw in results.raws]
+    return float(sum(one.max() / one.sum() for one in used) / len(used))
+
+
+def larger_half(connections: int) -> float:
+    """E[max(B, c - B)] / c for B binomial(c, 1/2)."""
+    c = connections
+    return sum(math.comb(c, k) * max(k, c - k) for k in range(c + 1)) / 2**c / c
+
+
+def storm(handshake_us: float, workers: int) -> float:
+    """Seconds until the last of 2,000 clients is served."""
+    each = handshake_us + 24 + 12 + 46.5 + 81 + OPENING_US
+    n = 2000 / workers
+    return (n + 1.03 * math.sqrt(n * (1 - 1 / workers))) * each * 1e-6
+
+
+def weights(name: str, path: str, v2_weight: int) -> Case:
+    """A canary's weights."""
+    whole = field(name)
+    other = whole.partition(":")[0] + ":" + path
+    return Case(f"{v2_weight} %", (f"{whole}={v2_weight}", f"{other}={100 - v2_weight}"), v2_weight / 100)
+
+
+def figures() -> list[Figure]:
+    """All of them."""
+    mesh = (HERE / "api-gateway" / "istio" / "authorization.yaml").read_text(encoding="utf-8").split("mesh: |\n")[1].split("---")[0]
+    opened = mesh.replace("failOpen: false", "failOpen: true")
+    rsa, ecdsa = (PROFILE.si(f"tls.handshake.{kind}.tls13_full_us") * 1e6 for kind in ("rsa2048", "p256"))
+    return [
+        Figure("tls-termination", "gateway CPU per request of web, µs", lambda r: r.select(client="web").work.cpu_us_per_request, 1,
+               [*cases("tls-termination", ("SIMPLE", None), ("MUTUAL", None)), Case("SIMPLE, RSA", ("Gateway/shop/shop:spec.servers[0].tls.credentialName=shop-rsa",), None)]),
+        Figure("reconnect-storm", "last client served after, s", lambda r: r.total.client_latency.p99, 1,
+               [*cases("reconnect-storm", ("shop-rsa", storm(rsa, 4)), ("shop-ecdsa", storm(ecdsa, 4))), Case("shop-rsa, 4 pods", (f"{ONE_POD}.replicas=4",), storm(rsa, 8))], ""),
+        Figure("canary", "stable requests served by v2, %", v2, 100, [weights("canary", "spec.http[1].route[0].weight", w) for w in (10, 25, 50)]),
+        Figure("canary-gateway-api", "stable requests served by v2, %", v2, 100, [weights("canary-gateway-api", "spec.rules[0].backendRefs[0].weight", w) for w in (10, 25, 50)]),
+        Figure("max-connections", "requests served per second", lambda r: r.throughput.good_rps, 1,
+               cases("max-connections", *((str(n), min(2 * n / 0.1005, 600)) for n in (8, 16, 24, 46)))),
+        Figure("default-retries", "attempts beyond the first per cart request, %", lambda r: r.route("cart").gateway_retries, 100,
+               [Case("default", (), 1 / 3), *cases("default-retries", ("{attempts: 0}", 0.0), ("{attempts: 1}", 1 / 3))]),
+        Figure("retry-storm", "errors in the last fifth, %", late_errors, 100, [Case("no budget", (), None), *cases("retry-storm", ("10%", 0.0), ("20%", 0.0))], ""),
+        Figure("one-connection", "CPU of the busier worker, % of the pod's", busiest, 100,
+               [*cases("one-connection", *((str(n), larger_half(n)) for n in (1, 4, 16, 64))), Case("2, exact", (f"{field('one-connection')}=2", f"{ONE_POD}.balance=exact"), 0.5)], "2s"),
+        Figure("local-rate-limit", "requests passed per second", lambda r: r.throughput.good_rps, 1,
+               [*cases("local-rate-limit", ("30", 60), ("60", 120)), Case("60, 4 pods", (f"{ONE_POD}.replicas=4",), 240)]),
+        Figure("authorization", "requests refused, %", lambda r: r.total.errors, 100, cases("authorization", ("DENY", 0.3), ("AUDIT", 0.0))),
+        Figure("observability-cost", "gateway CPU per request, µs", lambda r: r.total.work.cpu_us_per_request, 1, cases("observability-cost", ("false", None), ("true", None))),
+        Figure("fault-injection", "injected delay per request, s", lambda r: injected(r, Component.INJECTED_DELAY), 1,
+               cases("fault-injection", *((str(p), 2 * p / 100) for p in (0, 10, 25, 50)))),
+        Figure("api-gateway", "requests refused, %", lambda r: r.total.errors, 100,
+               [Case("failOpen: false", (), 0.03), Case("failOpen: true", (f"{field('api-gateway')}={json.dumps(opened)}",), 0.0)]),
+        Figure("autoscaler-target", "gateway pods", lambda r: float(r.fleets[0].pods), 1,
+               cases("autoscaler-target", *((str(t), float(math.ceil(0.155 / (t / 1000)))) for t in (80, 60, 40, 20))), "4s"),
+        Figure("cpu-limit", "p99 at the client, ms", lambda r: r.total.client_latency.p99, 1e3, cases("cpu-limit", ("500m", None), ("1", None), ("4", None))),
+        Figure("sizing", "workers busy, %", lambda r: r.fleets[0].utilisation, 100, cases("sizing", *((str(n), (0.25 * 1.5 + 0.35 * 0.048) / n) for n in (1, 2, 4))), "3s"),
+        Figure("pull-request", "requests that fail, %", lambda r: r.total.errors, 100,
+               cases("pull-request", *((f"{ms}ms", beyond(ms)) for ms in (1000, 100, 60, 40)))),
+    ]
+
+
+def beyond(timeout_ms: float) -> float:
+    """Share of service times above the time-out, less 0.6 ms on the way."""
+    return 0.5 * math.erfc(math.log((timeout_ms - 0.6) / 10) / (math.log(6) / 2.3263) / math.sqrt(2))
+
+
+def simulated(name: str, case: Case, duration: str) -> Results:
+    """The results of a case."""
+    given = Given(paths=(str(HERE / name),), settings=case.settings, replications=REPLICATIONS.get(name, 2), duration=duration or None)
+    return run_case(prepare(given), engine="reference", workers=1).results
+
+
+def draw(figure: Figure) -> None:
+    """One figure as SVG, the same bytes for the same numbers."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({"svg.hashsalt": figure.name, "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif"})
+    from matplotlib.figure import Figure as Drawing
+
+    drawing = Drawing(figsize=(6.4, 2.9), layout="constrained")
+    ax = drawing.subplots()
+    top = 0.0
+    for x, case in enumerate(figure.cases):
+        got = figure.measure(simulated(figure.name, case, figure.duration))
+        value = (got.value or 0.0) if isinstance(got, Estimate) else got
+        low, high = (got.low, got.high) if isinstance(got, Estimate) else (None, None)
+        ax.bar(x, value * figure.factor, width=0.5, color="#4c78a8", label="simulated" if x == 0 else None)
+        if low is not None and high is not None:
+            ax.errorbar(x, value * figure.factor, yerr=[[(value - low) * figure.factor], [(high - value) * figure.factor]], color="#222", capsize=4)
+        if case.derived is not None:
+            ax.plot([x - 0.36, x + 0.36], [case.derived * figure.factor] * 2, color="#e45756", linewidth=2.2)
+        ax.annotate(f"{value * figure.factor:.3g}", (x, value * figure.factor), ha="center", va="bottom", xytext=(17, 2), textcoords="offset points")
+        top = max(top, value * figure.factor, (case.derived or 0.0) * figure.factor, (high or 0.0) * figure.factor)
+    if any(case.derived is not None for case in figure.cases):
+        ax.plot([], [], color="#e45756", linewidth=2.2, label="derived")
+        ax.legend(frameon=False, loc="upper right", fontsize=9)
+    ax.set_xticks(range(len(figure.cases)), [case.label for case in figure.cases])
+    ax.set_ylim(0, (top or 1.0) * 1.5)
+    ax.set_xlabel(field(figure.name), fontsize=8)
+    ax.set_title(figure.axis, loc="left", fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    drawing.savefig(FIGURES / f"{figure.name}.svg", metadata={"Date": None, "Creator": None})
+
+
+def main(names: Sequence[str]) -> None:
+    """Draw those named, or all."""
+    for figure in figures():
+        if not names or figure.name in names:
+            draw(figure)
+            print(figure.name, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
