@@ -75,6 +75,11 @@ class _Generator:
         x = self.random.uniform(low, high)
         return round(x * 1e3) / 1e3 if self.lattice else x
 
+    def patience(self, low: float, high: float) -> float:
+        """A time-out in seconds; lattice models have few, so that timers of different kinds fall due together."""
+        x = self.random.uniform(low, high)
+        return max(1, round(x * 250)) * 4e-3 if self.lattice else max(1e-3, x)
+
     def cost(self, high: float) -> float:
         if self.lattice:
             return self.lattice_cost if self.maybe(0.8) else 0.0
@@ -121,7 +126,7 @@ class _Generator:
         if kind == 1:
             return self.profile(rate)
         if kind == 2:
-            return Paced(rate_rps=rate)
+            return Paced(rate_rps=rate if self.lattice else 0.7 * rate)  # a gap that is not a whole number of ns
         if kind == 3:
             return Bursts(base_rps=rate * self.random.choice((0.0, 0.2)), peak_rps=2.0 * rate, mean_base_s=0.05, mean_peak_s=0.03)
         if kind == 4:
@@ -195,7 +200,7 @@ class _Generator:
             )
             for i in range(n)
         )
-        timeout = max(1e-3, self.span(2e-3, 30e-3)) if self.maybe(0.6) else 0.0
+        timeout = self.patience(2e-3, 30e-3) if self.maybe(0.6) else 0.0
         return Outcome(
             route="route", targets=targets, timeout_s=timeout, retry=self.retry_policy() if self.maybe(0.7) else None
         )
@@ -206,7 +211,7 @@ class _Generator:
             num_retries=self.random.choice((0, 1, 2, 2, 5)),
             retry_on=tuple(c for c in CONDITIONS if self.maybe()),
             retriable_status_codes=tuple(s for s in (200, *STATUSES) if self.maybe(0.2 if s > 200 else 0.05)),
-            per_try_timeout_s=max(1e-3, self.span(1e-3, 12e-3)) if self.maybe(0.4) else None,
+            per_try_timeout_s=self.patience(1e-3, 12e-3) if self.maybe(0.4) else None,
             base_interval_s=base,
             max_interval_s=self.random.choice((base, 4e-3, 10e-3)),
             host_selection_retry_max_attempts=self.random.choice((0, 1, 5)),
@@ -259,7 +264,7 @@ class _Generator:
     def station(self, index: int) -> Station:
         errors: tuple[tuple[float, int], ...] = ()
         if self.maybe(0.5):
-            errors = tuple((self.random.choice((0.02, 0.1, 0.3)), self.random.choice(STATUSES)) for _ in range(self.random.randint(1, 3)))
+            errors = tuple((self.random.choice((0.02, 0.1, 0.6)), self.random.choice(STATUSES)) for _ in range(self.random.randint(1, 3)))
         concurrency = self.random.choice((None, 1, 3))
         return Station(
             name=f"backend{index}", zone=self.random.choice(ZONES), service_time_s=self.time(self.random.choice((1e-3, 4e-3))),

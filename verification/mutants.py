@@ -1,0 +1,235 @@
+"""Would the tests notice a mistake in the compiled engine? Small mistakes are put into its source, one at a time.
+
+    python verification/mutants.py [--only TEXT] [--models 60] [--jobs 2]
+
+Each mutant is run by Python itself (NUMBA_DISABLE_JIT=1, nothing is compiled) on the worked example and on generated
+models, and its records, visits and statistics are compared with the reference engine's. Prints which model caught which
+mutant; ends with exit code 1 if one survives or no longer fits the source, or if the unchanged engine differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from multiprocessing import get_context
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "gwsim.engine.compiled"
+LONGEST_S = 30
+"""CPU seconds after which a model that does not end is a mistake noticed."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`old`, which occurs once in `module`, becomes `new`."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+
+    @property
+    def path(self) -> Path:
+        """The file that is changed."""
+        return ROOT.joinpath(*PACKAGE.split("."), f"{self.module}.py")
+
+    def source(self) -> str:
+        """The changed source."""
+        text = self.path.read_text(encoding="utf-8")
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.module}.py has {text.count(self.old)} places, not one, for the mutation {self.name!r}")
+        return text.replace(self.old, self.new)
+
+
+NONE = Mutation("(unchanged)", "kernel", "def kernel(", "def kernel(")
+
+MUTATIONS = (
+    # the order of events
+    Mutation("ties: a client acts before it hears", "loop", "w.client_heap[0].t <= t", "w.client_heap[0].t < t"),
+    Mutation("ties: the later source first", "heaps", "return a < c", "return a > c"),
+    Mutation("ties: the later attempt first", "heaps", "return b < d", "return b > d"),
+    Mutation("heap: a fourth child is never looked at", "heaps", "min(c + 4, m)", "min(c + 3, m)"),
+    Mutation("timers of one instant as they are found", "worker", "earlier(at, a, b, p.next, p.a, p.b)", "at < p.next"),
+    # the loop of a worker
+    Mutation("poll is exclusive", "worker", "w.ready[i, 0].t <= t", "w.ready[i, 0].t < t"),
+    Mutation("armed actions in reverse", "worker", "task = w.armed[i, j]", "task = w.armed[i, k.armed_n - 1 - j]"),
+    Mutation(
+        "armed actions before sockets", "worker",
+        "_list_sockets(w, i, t)\n    _list_armed(w, i)", "_list_armed(w, i)\n    _list_sockets(w, i, t)",
+    ),
+    Mutation("any number of accepts", "worker", "may_accept = False", "may_accept = True"),
+    Mutation("timers due now wait", "worker", "if at > t:", "if at >= t:"),
+    Mutation("a deadline is not rounded up", "worker", "timer = t + (timer - t + MS - 1) // MS * MS", "timer = max(t, timer)"),
+    Mutation(
+        "a deadline is rounded by the clock", "worker",
+        "timer = t + (timer - t + MS - 1) // MS * MS", "timer = (timer + MS - 1) // MS * MS",
+    ),
+    Mutation("the try's time-out before the route's", "worker", "key_b(r.k, 0, 0, x))\n            else", "key_b(r.k, r.a, 3, x))\n            else"),
+    Mutation(
+        "the iteration's CPU counts at its end", "worker",
+        "charge_cpu(w, i, t, k.iteration_ns)", "charge_cpu(w, i, t + k.iteration_ns, k.iteration_ns)",
+    ),
+    Mutation("an answer of a lost attempt is read", "worker", "r.live == 0 or r.a != attempt_of(b) or r.state != UPSTREAM", "r.live == 0"),
+    Mutation("every request of a read pays for all", "connections", "client.read_stream_ns if reads > 0 else client.read_ns", "client.read_ns"),
+    Mutation("every answer of a write pays for all", "connections", "cost += client.write_down_stream_ns", "cost += client.write_down_ns + client.write_down_stream_ns"),
+    Mutation("nothing waits for the accept visit", "state", "deliver(w, c.worker, max(t, c.accept_end_ns), a, b)", "deliver(w, c.worker, t, a, b)"),
+    # draws and numbers
+    Mutation("purpose: the error is drawn as the service", "backends", "draw64(key, ERROR, 0)", "draw64(key, SERVICE, 0)"),
+    Mutation("purpose: the worker is drawn as the pod", "connections", "draw64(key, KERNEL, 0)", "draw64(key, FRONT, 0)"),
+    Mutation("ns are cut off", "network", "return int(nbytes * per_byte_s * 1e9 + 0.5)", "return int(nbytes * per_byte_s * 1e9)"),
+    Mutation("paced by the gap", "sources", "int(client.next_number / client.rate * 1e9 + 0.5)", "client.next_number * int(1e9 / client.rate + 0.5)"),
+    Mutation("the way back takes the way there", "backends", "depart + w.rtt[w.workers[c.worker].zone, zone, 1]", "depart + w.rtt[w.workers[c.worker].zone, zone, 0]"),
+    Mutation("the odd ns of a round trip", "connections", "conn.up_ns = rtt_ns // 2", "conn.up_ns = (rtt_ns + 1) // 2"),
+    # routing, balancing, retries
+    Mutation("weights: off by one", "filters", "if z < total:", "if z <= total:"),
+    Mutation("least request: the second of equals", "load_balancing", "w.active[pod, first + two] < w.active[pod, first + one]", "w.active[pod, first + two] <= w.active[pod, first + one]"),
+    Mutation("one retry more", "retries", "r.retries_used >= c.num_retries", "r.retries_used > c.num_retries"),
+    Mutation("back-off: one doubling more", "retries", "c.base_ms << min(r.retries_used - 1, 20)", "c.base_ms << min(r.retries_used, 20)"),
+    Mutation("gateway-error without 504", "retries", "502 <= status <= 504", "502 <= status < 504"),
+    Mutation("the try's time-out is no reset", "retries", "(ON_5XX | ON_GATEWAY_ERROR | ON_RESET)", "(ON_5XX | ON_GATEWAY_ERROR)"),
+    Mutation("the place of a retry is kept too long", "filters", "    release_retry(w, i, x)\n    free_connection", "    free_connection"),
+    Mutation("time of a failed attempt with its visit", "retries", "r.failed_ns += s - r.admit_end_ns", "r.failed_ns += e - r.admit_end_ns"),
+    # limits
+    Mutation("max_retries: one more", "retries", "q.retries >= w.clusters[r.cluster].max_retries", "q.retries > w.clusters[r.cluster].max_retries"),
+    Mutation("max_requests: one more", "pools", "q.requests >= c.max_requests", "q.requests > c.max_requests"),
+    Mutation("max_requests: one more of those that waited", "pools", "q.requests >= w.clusters[k].max_requests", "q.requests > w.clusters[k].max_requests"),
+    Mutation("max_pending_requests: one more", "pools", "q.pending >= c.max_pending", "q.pending > c.max_pending"),
+    Mutation("max_connections: one more", "pools", "q.connections >= c.max_connections", "q.connections > c.max_connections"),
+    Mutation("the youngest waiting stream first", "pools", "x = p.pending_head", "x = p.pending_tail"),
+    Mutation("a lost connection is not replaced", "pools", "CX_DESTROY] += 1\n    if p.pending > 0", "CX_DESTROY] += 1\n    if p.pending > 1"),
+    Mutation("a longer queue before a backend", "backends", "s.leave_n >= s.queue", "s.leave_n > s.queue"),
+    Mutation("a job that starts now still queues", "backends", "w.leave[s.leave_first + s.leave_head] <= t", "w.leave[s.leave_first + s.leave_head] < t"),
+    # clients and connections
+    Mutation("a ticket is good for any pod", "connections", "offered and s.ticket_pod == pod", "offered"),
+    Mutation("TLS: a resumed hello costs a full one", "connections", "client.hello_resumed_ns if resumed == 1 else client.hello_full_ns", "client.hello_full_ns"),
+    Mutation("TLS 1.2: data before the Finished is answered", "tls", "tls == TLS13 or c.resumed == 1", "tls > 0"),
+    Mutation("a client's budget: one retry less", "clients", "client.tokens < TOKEN", "client.tokens <= TOKEN"),
+    Mutation("a client retries once more", "clients", "r.k >= client.retries", "r.k > client.retries"),
+    Mutation("a loop that is just in time skips", "sources", "loop.schedule) < t:", "loop.schedule) <= t:"),
+    # accounting
+    Mutation("component: queueing as CPU", "accounting", "elif state == ARMED:\n        r.component[WORKER_QUEUE]", "elif state == ARMED:\n        r.component[PROXY_CPU]"),
+    Mutation("component: the backend's queue as its service", "accounting", "r.component[UPSTREAM_QUEUE] += service", "r.component[UPSTREAM_SERVICE] += service"),
+    Mutation("the first instant after warm-up is not measured", "recording", "t >= g.cut_ns and t < g.horizon_ns:", "t > g.cut_ns and t < g.horizon_ns:"),
+    Mutation("the horizon is measured", "recording", "t >= g.cut_ns and t < g.horizon_ns:", "t >= g.cut_ns and t <= g.horizon_ns:"),
+    Mutation("slowest: the later of equals", "recording", "return number < row[NUMBER_COLUMN]", "return number > row[NUMBER_COLUMN]"),
+)
+
+
+class Changed(SourceFileLoader):
+    """Loads a module from the source of a mutation."""
+
+    mutation: Mutation
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the changed source."""
+        return compile(self.mutation.source(), str(self.path), "exec", dont_inherit=True)
+
+
+class Finder:
+    """Finds the module of a mutation before Python finds the real one."""
+
+    def __init__(self, mutation: Mutation) -> None:
+        self.mutation = mutation
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """The changed module, or None for all others."""
+        if name != f"{PACKAGE}.{self.mutation.module}":
+            return None
+        loader = Changed(name, str(self.mutation.path))
+        loader.mutation = self.mutation
+        return spec_from_file_location(name, self.mutation.path, loader=loader)
+
+
+Case = tuple[str, Any, Any]
+"""Name, model, and what the reference engine makes of it."""
+CASES: list[Case] = []
+
+
+def prepare(models: int) -> None:
+    """Run the reference engine; nothing of the compiled one is loaded."""
+    from builders import worked_example
+    from generate import generate, is_lattice
+
+    from gwsim.engine import reference
+    from gwsim.engine.schema import Options
+
+    named = [("the worked example", worked_example())]
+    named += [(f"seed {seed} ({'lattice' if is_lattice(seed) else 'continuous'})", generate(seed)) for seed in range(models)]
+    everything = Options(records=10**6, trace=10**6, digest=True)
+    CASES.extend((name, model, reference.run(model, 0, everything)) for name, model in named)
+
+
+def try_all(mutation: Mutation) -> tuple[Mutation, str, str]:
+    """(mutation, the case that noticed it, how); the case is empty if none did. In a process of its own."""
+    sys.meta_path.insert(0, Finder(mutation))  # type: ignore[arg-type]
+    from gwsim.engine.schema import Options, differences
+
+    try:
+        plain = importlib.import_module("plain")
+        plain.patch()
+    except ValueError as error:
+        return mutation, "", f"DOES NOT FIT: {error}"
+    signal.signal(signal.SIGVTALRM, too_long)
+    for name, model, expected in CASES:
+        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_S)
+        try:
+            got = plain.run(model, 0, Options(records=10**6, trace=10**6, digest=True))
+        except Exception as error:  # whatever goes wrong in a mutant has been noticed
+            return mutation, name, f"stops: {type(error).__name__}: {error}"[:60]
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        found = differences(expected, got)
+        if found:
+            return mutation, name, f"{len(found)} tables differ, first {found[0]}"
+    return mutation, "", "SURVIVES"
+
+
+def too_long(number: int, frame: FrameType | None) -> None:
+    """The mutant does not end."""
+    raise TimeoutError(f"no end after {LONGEST_S} s")
+
+
+def results(mutations: tuple[Mutation, ...], jobs: int) -> Iterator[tuple[Mutation, str, str]]:
+    """Each mutation in a process forked for it, in order."""
+    with get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        yield from pool.imap(try_all, mutations, chunksize=1)
+
+
+def main() -> int:
+    """0 if every mutant is noticed and the unchanged engine is not."""
+    parser = argparse.ArgumentParser(description="Mistakes in the compiled engine, and what notices them.")
+    parser.add_argument("--only", default="", help="mutations whose name contains this")
+    parser.add_argument("--models", type=int, default=60, help="generated models tried on each")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    given = parser.parse_args()
+    os.environ["NUMBA_DISABLE_JIT"] = "1"
+    sys.path.insert(0, str(ROOT / "tests" / "engine"))
+    importlib.import_module("numba")
+    began = time.monotonic()
+    prepare(given.models)
+    chosen = tuple(one for one in MUTATIONS if given.only in one.name)
+    caught, good = 0, True
+    for mutation, case, how in results((NONE, *chosen), given.jobs):
+        if mutation == NONE:
+            good &= not case and how == "SURVIVES"
+            print(f"{mutation.name:<52}{f'{case}: {how}' if case else f'equal on all {len(CASES)} models'}", flush=True)
+            continue
+        caught += bool(case)
+        print(f"{mutation.name:<52}{f'{case}: {how}' if case else how}", flush=True)
+    print(f"{caught} of {len(chosen)} mutants caught, {time.monotonic() - began:,.0f} s")
+    return 0 if good and caught == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
