@@ -7,12 +7,13 @@ TOOLS := $(VENV)/.tools
 COMPILED := $(VENV)/.compiled
 SCENARIO := scenarios/ingress-bookinfo
 
-.PHONY: help setup demo test equal verification benchmark lint reference clean
+.PHONY: help setup demo test equal mutants verification benchmark lint reference clean
 
 help:
 	@echo "make demo          set up, then answer one question about a real ingress gateway"
 	@echo "make test          set up, then run the tests (under 10 minutes on 2 cores)"
 	@echo "make equal         10,000 generated scenarios through both engines"
+	@echo "make mutants       small mistakes in the compiled engine, each caught by a comparison (two minutes)"
 	@echo "make verification  the slow statistical suites"
 	@echo "make benchmark     speed and memory, as one JSON object"
 	@echo "make lint          ruff and mypy"

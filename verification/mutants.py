@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -94,6 +95,10 @@ MUTATIONS = (
     # routing, balancing, retries
     Mutation("weights: off by one", "filters", "if z < total:", "if z <= total:"),
     Mutation("least request: the second of equals", "load_balancing", "w.active[pod, first + two] < w.active[pod, first + one]", "w.active[pod, first + two] <= w.active[pod, first + one]"),
+    Mutation("more choices: the last of equals", "load_balancing", "active < fewest", "active <= fewest"),
+    Mutation("weighted turns: the younger of equals", "edf", "entry.order < order", "entry.order > order"),
+    Mutation("ring hash: a retry looks at the same host", "load_balancing", "(low + t) % table.n", "low % table.n"),
+    Mutation("Maglev: a retry looks at the same host", "load_balancing", "if t > 0:", "if t > MAX_TRIED:"),
     Mutation("one retry more", "retries", "r.retries_used >= c.num_retries", "r.retries_used > c.num_retries"),
     Mutation("back-off: one doubling more", "retries", "c.base_ms << min(r.retries_used - 1, 20)", "c.base_ms << min(r.retries_used, 20)"),
     Mutation("gateway-error without 504", "retries", "502 <= status <= 504", "502 <= status < 504"),
@@ -173,6 +178,7 @@ def prepare(models: int) -> None:
 def try_all(mutation: Mutation) -> tuple[Mutation, str, str]:
     """(mutation, the case that noticed it, how); the case is empty if none did. In a process of its own."""
     sys.meta_path.insert(0, Finder(mutation))  # type: ignore[arg-type]
+    warnings.simplefilter("ignore", RuntimeWarning)  # integers wrap, as in the compiled engine
     from gwsim.engine.schema import Options, differences
 
     try:
