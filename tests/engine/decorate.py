@@ -64,7 +64,18 @@ def _load_balancing(model: Model, random: Random, lattice: bool) -> Model:
         replace(one, mix=tuple(replace(s, outcome=replace(s.outcome, hash=_rules(random))) for s in one.mix)) for one in model.clients
     )
     clusters = tuple(_balanced(one, random, lattice) for one in model.clusters)
-    return replace(model, fleets=fleets, clients=clients, clusters=clusters)
+    clients = tuple(replace(one, mix=tuple(replace(s, outcome=_avoiding(s.outcome, random)) for s in one.mix)) for one in clients)
+    stations = tuple(replace(one, errors=((0.3, 503),)) if random.random() < 0.5 else one for one in model.stations)
+    return replace(model, fleets=fleets, clients=clients, clusters=clusters, stations=stations)
+
+
+def _avoiding(outcome: Outcome, random: Random) -> Outcome:
+    """Retries that look for another host, so that a policy is asked for its second choice."""
+    again, attempts = random.random() < 0.7, random.choice((1, 2, 5))
+    if outcome.retry is None or not again:
+        return outcome
+    on = tuple(dict.fromkeys((*outcome.retry.retry_on, "5xx")))
+    return replace(outcome, retry=replace(outcome.retry, retry_on=on, previous_hosts=True, host_selection_retry_max_attempts=attempts))
 
 
 def _rules(random: Random) -> tuple[HashRule, ...]:
