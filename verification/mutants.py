@@ -1,6 +1,6 @@
 """Would the tests notice a mistake in the compiled engine? Small mistakes are put into its source, one at a time.
 
-    python verification/mutants.py [--only TEXT] [--models 60] [--jobs 2]
+    python verification/mutants.py [--only TEXT] [--models 100] [--jobs 2]
 
 Each mutant is run by Python itself (NUMBA_DISABLE_JIT=1, nothing is compiled) on the worked example and on generated
 models, and its records, visits and statistics are compared with the reference engine's. Prints which model caught which
@@ -84,7 +84,7 @@ MUTATIONS = (
     Mutation("an answer of a lost attempt is read", "worker", "r.live == 0 or r.a != attempt_of(b) or r.state != UPSTREAM", "r.live == 0"),
     Mutation("every request of a read pays for all", "connections", "client.read_stream_ns if reads > 0 else client.read_ns", "client.read_ns"),
     Mutation("every answer of a write pays for all", "connections", "cost += client.write_down_stream_ns", "cost += client.write_down_ns + client.write_down_stream_ns"),
-    Mutation("nothing waits for the accept visit", "state", "deliver(w, c.worker, max(t, c.accept_end_ns), a, b)", "deliver(w, c.worker, t, a, b)"),
+    Mutation("nothing waits for the accept visit", "state", "max(h.t, c.accept_end_ns)", "h.t"),
     # draws and numbers
     Mutation("purpose: the error is drawn as the service", "backends", "draw64(key, ERROR, 0)", "draw64(key, SERVICE, 0)"),
     Mutation("purpose: the worker is drawn as the pod", "connections", "draw64(key, KERNEL, 0)", "draw64(key, FRONT, 0)"),
@@ -216,7 +216,7 @@ def main() -> int:
     """0 if every mutant is noticed and the unchanged engine is not."""
     parser = argparse.ArgumentParser(description="Mistakes in the compiled engine, and what notices them.")
     parser.add_argument("--only", default="", help="mutations whose name contains this")
-    parser.add_argument("--models", type=int, default=60, help="generated models tried on each")
+    parser.add_argument("--models", type=int, default=100, help="generated models tried on each")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     given = parser.parse_args()
     os.environ["NUMBA_DISABLE_JIT"] = "1"
