@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from multiprocessing import get_context
@@ -33,101 +34,122 @@ LONGEST_S = 30
 
 @dataclass(frozen=True)
 class Mutation:
-    """`old`, which occurs once in `module`, becomes `new`."""
+    """`old`, which occurs once in the engine's sources, becomes `new`."""
 
     name: str
-    module: str
     old: str
     new: str
 
     @property
+    def places(self) -> int:
+        """How often `old` occurs; a mutation fits if it is once."""
+        return sum(text.count(self.old) for text in sources().values())
+
+    @property
     def path(self) -> Path:
         """The file that is changed."""
-        return ROOT.joinpath(*PACKAGE.split("."), f"{self.module}.py")
+        if self.places != 1:
+            raise ValueError(f"{self.places} places, not one, for {self.old!r}")
+        return next(path for path, text in sources().items() if self.old in text)
 
     def source(self) -> str:
         """The changed source."""
-        text = self.path.read_text(encoding="utf-8")
-        if text.count(self.old) != 1:
-            raise ValueError(f"{self.module}.py has {text.count(self.old)} places, not one, for the mutation {self.name!r}")
-        return text.replace(self.old, self.new)
+        return sources()[self.path].replace(self.old, self.new)
 
 
-NONE = Mutation("(unchanged)", "kernel", "def kernel(", "def kernel(")
+@cache
+def sources() -> dict[Path, str]:
+    """The modules of the compiled engine."""
+    return {path: path.read_text(encoding="utf-8") for path in sorted(ROOT.joinpath(*PACKAGE.split(".")).glob("*.py"))}
+
+
+NONE = Mutation("(unchanged)", "def kernel(", "def kernel(")
 
 MUTATIONS = (
     # the order of events
-    Mutation("ties: a client acts before it hears", "loop", "w.client_heap[0].t <= t", "w.client_heap[0].t < t"),
-    Mutation("ties: the later source first", "heaps", "return a < c", "return a > c"),
-    Mutation("ties: the later attempt first", "heaps", "return b < d", "return b > d"),
-    Mutation("heap: a fourth child is never looked at", "heaps", "min(c + 4, m)", "min(c + 3, m)"),
-    Mutation("timers of one instant as they are found", "worker", "earlier(at, a, b, p.next, p.a, p.b)", "at < p.next"),
+    Mutation("ties: a client acts before it hears", "w.client_heap[0].t <= t", "w.client_heap[0].t < t"),
+    Mutation("ties: the later source first", "return a < c", "return a > c"),
+    Mutation("ties: the later attempt first", "return b < d", "return b > d"),
+    Mutation("heap: a fourth child is never looked at", "min(c + 4, m)", "min(c + 3, m)"),
+    Mutation("timers of one instant as they are found", "earlier(at, a, b, p.next, p.a, p.b)", "at < p.next"),
     # the loop of a worker
-    Mutation("poll is exclusive", "worker", "w.ready[i, 0].t <= t", "w.ready[i, 0].t < t"),
-    Mutation("armed actions in reverse", "worker", "task = w.armed[i, j]", "task = w.armed[i, k.armed_n - 1 - j]"),
+    Mutation("poll is exclusive", "w.ready[i, 0].t <= t", "w.ready[i, 0].t < t"),
+    Mutation("armed actions in reverse", "task = w.armed[i, j]", "task = w.armed[i, k.armed_n - 1 - j]"),
     Mutation(
-        "armed actions before sockets", "worker",
+        "armed actions before sockets",
         "_list_sockets(w, i, t)\n    _list_armed(w, i)", "_list_armed(w, i)\n    _list_sockets(w, i, t)",
     ),
-    Mutation("any number of accepts", "worker", "may_accept = False", "may_accept = True"),
-    Mutation("timers due now wait", "worker", "if at > t:", "if at >= t:"),
-    Mutation("a deadline is not rounded up", "worker", "timer = t + (timer - t + MS - 1) // MS * MS", "timer = max(t, timer)"),
+    Mutation("any number of accepts", "may_accept = False", "may_accept = True"),
+    Mutation("timers due now wait", "if at > t:", "if at >= t:"),
+    Mutation("a deadline is not rounded up", "timer = t + (timer - t + MS - 1) // MS * MS", "timer = max(t, timer)"),
     Mutation(
-        "a deadline is rounded by the clock", "worker",
+        "a deadline is rounded by the clock",
         "timer = t + (timer - t + MS - 1) // MS * MS", "timer = (timer + MS - 1) // MS * MS",
     ),
-    Mutation("the try's time-out before the route's", "worker", "key_b(r.k, 0, 0, x))\n            else", "key_b(r.k, r.a, 3, x))\n            else"),
+    Mutation("the try's time-out before the route's", "key_b(r.k, 0, ORDER_ROUTE, x)", "key_b(r.k, r.a, ORDER_BACKOFF, x)"),
     Mutation(
-        "the iteration's CPU counts at its end", "worker",
+        "the iteration's CPU counts at its end",
         "charge_cpu(w, i, t, k.iteration_ns)", "charge_cpu(w, i, t + k.iteration_ns, k.iteration_ns)",
     ),
-    Mutation("an answer of a lost attempt is read", "worker", "r.live == 0 or r.a != attempt_of(b) or r.state != UPSTREAM", "r.live == 0"),
-    Mutation("every request of a read pays for all", "connections", "client.read_stream_ns if reads > 0 else client.read_ns", "client.read_ns"),
-    Mutation("every answer of a write pays for all", "connections", "cost += client.write_down_stream_ns", "cost += client.write_down_ns + client.write_down_stream_ns"),
-    Mutation("nothing waits for the accept visit", "state", "max(h.t, c.accept_end_ns)", "h.t"),
+    Mutation("an answer of a lost attempt is read", "r.live == 0 or r.a != attempt_of(b) or r.state != UPSTREAM", "r.live == 0"),
+    Mutation("every request of a read pays for all", "client.read_stream_ns if reads > 0 else client.read_ns", "client.read_ns"),
+    Mutation("every answer of a write pays for all", "cost += client.write_down_stream_ns", "cost += client.write_down_ns + client.write_down_stream_ns"),
+    Mutation("nothing waits for the accept visit", "max(h.t, c.accept_end_ns)", "h.t"),
     # draws and numbers
-    Mutation("purpose: the error is drawn as the service", "backends", "draw64(key, ERROR, 0)", "draw64(key, SERVICE, 0)"),
-    Mutation("purpose: the worker is drawn as the pod", "connections", "draw64(key, KERNEL, 0)", "draw64(key, FRONT, 0)"),
-    Mutation("ns are cut off", "network", "return int(nbytes * per_byte_s * 1e9 + 0.5)", "return int(nbytes * per_byte_s * 1e9)"),
-    Mutation("paced by the gap", "sources", "int(client.next_number / client.rate * 1e9 + 0.5)", "client.next_number * int(1e9 / client.rate + 0.5)"),
-    Mutation("the way back takes the way there", "backends", "depart + w.rtt[w.workers[c.worker].zone, zone, 1]", "depart + w.rtt[w.workers[c.worker].zone, zone, 0]"),
-    Mutation("the odd ns of a round trip", "connections", "conn.up_ns = rtt_ns // 2", "conn.up_ns = (rtt_ns + 1) // 2"),
+    Mutation("purpose: the error is drawn as the service", "draw64(key, ERROR, 0)", "draw64(key, SERVICE, 0)"),
+    Mutation("purpose: the worker is drawn as the pod", "draw64(key, KERNEL, 0)", "draw64(key, FRONT, 0)"),
+    Mutation("ns are cut off", "return int(nbytes * per_byte_s * 1e9 + 0.5)", "return int(nbytes * per_byte_s * 1e9)"),
+    Mutation("paced by the gap", "int(client.next_number / client.rate * 1e9 + 0.5)", "client.next_number * int(1e9 / client.rate + 0.5)"),
+    Mutation("the way back takes the way there", "depart + w.rtt[w.workers[c.worker].zone, zone, 1]", "depart + w.rtt[w.workers[c.worker].zone, zone, 0]"),
+    Mutation("the odd ns of a round trip", "conn.up_ns = rtt_ns // 2", "conn.up_ns = (rtt_ns + 1) // 2"),
     # routing, balancing, retries
-    Mutation("weights: off by one", "filters", "if z < total:", "if z <= total:"),
-    Mutation("least request: the second of equals", "load_balancing", "w.active[pod, first + two] < w.active[pod, first + one]", "w.active[pod, first + two] <= w.active[pod, first + one]"),
-    Mutation("more choices: the last of equals", "load_balancing", "active < fewest", "active <= fewest"),
-    Mutation("weighted turns: the younger of equals", "edf", "entry.order < order", "entry.order > order"),
-    Mutation("ring hash: a retry looks at the same host", "load_balancing", "(low + t) % table.n", "low % table.n"),
-    Mutation("Maglev: a retry looks at the same host", "load_balancing", "if t > 0:", "if t > MAX_TRIED:"),
-    Mutation("one retry more", "retries", "r.retries_used >= c.num_retries", "r.retries_used > c.num_retries"),
-    Mutation("back-off: one doubling more", "retries", "c.base_ms << min(r.retries_used - 1, 20)", "c.base_ms << min(r.retries_used, 20)"),
-    Mutation("gateway-error without 504", "retries", "502 <= status <= 504", "502 <= status < 504"),
-    Mutation("the try's time-out is no reset", "retries", "(ON_5XX | ON_GATEWAY_ERROR | ON_RESET)", "(ON_5XX | ON_GATEWAY_ERROR)"),
-    Mutation("the place of a retry is kept too long", "filters", "    release_retry(w, i, x)\n    free_connection", "    free_connection"),
-    Mutation("time of a failed attempt with its visit", "retries", "r.failed_ns += s - r.admit_end_ns", "r.failed_ns += e - r.admit_end_ns"),
+    Mutation("weights: off by one", "if z < total:", "if z <= total:"),
+    Mutation("least request: the second of equals", "w.active[pod, first + two] < w.active[pod, first + one]", "w.active[pod, first + two] <= w.active[pod, first + one]"),
+    Mutation("more choices: the last of equals", "active < fewest", "active <= fewest"),
+    Mutation("weighted turns: the younger of equals", "entry.order < order", "entry.order > order"),
+    Mutation("ring hash: a retry looks at the same host", "(low + t) % table.n", "low % table.n"),
+    Mutation("Maglev: a retry looks at the same host", "if t > 0:", "if t > MAX_TRIED:"),
+    Mutation("one retry more", "r.retries_used >= c.num_retries", "r.retries_used > c.num_retries"),
+    Mutation("back-off: one doubling more", "c.base_ms << min(r.retries_used - 1, 20)", "c.base_ms << min(r.retries_used, 20)"),
+    Mutation("gateway-error without 504", "on & ON_GATEWAY_ERROR and 502 <= status <= 504", "on & ON_GATEWAY_ERROR and 502 <= status < 504"),
+    Mutation("the try's time-out is no reset", "(ON_5XX | ON_GATEWAY_ERROR | ON_RESET)", "(ON_5XX | ON_GATEWAY_ERROR)"),
+    Mutation("the place of a retry is kept too long", "    release_retry(w, i, x)\n    free(", "    free("),
+    Mutation("time of a failed attempt with its visit", "r.failed_ns += s - r.admit_end_ns", "r.failed_ns += e - r.admit_end_ns"),
     # limits
-    Mutation("max_retries: one more", "retries", "q.retries >= w.clusters[r.cluster].max_retries", "q.retries > w.clusters[r.cluster].max_retries"),
-    Mutation("max_requests: one more", "pools", "q.requests >= c.max_requests", "q.requests > c.max_requests"),
-    Mutation("max_requests: one more of those that waited", "pools", "q.requests >= w.clusters[k].max_requests", "q.requests > w.clusters[k].max_requests"),
-    Mutation("max_pending_requests: one more", "pools", "q.pending >= c.max_pending", "q.pending > c.max_pending"),
-    Mutation("max_connections: one more", "pools", "q.connections >= c.max_connections", "q.connections > c.max_connections"),
-    Mutation("the youngest waiting stream first", "pools", "x = p.pending_head", "x = p.pending_tail"),
-    Mutation("a lost connection is not replaced", "pools", "CX_DESTROY] += 1\n    if p.pending > 0", "CX_DESTROY] += 1\n    if p.pending > 1"),
-    Mutation("a longer queue before a backend", "backends", "s.leave_n >= s.queue", "s.leave_n > s.queue"),
-    Mutation("a job that starts now still queues", "backends", "w.leave[s.leave_first + s.leave_head] <= t", "w.leave[s.leave_first + s.leave_head] < t"),
+    Mutation("max_retries: one more", "q.retries >= w.clusters[r.cluster].max_retries", "q.retries > w.clusters[r.cluster].max_retries"),
+    Mutation("max_requests: one more", "q.requests >= c.max_requests", "q.requests > c.max_requests"),
+    Mutation("max_requests: one more of those that waited", "q.requests >= w.clusters[k].max_requests", "q.requests > w.clusters[k].max_requests"),
+    Mutation("max_pending_requests: one more", "q.pending >= c.max_pending", "q.pending > c.max_pending"),
+    Mutation("max_connections: one more", "q.connections >= c.max_connections", "q.connections > c.max_connections"),
+    Mutation("the youngest waiting stream first", "x = p.pending_head", "x = p.pending_tail"),
+    Mutation(
+        "a lost connection is not replaced",
+        "    close_cx(w, r.cx)\n    connect_if_needed(w, i, ep, key_a(r.client, r.number), key_b(r.k, r.a, 0, 0), s + cost)", "    close_cx(w, r.cx)",
+    ),
+    Mutation("a longer queue before a backend", "s.leave_n >= s.queue", "s.leave_n > s.queue"),
+    Mutation("a job that starts now still queues", "w.leave[s.leave_first + s.leave_head] <= t", "w.leave[s.leave_first + s.leave_head] < t"),
     # clients and connections
-    Mutation("a ticket is good for any pod", "connections", "offered and s.ticket_pod == pod", "offered"),
-    Mutation("TLS: a resumed hello costs a full one", "connections", "client.hello_resumed_ns if resumed == 1 else client.hello_full_ns", "client.hello_full_ns"),
-    Mutation("TLS 1.2: data before the Finished is answered", "tls", "tls == TLS13 or c.resumed == 1", "tls > 0"),
-    Mutation("a client's budget: one retry less", "clients", "client.tokens < TOKEN", "client.tokens <= TOKEN"),
-    Mutation("a client retries once more", "clients", "r.k >= client.retries", "r.k > client.retries"),
-    Mutation("a loop that is just in time skips", "sources", "loop.schedule) < t:", "loop.schedule) <= t:"),
+    Mutation("a ticket is good for any pod", "offered and s.ticket_pod == pod", "offered"),
+    Mutation("TLS: a resumed hello costs a full one", "client.hello_resumed_ns if resumed == 1 else client.hello_full_ns", "client.hello_full_ns"),
+    Mutation("TLS 1.2: data before the Finished is answered", "tls == TLS13 or c.resumed == 1", "tls > 0"),
+    Mutation("a client's budget: one retry less", "client.tokens < TOKEN", "client.tokens <= TOKEN"),
+    Mutation("a client retries once more", "r.k >= client.retries", "r.k > client.retries"),
+    Mutation("a loop that is just in time skips", "loop.schedule) < t:", "loop.schedule) <= t:"),
     # accounting
-    Mutation("component: queueing as CPU", "accounting", "elif state == ARMED:\n        r.component[WORKER_QUEUE]", "elif state == ARMED:\n        r.component[PROXY_CPU]"),
-    Mutation("component: the backend's queue as its service", "accounting", "r.component[UPSTREAM_QUEUE] += service", "r.component[UPSTREAM_SERVICE] += service"),
-    Mutation("the first instant after warm-up is not measured", "recording", "t >= g.cut_ns and t < g.horizon_ns:", "t > g.cut_ns and t < g.horizon_ns:"),
-    Mutation("the horizon is measured", "recording", "t >= g.cut_ns and t < g.horizon_ns:", "t >= g.cut_ns and t <= g.horizon_ns:"),
-    Mutation("slowest: the later of equals", "recording", "return number < row[NUMBER_COLUMN]", "return number > row[NUMBER_COLUMN]"),
+    Mutation("component: queueing as CPU", "elif state == ARMED:\n        r.component[WORKER_QUEUE]", "elif state == ARMED:\n        r.component[PROXY_CPU]"),
+    Mutation("component: the backend's queue as its service", "r.component[UPSTREAM_QUEUE] += service", "r.component[UPSTREAM_SERVICE] += service"),
+    Mutation("the first instant after warm-up is not measured", "t >= g.cut_ns and t < g.horizon_ns:", "t > g.cut_ns and t < g.horizon_ns:"),
+    Mutation("the horizon is measured", "t >= g.cut_ns and t < g.horizon_ns:", "t >= g.cut_ns and t <= g.horizon_ns:"),
+    Mutation("slowest: the later of equals", "return number < row[NUMBER_COLUMN]", "return number > row[NUMBER_COLUMN]"),
+    # outliers, filters
+    Mutation("outliers: one failure more", "h.failures_5xx == o.consecutive_5xx", "h.failures_5xx == o.consecutive_5xx + 1"),
+    Mutation("outliers: one host more", "100.0 * (detector.ejected + 1) /", "100.0 * detector.ejected /"),
+    Mutation("outliers: a good answer forgives no gateway failure", "h.failures_5xx = 0\n        h.failures_gateway = 0\n        return", "h.failures_5xx = 0\n        return"),
+    Mutation("outliers: an update is not merged", "level.update_at_ns = s + window_ns", "level.update_at_ns = s + 1"),
+    Mutation("bucket: the last token is never given", "tokens < 1.0", "tokens <= 1.0"),
+    Mutation("bucket: refill in steps", "(tokens - 1.0) / bucket.rate", "(int(tokens) - 1.0) / bucket.rate"),
+    Mutation("call: an error of the service is a denial", "if 400 <= status < 500:", "if 400 <= status < 600:"),
+    Mutation("purpose: a mirror is drawn as an abort", "_chance(r.key, DRAW_MIRROR, j, m.percent)", "_chance(r.key, FAULT_ABORT, j, m.percent)"),
 )
 
 
@@ -149,7 +171,7 @@ class Finder:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """The changed module, or None for all others."""
-        if name != f"{PACKAGE}.{self.mutation.module}":
+        if name != f"{PACKAGE}.{self.mutation.path.stem}":
             return None
         loader = Changed(name, str(self.mutation.path))
         loader.mutation = self.mutation
@@ -177,15 +199,14 @@ def prepare(models: int) -> None:
 
 def try_all(mutation: Mutation) -> tuple[Mutation, str, str]:
     """(mutation, the case that noticed it, how); the case is empty if none did. In a process of its own."""
+    if mutation.places != 1:
+        return mutation, "", f"DOES NOT FIT: {mutation.places} places in the source, not one"
     sys.meta_path.insert(0, Finder(mutation))  # type: ignore[arg-type]
     warnings.simplefilter("ignore", RuntimeWarning)  # integers wrap, as in the compiled engine
     from gwsim.engine.schema import Options, differences
 
-    try:
-        plain = importlib.import_module("plain")
-        plain.patch()
-    except ValueError as error:
-        return mutation, "", f"DOES NOT FIT: {error}"
+    plain = importlib.import_module("plain")
+    plain.patch()
     signal.signal(signal.SIGVTALRM, too_long)
     for name, model, expected in CASES:
         signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_S)
