@@ -34,7 +34,7 @@ NOT_MODELLED: dict[str, str] = {
     # VirtualService
     "VirtualService.tls": _L4,
     "VirtualService.tcp": _L4,
-    "HTTPRetry.retryRemoteLocalities": "locality load balancing is " + _POLICY,
+    "HTTPRetry.retryRemoteLocalities": "retries may go to a priority that was tried before",
     "HTTPRoute.corsPolicy": "cross-origin requests are not told apart",
     "HTTPRoute.headers": "changed headers are not carried on",
     "HTTPRouteDestination.headers": "changed headers are not carried on",
