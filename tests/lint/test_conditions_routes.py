@@ -45,10 +45,27 @@ def test_destination_hosts_and_who_sees_them():  # virtualservice/destinationhos
     assert found(report, "IST0112") == {"default/no-port"}
 
 
-def test_a_custom_cluster_domain():
-    mesh = k8s("ConfigMap", "istio", "istio-system", group="v1")
-    mesh = json.dumps(json.loads(mesh) | {"data": {"mesh": "clusterDomain: corp.example"}})
-    report = lint(docs(mesh, service("one", 80), route("ok", "one.default.svc.corp.example"), route("bad", "one.default.svc.cluster.local")))
+def mesh_map(name, domain):
+    return json.dumps(json.loads(k8s("ConfigMap", name, "istio-system", group="v1")) | {"data": {"mesh": f"clusterDomain: {domain}"}})
+
+
+CORP = {"meshConfig": {"clusterDomain": "corp.example"}}
+
+
+@pytest.mark.parametrize(
+    "mesh",
+    [
+        [mesh_map("istio", "corp.example")],
+        [mesh_map("istio", "corp.example"), mesh_map("istio-old", "old.example")],
+        [mesh_map("istio", "corp.example"), k8s("IstioOperator", "i", "istio-system", {"meshConfig": {"clusterDomain": "x.example"}}, group="install.istio.io/v1alpha1")],
+        [k8s("IstioOperator", "i", "istio-system", CORP, group="install.istio.io/v1alpha1")],
+        [k8s("IstioOperator", "i", "istio-system", {"values": CORP}, group="install.istio.io/v1alpha1")],
+        [k8s("Istio", "default", None, {"version": "v1.30.0", "namespace": "istio-system", "values": CORP}, group="sailoperator.io/v1")],
+        ["clusterDomain: corp.example"],
+    ],
+)
+def test_a_custom_cluster_domain(mesh):
+    report = lint(docs(*mesh, service("one", 80), route("ok", "one.default.svc.corp.example"), route("bad", "one.default.svc.cluster.local")))
     assert found(report, "IST0101") == {"default/bad"}
 
 

@@ -7,20 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from gwsim.resources.decode import schema_of
+from gwsim.resources.models.mesh_config import MeshConfig
 from gwsim.resources.raw import RawObject, mapping, plain, text
 from gwsim.resources.yaml_nodes import Problem, documents, prepare
 from gwsim.topology.lint.hosts import DEFAULT_DOMAIN
 
-MESH_FIELDS = frozenset(
-    ["accessLogFile", "accessLogEncoding", "accessLogFormat", "defaultConfig", "defaultProviders", "enableAutoMtls", "enableTracing",
-     "extensionProviders", "ingressClass", "ingressControllerMode", "ingressSelector", "ingressService", "localityLbSetting",
-     "meshMTLS", "outboundTrafficPolicy", "pathNormalization", "rootNamespace", "trustDomain", "trustDomainAliases", "tcpKeepalive",
-     "connectTimeout", "protocolDetectionTimeout", "dnsRefreshRate", "certificates", "caCertificates", "discoverySelectors",
-     "clusterDomain", "enablePrometheusMerge", "enableEnvoyAccessLogService", "disableEnvoyListenerLog", "verifyCertificateAtClient",
-     "tlsDefaults", "h2UpgradePolicy", "inboundTrafficPolicy", "inboundClusterStatName", "outboundClusterStatName", "configSources",
-     "proxyListenPort", "proxyInboundListenPort", "proxyHttpPort", "hboneInboundPort", "serviceScopeConfigs", "ca",
-     "defaultServiceExportTo", "defaultVirtualServiceExportTo", "defaultDestinationRuleExportTo", "serviceSettings", "defaultHttpRetryPolicy"]
-)
+MESH_FIELDS = frozenset({*schema_of(MeshConfig, False).by_name, *MeshConfig.other_fields, "clusterDomain", "hboneInboundPort"})
 """Fields by which a document without `kind` is taken for mesh configuration."""
 
 
@@ -58,31 +51,46 @@ class Mesh:
 
 
 def mesh_of(objects: Iterable[RawObject], bare: Iterable[RawObject]) -> Mesh:
-    """The mesh configuration of the files; of several, the last one stands."""
+    """The mesh configuration of the files: ConfigMap `istio`, those of revisions, else what an installation says."""
     config: dict[str, Any] = {}
     networks: dict[str, Any] = {}
     source: RawObject | None = None
     origin: RawObject | None = None
     given = False
-    for one in objects:
-        if one.kind == "ConfigMap" and (one.name == "istio" or one.name.startswith("istio-")):
+    for one in sorted(objects, key=_weight):
+        if _is_mesh_map(one):
             data = mapping(one.data.get("data"))
             if "mesh" in data:
                 config, given, origin = embedded(text(data["mesh"])), True, one
             found = mapping(embedded(text(data.get("meshNetworks", ""))).get("networks"))
             if found:
                 networks, source = found, one
-        elif one.kind == "IstioOperator":
-            config, given, origin = mapping(one.spec.get("meshConfig")) or config, True, one
-            values = mapping(mapping(one.spec.get("values")).get("global"))
-            if mapping(values.get("meshNetworks")):
-                networks, source = mapping(values.get("meshNetworks")), one
+        elif _is_installation(one):
+            values = mapping(one.spec.get("values"))
+            config = mapping(one.spec.get("meshConfig")) or mapping(values.get("meshConfig")) or config
+            given, origin = True, one
+            found = mapping(mapping(values.get("global")).get("meshNetworks"))
+            if found:
+                networks, source = found, one
     for one in bare:
         if is_mesh_config(one):
             config, given, origin = one.data, True, one
         elif is_mesh_networks(one):
             networks, source = mapping(one.data["networks"]), one
     return Mesh(config, networks, source, origin, given)
+
+
+def _is_mesh_map(one: RawObject) -> bool:
+    return one.kind == "ConfigMap" and (one.name == "istio" or one.name.startswith("istio-"))
+
+
+def _is_installation(one: RawObject) -> bool:
+    return one.kind == "IstioOperator" or (one.kind, one.group) == ("Istio", "sailoperator.io")
+
+
+def _weight(one: RawObject) -> int:
+    """What of several says it last, as in `gwsim.resources.mesh`: the map of the default revision."""
+    return 2 if one.kind == "ConfigMap" and one.name == "istio" else 1 if _is_mesh_map(one) else 0
 
 
 def is_mesh_config(one: RawObject) -> bool:
