@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gwsim.cli import verify_latency
 from gwsim.cli.options import Engine, EngineOption, Jobs, cores
 from gwsim.cli.output import Format, notice, write
 from gwsim.errors import ExitCode
@@ -20,6 +21,7 @@ def commands() -> typer.Typer:
         "topology: that is `gwsim route test`, and `gwsim diff` with a config_dump of istiod's."
     ))  # fmt: skip
     group.command("routes", short_help="Ask a real Envoy and route choice the same requests.")(routes)
+    group.command("latency", short_help="Load a real Envoy and model the same arrivals.")(verify_latency.latency)
     group.command("replay", short_help="Predict a recorded run from its folder.")(replay)
     return group
 

@@ -118,9 +118,9 @@ def model_of(priced: VisitCosts, times_s: Sequence[float] | Floats, *, upstream_
 
 def simulate(
     priced: VisitCosts, times_s: Sequence[float] | Floats, *, upstream_s: float | Distribution, rtt_s: float = 0.0,
-    traffic: Traffic | None = None, replication: int = 0,
+    traffic: Traffic | None = None, replication: int = 0, in_order: bool = False,
 ) -> Simulated:
-    """Run the model on these arrivals (seconds, ascending)."""
+    """Run the model on these arrivals (seconds, ascending). `in_order`: latencies in the order of the arrivals."""
     from gwsim import engine
 
     if not len(times_s):
@@ -130,6 +130,8 @@ def simulate(
     made = model_of(priced, times_s, upstream_s=service, rtt_s=rtt_s, traffic=traffic or Traffic(), duration_s=duration)
     raw = engine.run(made, replication, options=Options(records=len(times_s) + 1))
     records: npt.NDArray[Any] = raw.records
+    if in_order:
+        records = records[np.argsort(records[:, _COLUMN["number"]], kind="stable")][: len(times_s)]
     latency = (records[:, _COLUMN["end_ns"]] - records[:, _COLUMN["start_ns"]]) * NS
     count = max(int(raw.requests[0]), 1)
     return Simulated(

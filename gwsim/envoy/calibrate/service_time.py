@@ -20,7 +20,7 @@ from gwsim.costs import CostProfile, VisitCosts
 from gwsim.envoy.calibrate import loop
 from gwsim.envoy.calibrate.bench import Bench
 from gwsim.envoy.calibrate.rounds import ACCEPTED_WAIT, LEAST_KEPT
-from gwsim.envoy.calibrate.subjects import BASE
+from gwsim.envoy.calibrate.subjects import SUBJECTS, Subject
 from gwsim.errors import UndecidedError
 
 Floats = npt.NDArray[np.float64]
@@ -39,6 +39,7 @@ SHORTEST_UPSTREAM_S, LONGEST_UPSTREAM_S = 20e-6, 400e-6
 CLOSED_ITERATIONS = 1.0
 """Iterations a request in a closed loop whose worker is always busy: four visits, shared with the others in flight."""
 ARRIVALS = 6000
+PLAIN = SUBJECTS[0]
 VISITS = ("read", "write_up", "read_up", "write_down")
 
 
@@ -99,11 +100,15 @@ class _Slice:
     p50_s: float
 
 
-def _slice(bench: Bench, rate: float, seed: int) -> _Slice:
-    from gwsim.envoy.load import Load, Request, Target, poisson, send
+def _slice(bench: Bench, rate: float, seed: int, subject: Subject = PLAIN, seconds: float = SLICE_S) -> _Slice:
+    from gwsim.envoy.load import Load, Request, Target, Tls, poisson, send
 
-    schedule = poisson(rate, SLICE_S, seed=seed)
-    load = Load(target=Target(port=bench.ports[BASE]), requests=(Request(),), schedule=schedule, connections=CONNECTIONS)
+    schedule, fresh = poisson(rate, seconds, seed=seed), subject.drive == "new"
+    tls = Tls(sni="localhost", version="1.3", offers_ticket=1.0 if subject.resume else 0.0) if subject.certificate else None
+    load = Load(
+        target=Target(port=bench.ports[subject.name], tls=tls), requests=(Request(),), schedule=schedule, connections=CONNECTIONS,
+        per_connection=1 if fresh else 0, warm=not fresh, timeout_s=10.0,
+    )  # fmt: skip
     before = bench.worker.usage()
     sent = send(load)
     used = bench.worker.usage() - before
@@ -128,6 +133,44 @@ def _point(target: float, rate: float, slices: Sequence[_Slice], rng: np.random.
         target=target, rate_rps=rate, service_s=median("service_s"), spread_s=2 * float(medians.std()), sleeps=median("sleeps"), kept=len(kept),
         slices=len(slices), utilisation=median("utilisation"), p50_s=median("p50_s"),
     )  # fmt: skip
+
+
+# --- what a handshake or a filter adds under load --------------------------------------------------------------
+
+LOADED_S, LOADED_SLICES, LOADED_TARGET = 0.6, 5, 0.4
+COLD = 1.4
+"""CPU of a request under such a load over its CPU in a closed loop, to find the rate."""
+MOST_HANDSHAKES = 450.0
+"""A second: what the generator does without being busy itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """CPU of a request of a subject under open-loop load; and the arrivals of one slice, for the model."""
+
+    rate_rps: float
+    service_s: float
+    spread_s: float
+    kept: int
+
+
+def under_load(bench: Bench, subject: Subject, gross_s: float, *, seed: int = 1) -> Loaded | None:
+    """Open-loop slices of one subject at part load; None when too few were quiet."""
+    rate = min(LOADED_TARGET / (COLD * gross_s), MOST_HANDSHAKES if subject.drive == "new" else MOST_RPS)
+    slices = [_slice(bench, rate, seed * 1000 + 500 + n, subject, LOADED_S) for n in range(LOADED_SLICES)]
+    kept = np.array([one.service_s for one in slices if one.waited <= ACCEPTED_WAIT])
+    if len(kept) < LEAST_KEPT * len(slices):
+        return None
+    return Loaded(rate_rps=rate, service_s=float(np.median(kept)), spread_s=float(2 * kept.std() / np.sqrt(len(kept))), kept=len(kept))
+
+
+def extra(loaded: Loaded, begin_s: float, cost_at: Callable[[float], VisitCosts], *, upstream_s: float, traffic: loop.Traffic, seed: int = 1) -> float:
+    """What has to be added to a request for the model to use as much CPU as was measured; `cost_at` gives the costs with it."""
+    times, now = _arrivals(loaded.rate_rps, seed)[:3000], begin_s
+    for _ in range(3):
+        made = loop.simulate(cost_at(max(now, 0.0)), times, upstream_s=upstream_s, rtt_s=RTT_S, traffic=traffic)
+        now += loaded.service_s - made.busy_s / len(times)
+    return max(now, 0.0)
 
 
 # --- the fit ---------------------------------------------------------------------------------------------------
@@ -192,4 +235,4 @@ def with_loop(shipped: CostProfile, visits_s: float, wakeup_s: float, iteration_
     return replace(priced, **parts, wakeup_s=wakeup_s, iteration_s=iteration_s)
 
 
-__all__ = ["TARGETS", "Loop", "Point", "fit", "measure", "with_loop"]
+__all__ = ["TARGETS", "Loaded", "Loop", "Point", "extra", "fit", "measure", "under_load", "with_loop"]
