@@ -35,7 +35,7 @@ from gwsim.engine.codes import Component
 from gwsim.engine.compiled import driver
 from gwsim.engine.schema import RawRun
 from gwsim.results.intervals import t_quantile
-from gwsim.scenario.model import ClosedLoop, Connection, Distribution, Model, constant
+from gwsim.scenario.model import ClosedLoop, Connection, Distribution, Mirror, Model, Replay, constant
 from gwsim.topology import LbPolicy
 
 CONFIDENCE = 0.999
@@ -66,12 +66,14 @@ class Row:
     slack: float = 0.0
     records: int = 0
     """Records kept of a replication, for what is measured in them."""
+    trace: int = 0
+    """Visits kept of a replication."""
 
     def check(self, shorter: float = 1.0) -> str:
         """What is wrong, after runs `shorter` times shorter (with intervals as much wider as theory says); empty if nothing."""
         m = self.make(self.requests * 1e6 / shorter / REPLICATIONS)
         m = replace(m, run=replace(m.run, seed=crc32(self.name.encode())))
-        value, half = interval([self.measure(driver.run(m, r, schema.Options(records=self.records)), m) for r in range(REPLICATIONS)])
+        value, half = interval([self.measure(driver.run(m, r, schema.Options(records=self.records, trace=self.trace)), m) for r in range(REPLICATIONS)])
         off = abs(value - self.truth) - self.slack * abs(self.truth)
         said = f"{self.name}: measured {value:.6g} +- {half:.2g} ({half / self.truth:.2%}), theory {self.truth:.6g}, off by {value / self.truth - 1:+.2%}"
         if off > half:
@@ -300,6 +302,50 @@ def patience(limit_s: float) -> Callable[[float], Model]:
     )
 
 
+def batches(rho: float, size: int) -> Callable[[float], Model]:
+    """Every request comes with mirrored copies for the same exponential server: arrivals in batches."""
+    rate = rho / (size * MS)
+    outcome = replace(to(0), mirrors=(Mirror(cluster=0),) * (size - 1))
+    return lambda n: model(
+        client(poisson(rate), shape(outcome), connection=MANY), clusters=(cluster(0, http=2),),
+        stations=(station(exponential(MS), concurrency=1),), **run_for(n, rate),
+    )
+
+
+def wait_of_all(raw: RawRun, m: Model) -> float:
+    """Mean wait of all jobs of the stations, copies too, seconds."""
+    return float(raw.station_wait.sum() / raw.station_jobs.sum() / 1e9)
+
+
+def storm(rho: float, count: int, cost_s: float) -> Callable[[float], Model]:
+    """A worker at a load `rho` of requests of 1 ms meets `count` TLS handshakes of `cost_s` at one instant."""
+    costs = downstream(client_hello_full_s=cost_s)
+    web = client(poisson(rho / MS), shape(local(200)), costs=downstream(read_s=MS), connection=MANY)
+    cold = client(
+        Replay(times_s=(STORM_S,) * count, shapes=(-1,) * count), shape(local(200)), name="storm", costs=costs,
+        connection=Connection(count=0, tls="1.3"),
+    )
+    return lambda n: model(web, cold, clusters=(), stations=(), duration_s=STORM_S + 6.0 * count * cost_s / (1 - rho))
+
+
+def time_to_drain(raw: RawRun, m: Model) -> float:
+    """From the storm to the first instant at which its worker has nothing to do, seconds."""
+    start, cost = raw.trace[:, schema.TRACE_FIELDS.index("start_ns")], raw.trace[:, schema.TRACE_FIELDS.index("cost_ns")]
+    first = int(np.searchsorted(start, STORM_S * 1e9))
+    first += int((cost[first:] > MS * 1e9).argmax())  # the first handshake
+    end, following = start[first:] + cost[first:], np.append(start[first + 1 :], 2**62)
+    return float(end[following > end + 10][0]) / 1e9 - STORM_S  # a delay of zero lasts 1 ns
+
+
+def impatient(rho: float, limit: float) -> Callable[[float], Model]:
+    """Clients that give up after `limit` service times; their work stays in the queue, as a backend does not hear of it."""
+    rate = rho / S
+    web = client(poisson(rate), timeout_s=limit * S, connection=Connection(http=2, count=50, streams=1000))
+    return lambda n: model(
+        web, clusters=(cluster(0, http=2),), stations=(station(exponential(S), concurrency=1),), **run_for(n, rate),
+    )
+
+
 # --- the table ----------------------------------------------------------------------------------------------
 
 LOGNORMAL = Distribution(kind="lognormal", a=math.log(S) - 0.5, b=1.0, mean=S)
@@ -318,6 +364,8 @@ def width(rho: float) -> float:
 
 
 RECORDS = 6_000_000 // REPLICATIONS
+STORM_S = 1.0
+"""Seconds after which a storm comes."""
 ANCHOR_ROUNDING = 0.003
 """The anchors were given with three digits."""
 
@@ -377,6 +425,15 @@ def _balancing() -> list[Row]:
         rows.append(Row(f"failures at p {p}, {num} retries", retries(p, num), status_share(503), p ** (num + 1), 0.3 / p ** (num + 1)))
     for rate in (1100.0, 1500.0):
         rows.append(Row(f"overload at {rate:.0f}/s of 1000/s: growth", overload(rate), growth, 1 - 1000.0 / rate, 8.0 if rate < 1500.0 else 1.0, 0.03))
+    for rho, size in ((0.5, 2), (0.6, 4)):
+        wait = (rho * (1 + 1 / size) / (2 * (1 - rho)) * size + (size - 1) / 2) * MS
+        rows.append(Row(f"batches of {size}, rho {rho}: wait", batches(rho, size), wait_of_all, wait, waits(rho) * 1.5))
+    for rho in (0.5, 0.8):
+        late = math.exp(-(1 - rho) * 3.0)
+        rows.append(Row(f"time-outs of M/M/1 at rho {rho}", impatient(rho, 3.0), status_share(0), late, waits(rho)))
+    for rho, count in ((0.0, 200), (0.5, 200), (0.7, 300)):
+        drain = count * 2 * MS / (1 - rho)
+        rows.append(Row(f"storm of {count} handshakes at rho {rho}: drain", storm(rho, count, 2 * MS), time_to_drain, drain, 0.01, 0.05, 1e-4, trace=20_000))
     rows.append(Row("clients that give up", patience(15 * MS), status_share(0), math.exp(-1.5), 1.0))
     return rows
 
