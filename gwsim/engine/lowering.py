@@ -24,7 +24,15 @@ from gwsim.engine.compiled.load_balancing import (
     RULE_USER,
 )
 from gwsim.engine.compiled.priorities import HEALTHY
-from gwsim.engine.compiled.retries import ON_4XX, ON_5XX, ON_CODES, ON_GATEWAY_ERROR, ON_RESET
+from gwsim.engine.compiled.retries import (
+    ON_4XX,
+    ON_5XX,
+    ON_CODES,
+    ON_CONNECT_FAILURE,
+    ON_GATEWAY_ERROR,
+    ON_RESET,
+    ON_RESET_BEFORE_REQUEST,
+)
 from gwsim.engine.compiled.sources import BURSTS, CLOSED, JITTERED, PACED, POISSON, REPLAY
 from gwsim.engine.compiled.tls import PLAINTEXT, TLS12, TLS13
 from gwsim.engine.draws import KINDS, fold, name64, ns, run_key
@@ -39,7 +47,7 @@ NO_LIMIT = 2**62
 NO_LIMIT_STREAMS = 2**31
 CONDITIONS = {
     "5xx": ON_5XX, "gateway-error": ON_GATEWAY_ERROR, "retriable-4xx": ON_4XX, "retriable-status-codes": ON_CODES,
-    "reset": ON_RESET,
+    "reset": ON_RESET, "connect-failure": ON_CONNECT_FAILURE, "reset-before-request": ON_RESET_BEFORE_REQUEST,
 }
 POLICIES = {
     LbPolicy.ROUND_ROBIN: POLICY_ROUND_ROBIN, LbPolicy.RANDOM: POLICY_RANDOM, LbPolicy.LEAST_REQUEST: POLICY_LEAST_REQUEST,
@@ -69,6 +77,7 @@ class Lowering:
         self.timers: dict[tuple[int, int], int] = {}
         self.zones: dict[str, int] = {}
         self.outliers: list[tuple[Any, ...]] = []
+        self.outages: list[tuple[int, int, bool]] = []
         self.ops: list[tuple[Any, ...]] = []
         self.op_buckets: list[int] = []
         self.mirrors: list[tuple[Any, ...]] = []
@@ -261,10 +270,34 @@ class Lowering:
             r["write_up_ns"], r["read_up_ns"] = ns(c.costs.write_up_s), ns(c.costs.read_up_s)
             r["up_connected_ns"], r["up_tls_ns"] = ns(c.costs.up_connected_s), ns(c.costs.up_tls_s)
             r["write_up_byte_s"], r["read_up_byte_s"] = c.costs.write_up_byte_s, c.costs.read_up_byte_s
-            r["capacity"], r["per_connection"] = NO_LIMIT_STREAMS if c.cluster.upstream_http == 2 else 1, NO_LIMIT
+            self._lifetimes(r, c)
             self._balancing(r, c)
             self._outliers(r, c.cluster)
         return out, np.array(endpoints, layout.ENDPOINT)
+
+    def _lifetimes(self, r: Any, sim: m.SimCluster) -> None:
+        """What limits and ends a cluster's connections; its retry budget."""
+        cluster, budget = sim.cluster, sim.cluster.circuit_breakers.retry_budget
+        streams = cluster.max_concurrent_streams
+        r["capacity"] = 1 if cluster.upstream_http == 1 else NO_LIMIT_STREAMS if streams is None else streams
+        most = cluster.max_requests_per_connection
+        r["per_connection"] = NO_LIMIT if most is None else most
+        r["idle_ns"], r["duration_ns"] = self.within(cluster.idle_timeout_s), self.within(cluster.max_connection_duration_s)
+        stations = [self.model.stations[s] for s in sim.stations]
+        outages = any(s.outages for s in stations)
+        connect = max(1, ns(cluster.connect_timeout_s))
+        r["connect_ns"] = connect if outages or (cluster.connect_timeout_s < 1 and connect < ns(self.model.run.duration_s)) else 0
+        r["fragile"] = r["idle_ns"] + r["duration_ns"] > 0 or outages or any(self.within(s.keepalive_s) for s in stations)
+        r["close_ns"] = ns(sim.costs.close_s)
+        r["budget_percent"] = -1.0 if budget is None else budget.percent
+        r["budget_least"] = 0 if budget is None else budget.min_retry_concurrency
+
+    def within(self, seconds: float | None) -> int:
+        """A lifetime in ns, 0 if there is none or it does not end within the run."""
+        if not seconds:
+            return 0
+        one = max(1, ns(seconds))
+        return one if one < ns(self.model.run.duration_s) else 0
 
     def _outliers(self, r: Any, cluster: Cluster) -> None:
         """Outlier detection of a cluster, -1 without it."""
@@ -311,6 +344,8 @@ class Lowering:
             r["zone"], r["service"] = self.zone(s.zone), self.dist(s.service_time_s)
             r["concurrency"] = -1 if s.concurrency is None else s.concurrency
             r["queue"] = -1 if s.queue is None else s.queue
+            r["keepalive_ns"], r["outage_first"], r["outages"] = self.within(s.keepalive_s), len(self.outages), len(s.outages)
+            self.outages += [(ns(o.from_s), ns(o.to_s), o.kind == "drop") for o in s.outages]
             r["error_first"], r["errors"] = len(self.shares), len(s.errors)
             self.shares += [(status, share) for share, status in s.errors]
             r["server_first"], r["leave_first"] = servers, starts

@@ -5,24 +5,36 @@ from __future__ import annotations
 from gwsim.engine.codes import Part, Purpose
 from gwsim.engine.compiled.accounting import UPSTREAM
 from gwsim.engine.compiled.draws import draw64, fold, ns, uniform
-from gwsim.engine.compiled.heaps import attempt_of, index_of, key_a, key_b, pop
+from gwsim.engine.compiled.heaps import attempt_of, index_of, key_a, key_b, part_of, pop, push
 from gwsim.engine.compiled.kernel import kernel
+from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.network import sample
+from gwsim.engine.compiled.pools import CLOSED, drop_cx, hang_up, list_hang_up, outage_at, refuse_on
 from gwsim.engine.compiled.state import deliver, drop_stream
 
 SERVICE, ERROR = int(Purpose.SERVICE), int(Purpose.ERROR)
 UP_RESPONSE = int(Part.UP_RESPONSE)
+TRACKED = 1 << 34
+"""Bit of an index that is one of `hold` (stream, connection, times swallowed) instead of a stream."""
+FIRST_RESEND_NS = 200_000_000
 
 
 @kernel
 def arrive(w):
-    """The next delivery to a station."""
+    """The next delivery to a station, or its end of a connection; False if that was none after all."""
     g = w.g[0]
     top = w.station_heap[0]
     t, b, place = top.t, top.b, top.a >> 49
+    a_of_name = top.a - (place << 49)
     pop(w.station_heap, g.station_n)
     g.station_n -= 1
+    if part_of(b) != 0:
+        return _hangs_up(w, index_of(b), t)
     x = index_of(b)
+    if x & TRACKED:
+        x = _reaches(w, t, place, a_of_name, b)
+        if x < 0:
+            return True
     r = w.streams[x]
     a = attempt_of(b)
     current = r.live == 1 and r.a == a and r.state == UPSTREAM
@@ -48,6 +60,82 @@ def arrive(w):
     if current:
         _answer(w, r, x, start, depart, status)
     drop_stream(w, x)
+    return True
+
+
+@kernel
+def _hangs_up(w, n, t):
+    """The station of connection `n` would close it at `t`; whether that was an event."""
+    u = w.upstream[n]
+    if u.state != CLOSED and u.closes_ns > t and u.closes_ns < FREE_FOREVER:
+        list_hang_up(w, n)
+        return False
+    u.closes_listed = 0
+    due = u.state != CLOSED and u.closes_ns == t
+    if due:
+        hang_up(w, n)
+    drop_cx(w, n)
+    return due
+
+
+@kernel
+def track(w, x):
+    """The request of stream `x` sets out on a connection that may be lost: what stands for it in its delivery."""
+    g = w.g[0]
+    j = g.hold_free
+    h = w.hold[j]
+    g.hold_free = h.next
+    g.hold_used += 1
+    h.t = 0
+    h.a = x
+    h.b = w.streams[x].cx
+    w.upstream[h.b].refs += 1
+    return TRACKED | j
+
+
+@kernel
+def _reaches(w, t, place, a, b):
+    """The stream whose tracked request reaches its station at `t`; -1 if it is lost, refused, or to be sent again."""
+    g = w.g[0]
+    j = index_of(b) - TRACKED
+    h = w.hold[j]
+    x, n = h.a, h.b
+    u = w.upstream[n]
+    lost = False
+    if u.state != CLOSED:
+        lost = t >= u.closes_ns
+    if not lost and u.state != CLOSED:
+        at = outage_at(w, w.stations[place], t)
+        if at >= 0 and w.outages[at].drops == 1:
+            again = FIRST_RESEND_NS << h.t
+            h.t += 1
+            _still_under_way(w, x, b, t + again)
+            u.closes_ns = FREE_FOREVER
+            push(w.station_heap, g.station_n, t + again, (place << 49) | a, b)
+            g.station_n += 1
+            return -1
+        if at >= 0:
+            lost = True
+            refuse_on(w, n, t, a, b - index_of(b))
+        else:
+            u.closes_ns = FREE_FOREVER
+    h.next = g.hold_free
+    g.hold_free = j
+    g.hold_used -= 1
+    drop_cx(w, n)
+    if lost:
+        _still_under_way(w, x, b, FREE_FOREVER)
+        drop_stream(w, x)
+        return -1
+    return x
+
+
+@kernel
+def _still_under_way(w, x, b, t):
+    """Nobody has taken the request of stream `x`: it arrives at `t`, if it is still waited for."""
+    r = w.streams[x]
+    if r.live == 1 and r.a == attempt_of(b) and r.state == UPSTREAM:
+        r.arrive_ns = t
 
 
 @kernel

@@ -9,6 +9,7 @@ from gwsim.engine.compiled.filters import begin
 from gwsim.engine.compiled.heaps import index_of, key_a, key_b, part_of, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.network import byte_cost, sample
+from gwsim.engine.compiled.pools import drop_cx
 from gwsim.engine.compiled.recording import record_visit
 from gwsim.engine.compiled.replies import end_stream
 from gwsim.engine.compiled.router import abandon
@@ -347,6 +348,8 @@ def drop_item(w, b):
         drop_stream(w, index_of(b))
     elif part < PART_UP_CONNECTED:
         drop_conn(w, index_of(b))
+    else:
+        drop_cx(w, index_of(b))
 
 
 @kernel

@@ -25,7 +25,7 @@ SLICE = 1_000_000
 """Events per call of the kernel: between calls there is progress, and an interrupt is heard."""
 LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free", "upstream": "cx_free"}
 FLAT = ("streams", "conns", "upstream", "slots", "hold", "station_heap", "client_heap", "act_heap")
-PER_WORKER = ("ready", "accept", "backoff", "armed", "tasks", "batch")
+PER_WORKER = ("ready", "accept", "backoff", "uptimers", "armed", "tasks", "batch")
 
 
 def run(
@@ -71,9 +71,10 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> tu
     durations = list(low.timers) or [(1, 0)]
     slack = UNCHECKED * (2 * int(clients["streams"].max(initial=1)) + 16)
     extra = _extra(classes)
+    fragile = int(clusters["fragile"].max(initial=0))
     room = (1 + extra) * (capacity + slack) + 4
     world = World(
-        g=_globals(model, options, slack, extra), clients=clients, classes=classes,
+        g=_globals(model, options, slack, extra, fragile), clients=clients, classes=classes,
         targets=table(low.targets, layout.TARGET), clusters=clusters,
         endpoints=endpoints if len(endpoints) else np.zeros(1, layout.ENDPOINT), stations=stations, workers=workers,
         pods=pods, fleets=fleets, dists=table(low.dists, layout.DIST), points=table(low.points, layout.POINT),
@@ -87,8 +88,10 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> tu
         free_at=np.zeros(max(1, servers), np.int64), leave=np.zeros(max(1, starts), np.int64),
         next_at=np.zeros(w, np.int64),
         **{n: np.zeros((w, capacity + slack + 4), layout.ENTRY) for n in ("ready", "accept", "backoff")},
+        uptimers=np.zeros((w, 4 + 3 * slack + fragile * (capacity + 2 * e)), layout.ENTRY),
+        outages=table(low.outages, layout.OUTAGE),
         **{n: np.zeros((w, room), layout.TASK) for n in ("armed", "tasks", "batch")},
-        timers=timers, station_heap=np.zeros(capacity + 4 * UNCHECKED, layout.ENTRY),
+        timers=timers, station_heap=np.zeros(capacity + 4 * UNCHECKED + fragile * (slack + w * e), layout.ENTRY),
         client_heap=np.zeros(capacity + slack + 4, layout.ENTRY),
         act_heap=np.zeros(capacity + slack + low.loops + 4, layout.ENTRY),
         hold=np.zeros(capacity + slack + 4, layout.HOLD), upstream=np.zeros(capacity + w * e + 2 * slack + 4, layout.UPSTREAM),
@@ -144,13 +147,13 @@ def _balancing(pods: int, workers: int, endpoints: int, low: Lowering) -> dict[s
     }
 
 
-def _globals(model: Model, options: Options, slack: int, extra: int) -> Any:
+def _globals(model: Model, options: Options, slack: int, extra: int, fragile: int) -> Any:
     g = np.zeros(1, layout.GLOBAL)
     run = model.run
     g["horizon_ns"], g["cut_ns"], g["max_in_flight"] = ns(run.duration_s), ns(run.warmup_s), run.max_in_flight
     g["warm"], g["slack"], g["want_digest"] = run.start == "warm", slack, options.digest
     g["closed_clients"] = any(type(c.arrivals).__name__ == "ClosedLoop" for c in model.clients)
-    g["extra"], g["tick_pod"] = extra, -1
+    g["extra"], g["tick_pod"], g["fragile"] = extra, -1, fragile
     g["sample_below"] = 2**64 - 1
     g["bin_end_ns"] = -(-int(g["horizon_ns"][0]) // schema.N_BINS)
     return g
@@ -190,13 +193,14 @@ def grow(world: World) -> None:
         "streams": g["streams_live"] + 2 * UNCHECKED + g["extra"] * (g["pending"] + g["slack"]), "conns": g["conns_live"] + 2 * UNCHECKED,
         "upstream": g["cx_live"] + g["extra"] * g["pending"] + g["slack"],
         "slots": g["slots"] + 2 * UNCHECKED,
-        "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"] + 2 * UNCHECKED, "client_heap": g["client_n"] + g["slack"],
+        "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"] + 2 * UNCHECKED + g["fragile"] * g["slack"], "client_heap": g["client_n"] + g["slack"],
         "act_heap": g["act_n"] + g["slack"], "ready": g["ready_max"] + g["slack"],
         "accept": g["accept_max"] + g["slack"], "backoff": g["backoff_max"] + g["slack"],
+        "uptimers": g["uptimers_max"] + 3 * g["slack"],
         "armed": g["armed_max"] + (1 + g["extra"]) * (g["pending"] + g["slack"]),
     }
     lists = world.workers
-    used["tasks"] = used["batch"] = (lists["ready_n"] + lists["armed_n"] + lists["timers_n"] + lists["backoff_n"]).max() + 2
+    used["tasks"] = used["batch"] = (lists["ready_n"] + lists["armed_n"] + lists["timers_n"] + lists["backoff_n"] + lists["uptimers_n"]).max() + 2
     for name in (*FLAT, *PER_WORKER):
         old = getattr(world, name)
         axis = 1 if name in PER_WORKER else 0

@@ -143,11 +143,11 @@ class View:
         return panics
 
     def _any_slow(self, now: int) -> bool:
-        """Whether a host of the pod's is in slow start."""
+        """Whether a host of the pod's, of whatever health, is in slow start."""
         w, k = self.owner.world, self.k
         first = w.clusters[k].endpoint_first
         return any(
-            self._is_joining(h) and slow_factor(w.clusters[k], w.endpoints[first + h].joined_ns, now) >= 0.0
+            w.endpoints[first + h].joins and slow_factor(w.clusters[k], w.endpoints[first + h].joined_ns, now) >= 0.0
             for level in self.levels for h in level.hosts
         )
 

@@ -27,7 +27,7 @@ GLOBAL = record(
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
     "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns act_kind act_client act_known events "
     "want_digest records trace samples started hold_used warm bin bin_end_ns cx_free cx_live extra control_at_ns tick_pod "
-    "tick_cluster found",
+    "tick_cluster found uptimers_max fragile",
     sample_below=U8, digest=U8,
 )
 STREAM = record(
@@ -37,7 +37,7 @@ STREAM = record(
     "station attempts retries_used holds_retry tried_n status flags answer request_bytes response_bytes sent_bytes "
     "pool_next pool_prev conn_next conn_prev out_next dropped route_next route_prev route_at_ns route_armed try_next "
     "try_prev try_at_ns try_armed try_class backoff_at_ns client_next client_prev client_at_ns client_armed start_bin kind "
-    "parent call op cx",
+    "parent call op cx cx_next cx_prev swallowed",
     request_key=U8, key=U8, attempt_key=U8, component=(I8, N_COMPONENTS), tried=(I8, MAX_TRIED),
 )
 CONN = record(
@@ -68,8 +68,9 @@ TARGET = record("cluster weight")
 CLUSTER = record(
     "endpoints endpoint_first policy max_connections max_pending max_requests max_retries http tls_round_trips "
     "write_up_ns read_up_ns up_connected_ns up_tls_ns choices source_first sources level_first level_sources groups "
-    "member_first turn slow_window_ns capacity per_connection outlier splits",
-    write_up_byte_s=F8, read_up_byte_s=F8, slow_least=F8, aggression=F8,
+    "member_first turn slow_window_ns capacity per_connection outlier splits fragile idle_ns duration_ns connect_ns "
+    "close_ns budget_least",
+    write_up_byte_s=F8, read_up_byte_s=F8, slow_least=F8, aggression=F8, budget_percent=F8,
 )
 ENDPOINT = record("station cluster joins joined_ns", weight=F8)
 HASH_RULE = record("kind users", value=U8)
@@ -97,10 +98,14 @@ OP = record(
 MIRROR = record("cluster timer", percent=F8, name=U8)
 BUCKET = record("", most=F8, rate=F8, last_s=F8)
 TABLE = record("first n")
-STATION = record("zone service concurrency queue error_first errors server_first leave_first leave_head leave_n")
+STATION = record(
+    "zone service concurrency queue error_first errors server_first leave_first leave_head leave_n keepalive_ns outage_first "
+    "outages"
+)
+OUTAGE = record("from_ns to_ns drops")
 WORKER = record(
     "fleet pod zone wakeup_ns iteration_ns asleep slept_ns ready_n accept_n backoff_n armed_n list_n list_at batch_n "
-    "timers_n timer_at_ns poll"
+    "timers_n timer_at_ns poll uptimers_n"
 )
 POD = record("fleet worker_first workers zone")
 FLEET = record("pod_first pods front cursor")
@@ -110,8 +115,11 @@ SEGMENT = record("", duration_s=F8, r0=F8, r1=F8)
 SHARE = record("status", share=F8)
 RECORDED = record("at_ns shape")
 POOL = record("ready established connecting epoch pending_head pending_tail pending")
-UPSTREAM = record("next_free refs worker ep state streams left epoch ready prev next")
-"""An upstream connection."""
+UPSTREAM = record(
+    "next_free refs worker ep state streams left epoch ready prev next a b used attach_armed stream_head freed_ns idle_at_ns "
+    "idle_a idle_b idle_listed closes_ns closes_a closes_b closes_listed"
+)
+"""An upstream connection; (a, b) names the attempt that opened it, idle_* its idle time-out, closes_* when its pod hangs up."""
 PODCLUSTER = record("connections pending requests retries plain levels")
 TIMERS = record("head tail")
 ENTRY = record("t a b")
@@ -136,6 +144,7 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "endpoints": (ENDPOINT, 1),  # of all clusters
     "stations": (STATION, 1), "workers": (WORKER, 1), "pods": (POD, 1), "fleets": (FLEET, 1), "dists": (DIST, 1),
     "points": (POINT, 1), "segments": (SEGMENT, 1),
+    "outages": (OUTAGE, 1),  # of stations
     "shares": (SHARE, 1),  # error shares of stations
     "codes": (I8, 1),  # retriable status codes
     "replay": (RECORDED, 1),
@@ -163,7 +172,7 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "free_at": (I8, 1),  # servers of all stations
     "leave": (I8, 1),  # starts of the jobs that wait at stations with a limited queue
     "next_at": (I8, 1),  # [worker]: instant of its next event
-    "ready": (ENTRY, 2), "accept": (ENTRY, 2), "backoff": (ENTRY, 2),  # [worker, n] heaps
+    "ready": (ENTRY, 2), "accept": (ENTRY, 2), "backoff": (ENTRY, 2), "uptimers": (ENTRY, 2),  # [worker, n] heaps
     "armed": (TASK, 2),  # [worker, n]
     "tasks": (TASK, 2),  # [worker, n]: the list of this iteration
     "batch": (TASK, 2),  # [worker, n]: further items of connections in the list

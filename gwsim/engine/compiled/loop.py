@@ -12,10 +12,12 @@ from gwsim.engine.codes import Counter
 from gwsim.engine.compiled.backends import arrive as arrive_at_station
 from gwsim.engine.compiled.clients import act, deliver_to_client, next_act
 from gwsim.engine.compiled.connections import new_slot, open_warm, queue_slot
+from gwsim.engine.compiled.heaps import MAX_SOURCES, key_a, key_b
 from gwsim.engine.compiled.kernel import entry, kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.lifetimes import idles
 from gwsim.engine.compiled.outliers import finish_tick
-from gwsim.engine.compiled.pools import make_ready, new_cx, open_cx
+from gwsim.engine.compiled.pools import ORDER_DURATION, make_ready, new_cx, open_cx, upstream_timer
 from gwsim.engine.compiled.recording import advance_area
 from gwsim.engine.compiled.sources import CLOSED, schedule_open, start_loop
 from gwsim.engine.compiled.worker import turn
@@ -24,6 +26,7 @@ from gwsim.engine.compiled.world import as_world
 DONE, MORE, GROW, CONTROL = 0, 1, 2, 3
 UNCHECKED = 8
 """Events between two looks at whether the arrays have room (they leave room for that many)."""
+MS = 1_000_000
 CX_TOTAL = int(Counter.UPSTREAM_CX_TOTAL)
 
 
@@ -46,6 +49,10 @@ def _start(w):
                 open_warm(w, c, j)
     if g.warm == 1:
         _warm_pools(w)
+        for i in range(w.workers.shape[0]):
+            at = w.workers[i].timer_at_ns
+            if at < FREE_FOREVER:
+                w.next_at[i] = (at + MS - 1) // MS * MS + w.workers[i].wakeup_ns
     for c in range(w.clients.shape[0]):
         client = w.clients[c]
         if client.arrivals == CLOSED:
@@ -77,7 +84,19 @@ def _warm_pools(w):
                         n = new_cx(w, i, ep)
                         open_cx(w, n)
                         make_ready(w, n)
+                        _warm_connection(w, i, n, k, ep - c.endpoint_first)
                         w.cluster_out[k, CX_TOTAL] += 1
+
+
+@kernel
+def _warm_connection(w, i, n, k, position):
+    """What may end the connection `n` that is there from the start; a name of its own."""
+    u = w.upstream[n]
+    u.a = key_a(k & (MAX_SOURCES - 1), 1_000_000 * i + position)
+    u.b = key_b(4095, 0, 0, 0)
+    idles(w, n, 0, 0, u.a, u.b)
+    if w.clusters[k].duration_ns > 0:
+        upstream_timer(w, i, n, w.clusters[k].duration_ns, u.a, u.b, ORDER_DURATION)
 
 
 @kernel
@@ -91,7 +110,8 @@ def _has_room(w):
         and g.slots + 2 * UNCHECKED < w.slots.shape[0]
         and g.hold_used + s < w.hold.shape[0]
         and g.cx_live + g.extra * g.pending + s < w.upstream.shape[0]
-        and g.station_n + 2 * UNCHECKED < w.station_heap.shape[0]
+        and g.uptimers_max + 3 * s < w.uptimers.shape[1]
+        and g.station_n + 2 * UNCHECKED + g.fragile * s < w.station_heap.shape[0]
         and g.client_n + s < w.client_heap.shape[0]
         and g.act_n + s < w.act_heap.shape[0]
         and g.ready_max + s < w.ready.shape[1]
@@ -104,7 +124,7 @@ def _has_room(w):
 @kernel
 def _has_room_for_list(w, i):
     k = w.workers[i]
-    return k.ready_n + k.armed_n + k.timers_n + k.backoff_n + 2 < w.tasks.shape[1]
+    return k.ready_n + k.armed_n + k.timers_n + k.backoff_n + k.uptimers_n + 2 < w.tasks.shape[1]
 
 
 @kernel
@@ -175,7 +195,8 @@ def _advance(w, budget):
                 return GROW
             turn(w, i, t)
         elif what == 0:
-            arrive_at_station(w)
+            if not arrive_at_station(w):
+                continue
         elif what == 1:
             deliver_to_client(w)
         elif t == FREE_FOREVER:

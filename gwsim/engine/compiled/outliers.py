@@ -40,19 +40,19 @@ _put_due = kernel(put_due)
 
 @kernel
 def heard(w, i, r, status, s):
-    """The attached attempt of stream `r` has ended at `s` with a status, or TIMED_OUT."""
+    """The attempt of stream `r` has ended at `s` with a status, or without one (a time-out, a lost connection)."""
     k, d = r.cluster, w.workers[i].pod
     c = w.clusters[k]
     o = w.outliers[c.outlier]
     ep = c.endpoint_first + r.position
     h = w.podhosts[d, ep]
-    if status == TIMED_OUT:
+    if status < 0:
         if c.splits == 1:
             h.local_failures += 1
             if h.local_failures == o.consecutive_local:
                 detected(w, d, k, ep, BY_LOCAL_ORIGIN, s)
             return
-        status = 504
+        status = 504 if status == TIMED_OUT else 503
     h.total += 1
     if status < 500:
         h.ok += 1

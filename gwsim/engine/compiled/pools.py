@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from gwsim.engine.codes import Counter, Part, Visit
 from gwsim.engine.compiled.accounting import ARMED, PENDING
-from gwsim.engine.compiled.heaps import key_a, key_b
+from gwsim.engine.compiled.heaps import key_a, key_b, push
 from gwsim.engine.compiled.kernel import kernel
+from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.state import arm, deliver
 from gwsim.engine.compiled.timers import cancel_try
 
 WRITE_UP = int(Visit.WRITE_UP)
-PART_UP_CONNECTED = int(Part.UP_CONNECTED)
+PART_UP_CONNECTED, PART_UP_FAILED = int(Part.UP_CONNECTED), int(Part.UP_FAILED)
+PART_UP_CLOSE, PART_UP_CLOSE_UNUSED = int(Part.UP_CLOSE), int(Part.UP_CLOSE_UNUSED)
+ORDER_IDLE, ORDER_UNUSED, ORDER_DURATION, ORDER_CONNECT = 5, 6, 7, 8
+"""Of timers with the same deadline and identity, after those of streams."""
+SYN_SECONDS = (0, 1, 2, 3, 4, 5, 7, 11, 19, 35, 67)
+"""Seconds after the first at which a connection attempt is sent again. Source: Linux, RFC 6298 with an initial second and linear tries."""
+MOST_CONNECT = 1_000_000_000
+"""A connect time-out from this on matters in outages only."""
 RQ_TOTAL, PENDING_TOTAL = int(Counter.UPSTREAM_RQ_TOTAL), int(Counter.UPSTREAM_RQ_PENDING_TOTAL)
 PENDING_OVERFLOW, ACTIVE_OVERFLOW = int(Counter.UPSTREAM_RQ_PENDING_OVERFLOW), int(Counter.UPSTREAM_RQ_ACTIVE_OVERFLOW)
 CX_TOTAL, CX_OVERFLOW = int(Counter.UPSTREAM_CX_TOTAL), int(Counter.UPSTREAM_CX_OVERFLOW)
@@ -41,6 +49,13 @@ def new_cx(w, i, ep):
     u.state = CONNECTING
     u.streams = 0
     u.ready = 0
+    u.used = 0
+    u.attach_armed = 0
+    u.stream_head = -1
+    u.idle_at_ns = FREE_FOREVER
+    u.idle_listed = 0
+    u.closes_ns = FREE_FOREVER
+    u.closes_listed = 0
     return n
 
 
@@ -139,9 +154,88 @@ def connect_if_needed(w, i, ep, a, b, e):
     q.connections += 1
     w.cluster_out[k, CX_TOTAL] += 1
     n = new_cx(w, i, ep)
-    zone = w.stations[w.endpoints[ep].station].zone
-    trip = w.rtt[w.workers[i].zone, zone, 0] + w.rtt[w.workers[i].zone, zone, 1]
-    deliver(w, i, e + trip, a, b + key_b(0, 0, PART_UP_CONNECTED, n))
+    u = w.upstream[n]
+    u.a = a
+    u.b = b
+    station = w.stations[w.endpoints[ep].station]
+    up, down = w.rtt[w.workers[i].zone, station.zone, 0], w.rtt[w.workers[i].zone, station.zone, 1]
+    part = PART_UP_CONNECTED
+    if station.outages > 0:
+        up, part = _first_heard(w, station, e, up)
+    if part >= 0:
+        u.refs += 1
+        deliver(w, i, e + up + down, a, b + key_b(0, 0, part, n))
+    if c.connect_ns > 0 and (station.outages > 0 or c.connect_ns < MOST_CONNECT):
+        upstream_timer(w, i, n, e + c.connect_ns, a, b, ORDER_CONNECT)
+
+
+@kernel
+def outage_at(w, station, t):
+    """The outage of a station in force at `t`, or -1."""
+    for j in range(station.outage_first, station.outage_first + station.outages):
+        if w.outages[j].from_ns <= t < w.outages[j].to_ns:
+            return j
+    return -1
+
+
+@kernel
+def _first_heard(w, station, e, up):
+    """When a connection attempt of `e` first gets through (from `e`), and what comes of it; part -1: nothing ever."""
+    for second in SYN_SECONDS:
+        after = second * 1_000_000_000 + up
+        j = outage_at(w, station, e + after)
+        if j < 0:
+            return after, PART_UP_CONNECTED
+        if w.outages[j].drops == 0:
+            return after, PART_UP_FAILED
+    return up, -1
+
+
+@kernel
+def upstream_timer(w, i, n, at_ns, a, b, order):
+    """A timer of connection `n` on worker `i` in the name (a, b)."""
+    k = w.workers[i]
+    w.upstream[n].refs += 1
+    push(w.uptimers[i], k.uptimers_n, at_ns, a, b + key_b(0, 0, order, n))
+    k.uptimers_n += 1
+    if at_ns < k.timer_at_ns:
+        k.timer_at_ns = at_ns
+    g = w.g[0]
+    if k.uptimers_n > g.uptimers_max:
+        g.uptimers_max = k.uptimers_n
+
+
+@kernel
+def list_hang_up(w, n):
+    """An event at the station of connection `n`: it hangs up, unless that has been put off by then."""
+    u = w.upstream[n]
+    g = w.g[0]
+    station = w.endpoints[u.ep].station
+    push(w.station_heap, g.station_n, u.closes_ns, (station << 49) | u.closes_a, u.closes_b + key_b(0, 0, 2 - u.used, n))
+    g.station_n += 1
+
+
+@kernel
+def hang_up(w, n):
+    """The station of connection `n` closes it: the worker hears of that."""
+    u = w.upstream[n]
+    part = PART_UP_CLOSE if u.used == 1 else PART_UP_CLOSE_UNUSED
+    _tell(w, n, u.closes_ns, u.closes_a, u.closes_b + key_b(0, 0, part, n))
+
+
+@kernel
+def refuse_on(w, n, t, a, b):
+    """The station refuses the request (a, b) on connection `n` at `t`: it is closed from there."""
+    w.upstream[n].closes_ns = t
+    _tell(w, n, t, a, b + key_b(0, 0, PART_UP_CLOSE, n))
+
+
+@kernel
+def _tell(w, n, t, a, b):
+    u = w.upstream[n]
+    u.refs += 1
+    zone = w.stations[w.endpoints[u.ep].station].zone
+    deliver(w, u.worker, t + w.rtt[w.workers[u.worker].zone, zone, 1], a, b)
 
 
 @kernel
@@ -232,6 +326,8 @@ def attach(w, i, x, n, e):
     pod = w.workers[i].pod
     c = w.clusters[r.cluster]
     r.cx = n
+    if c.fragile == 1:
+        _link(w, u, x)
     u.streams += 1
     u.left -= 1
     if u.left == 0:
@@ -251,12 +347,39 @@ def attach(w, i, x, n, e):
 
 
 @kernel
+def _link(w, u, x):
+    """Stream `x` is on connection `u`, which is idle no longer."""
+    r = w.streams[x]
+    u.idle_at_ns = FREE_FOREVER
+    u.used = 1
+    r.cx_prev = -1
+    r.cx_next = u.stream_head
+    if u.stream_head >= 0:
+        w.streams[u.stream_head].cx_prev = x
+    u.stream_head = x
+
+
+@kernel
+def _unlink(w, u, x):
+    r = w.streams[x]
+    if r.cx_prev < 0:
+        u.stream_head = r.cx_next
+    else:
+        w.streams[r.cx_prev].cx_next = r.cx_next
+    if r.cx_next >= 0:
+        w.streams[r.cx_next].cx_prev = r.cx_prev
+
+
+@kernel
 def detach(w, i, x):
     """The running attempt of stream `x` is over: it no longer counts as active."""
     r = w.streams[x]
     pod = w.workers[i].pod
     w.podclusters[pod, r.cluster].requests -= 1
     w.active[pod, w.clusters[r.cluster].endpoint_first + r.position] -= 1
-    w.upstream[r.cx].streams -= 1
+    u = w.upstream[r.cx]
+    u.streams -= 1
+    if w.clusters[r.cluster].fragile == 1:
+        _unlink(w, u, x)
     r.live = 0
     cancel_try(w, i, x)

@@ -14,10 +14,12 @@ from gwsim.engine.compiled.load_balancing import pick
 from gwsim.engine.compiled.pools import admit
 from gwsim.engine.compiled.replies import local_reply
 
-ON_5XX, ON_GATEWAY_ERROR, ON_4XX, ON_CODES, ON_RESET = 1, 2, 4, 8, 16
+ON_5XX, ON_GATEWAY_ERROR, ON_4XX, ON_CODES, ON_RESET, ON_CONNECT_FAILURE, ON_RESET_BEFORE_REQUEST = (
+    1, 2, 4, 8, 16, 32, 64
+)
 """Bits of `conditions`."""
-TIMED_OUT = -1
-"""In place of a status: the try timed out."""
+TIMED_OUT, NOT_CONNECTED, LOST_UNSENT, LOST = -1, -2, -3, -4
+"""In place of a status: the try timed out; there was no connection; it was lost before or after the request was written."""
 UH, UO, URX = int(Flag.UH), int(Flag.UO), int(Flag.URX)
 RETRY, LIMIT, OVERFLOW = (
     int(Counter.UPSTREAM_RQ_RETRY), int(Counter.UPSTREAM_RQ_RETRY_LIMIT_EXCEEDED), int(Counter.UPSTREAM_RQ_RETRY_OVERFLOW)
@@ -47,8 +49,13 @@ def attempt(w, i, x, s, e):
 @kernel
 def _matches(w, c, status):
     on = c.conditions
-    if status == TIMED_OUT:
-        return on & (ON_5XX | ON_GATEWAY_ERROR | ON_RESET) != 0
+    if status < 0:
+        some = ON_5XX | ON_GATEWAY_ERROR | ON_RESET
+        if status == NOT_CONNECTED:
+            some |= ON_CONNECT_FAILURE | ON_RESET_BEFORE_REQUEST
+        elif status == LOST_UNSENT:
+            some |= ON_RESET_BEFORE_REQUEST
+        return on & some != 0
     if on & ON_5XX and status >= 500:
         return True
     if on & ON_GATEWAY_ERROR and 502 <= status <= 504:
@@ -75,7 +82,11 @@ def retry(w, i, x, status, s, e):
         return False
     r.retries_used += 1
     q = w.podclusters[w.workers[i].pod, r.cluster]
-    if q.retries >= w.clusters[r.cluster].max_retries:
+    k = w.clusters[r.cluster]
+    most = k.max_retries
+    if k.budget_percent >= 0.0:
+        most = max(int(k.budget_percent / 100.0 * (q.requests + q.pending)), k.budget_least)
+    if q.retries >= most:
         r.flags |= UO
         w.cluster_out[r.cluster, OVERFLOW] += 1
         return False

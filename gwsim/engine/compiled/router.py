@@ -5,19 +5,34 @@ Source: envoy source/common/router/{router,upstream_request}.cc.
 
 from __future__ import annotations
 
-from gwsim.engine.codes import Counter, Flag
-from gwsim.engine.compiled.accounting import serve
+from gwsim.engine.codes import Counter, Flag, Part, Visit
+from gwsim.engine.compiled.accounting import UPSTREAM, serve
 from gwsim.engine.compiled.filters import CALL, REQUEST, call_ended, end_exchange, exchange_failed
+from gwsim.engine.compiled.heaps import index_of, key_b, part_of
 from gwsim.engine.compiled.kernel import kernel
-from gwsim.engine.compiled.lifetimes import end_attempt, free
+from gwsim.engine.compiled.lifetimes import (
+    end_attempt,
+    established,
+    expire,
+    free,
+    is_expired,
+    is_void,
+    reattach,
+)
 from gwsim.engine.compiled.outliers import heard
-from gwsim.engine.compiled.pools import detach
-from gwsim.engine.compiled.recording import COUNTERS_AND_SUM, MIDDLE, bucket
+from gwsim.engine.compiled.pools import CLOSED, close_cx, connect_if_needed, detach, drop_cx
+from gwsim.engine.compiled.recording import COUNTERS_AND_SUM, MIDDLE, bucket, record_visit
 from gwsim.engine.compiled.replies import arm_answer, end_stream, local_reply, release_retry
-from gwsim.engine.compiled.retries import TIMED_OUT, retry
+from gwsim.engine.compiled.retries import LOST, LOST_UNSENT, NOT_CONNECTED, TIMED_OUT, retry
+from gwsim.engine.compiled.state import deliver
 from gwsim.engine.schema import ANSWER_TIMEOUT, ANSWER_UPSTREAM
 
-UT = int(Flag.UT)
+ATTACH, UP_CONNECTED, UP_TLS = int(Visit.ATTACH), int(Visit.UP_CONNECTED), int(Visit.UP_TLS)
+UP_CLOSE, UP_EXPIRE, UP_FAILED = int(Visit.UP_CLOSE), int(Visit.UP_EXPIRE), int(Visit.UP_FAILED)
+VISIT_CONNECT_TIMEOUT, PART_UP_TLS = int(Visit.CONNECT_TIMEOUT), int(Part.UP_TLS)
+UT, UC, UF = int(Flag.UT), int(Flag.UC), int(Flag.UF)
+DESTROY_REMOTE, EJECT = int(Counter.UPSTREAM_CX_DESTROY_REMOTE), int(Counter.UPSTREAM_RQ_PENDING_FAILURE_EJECT)
+CONNECT_FAIL, CONNECT_TIMEOUT = int(Counter.UPSTREAM_CX_CONNECT_FAIL), int(Counter.UPSTREAM_CX_CONNECT_TIMEOUT)
 COMPLETED, RETRY_SUCCESS = int(Counter.UPSTREAM_RQ_COMPLETED), int(Counter.UPSTREAM_RQ_RETRY_SUCCESS)
 RQ_2XX, RQ_4XX, RQ_5XX = int(Counter.UPSTREAM_RQ_2XX), int(Counter.UPSTREAM_RQ_4XX), int(Counter.UPSTREAM_RQ_5XX)
 TIMEOUT, TRY_TIMEOUT = int(Counter.UPSTREAM_RQ_TIMEOUT), int(Counter.UPSTREAM_RQ_PER_TRY_TIMEOUT)
@@ -111,6 +126,73 @@ def call_timeout(w, i, y, s, cost):
 
 
 @kernel
+def _fail(w, i, x, status, flag, s, cost):
+    """The attempt of stream `x`, detached by now, has failed with its connection (or without one)."""
+    r = w.streams[x]
+    serve(r, s, cost)
+    if w.clusters[r.cluster].outlier >= 0:
+        heard(w, i, r, status, s)
+    if r.kind != REQUEST:
+        exchange_failed(w, i, x, s, cost)
+        return
+    release_retry(w, i, x)
+    if not retry(w, i, x, status, s, s + cost):
+        local_reply(w, i, x, 503, flag, 0, s + cost)
+
+
+@kernel
+def connection_lost(w, n, a, b, s, cost):
+    """UP_CLOSE visit: the station has closed connection `n`; what was on it fails, in the order of names."""
+    u = w.upstream[n]
+    i, ep = u.worker, u.ep
+    close_cx(w, n)
+    w.cluster_out[w.endpoints[ep].cluster, DESTROY_REMOTE] += 1
+    while u.stream_head >= 0:
+        x = u.stream_head
+        y = w.streams[x].cx_next
+        while y >= 0:
+            r, first = w.streams[y], w.streams[x]
+            if (r.client, r.number, r.k, r.a) < (first.client, first.number, first.k, first.a):
+                x = y
+            y = r.cx_next
+        r = w.streams[x]
+        status = LOST_UNSENT
+        if r.state == UPSTREAM:
+            status = LOST
+            r.upstream_ns += s - r.write_end_ns
+        detach(w, i, x)
+        _fail(w, i, x, status, UC, s, cost)
+    connect_if_needed(w, i, ep, a, b, s + cost)
+
+
+@kernel
+def connect_failed(w, n, timed_out, s, cost):
+    """UP_FAILED or CONNECT_TIMEOUT visit: connection `n` has not come up; all that wait in its pool fail."""
+    u = w.upstream[n]
+    i, k = u.worker, w.endpoints[u.ep].cluster
+    p = w.pools[i, u.ep]
+    u.state = CLOSED
+    p.connecting -= 1
+    w.podclusters[w.workers[i].pod, k].connections -= 1
+    w.cluster_out[k, CONNECT_FAIL] += 1
+    if timed_out:
+        w.cluster_out[k, CONNECT_TIMEOUT] += 1
+    drop_cx(w, n)
+    x = p.pending_head
+    p.pending_head = -1
+    p.pending_tail = -1
+    p.pending = 0
+    while x >= 0:
+        following = w.streams[x].pool_next
+        w.podclusters[w.workers[i].pod, k].pending -= 1
+        w.g[0].pending -= 1
+        w.streams[x].live = 0
+        w.cluster_out[k, EJECT] += 1
+        _fail(w, i, x, NOT_CONNECTED, UF, s, cost)
+        x = following
+
+
+@kernel
 def abandon(w, i, x, s, cost):
     """The client is gone: end what runs for stream `x`."""
     y = w.streams[x].call
@@ -118,3 +200,46 @@ def abandon(w, i, x, s, cost):
         end_attempt(w, i, y, s, cost)
         end_exchange(w, i, y)
     end_attempt(w, i, x, s, cost)
+
+
+@kernel
+def visit_upstream(w, i, task, s):
+    """A visit of an upstream connection: it comes up, takes what waits, ends or fails; its cost, -1 if that is void."""
+    visit, a, b = task.visit, task.a, task.b
+    n = index_of(b)
+    if visit == UP_EXPIRE or visit == VISIT_CONNECT_TIMEOUT:
+        gone = not is_expired(w, b, task.next)
+    elif visit == ATTACH:
+        gone = w.upstream[n].state == CLOSED
+    else:
+        gone = is_void(w, part_of(b), n)
+    cost = -1
+    if not gone:
+        k = w.clusters[w.endpoints[w.upstream[n].ep].cluster]
+        cost = k.up_connected_ns if visit == UP_CONNECTED else k.up_tls_ns if visit == UP_TLS else 0 if visit == ATTACH else k.close_ns
+        record_visit(w, i, visit, s, cost, a, b)
+        _upstream_visit(w, i, visit, n, a, b, s, cost)
+    drop_cx(w, n)
+    return cost
+
+
+@kernel
+def _upstream_visit(w, i, visit, n, a, b, s, cost):
+    ep = w.upstream[n].ep
+    round_trips = w.clusters[w.endpoints[ep].cluster].tls_round_trips
+    name = b - key_b(0, 0, part_of(b), n)
+    if visit == ATTACH:
+        reattach(w, n, a, name, s)
+    elif visit == UP_EXPIRE:
+        expire(w, n, part_of(b))
+    elif visit == UP_CLOSE:
+        connection_lost(w, n, a, name, s, cost)
+    elif visit == UP_FAILED or visit == VISIT_CONNECT_TIMEOUT:
+        connect_failed(w, n, visit == VISIT_CONNECT_TIMEOUT, s, cost)
+    elif visit == UP_CONNECTED and round_trips > 0:
+        zone = w.stations[w.endpoints[ep].station].zone
+        trip = w.rtt[w.workers[i].zone, zone, 0] + w.rtt[w.workers[i].zone, zone, 1]
+        w.upstream[n].refs += 1
+        deliver(w, i, s + cost + trip * round_trips, a, name + key_b(0, 0, PART_UP_TLS, n))
+    else:
+        established(w, n, s, cost)

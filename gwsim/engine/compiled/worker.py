@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gwsim.engine.codes import Part, Visit
 from gwsim.engine.compiled.accounting import ARMED, BACKOFF, DELAYED, UPSTREAM, serve
+from gwsim.engine.compiled.backends import track
 from gwsim.engine.compiled.connections import (
     clear_output,
     drop_item,
@@ -18,13 +19,13 @@ from gwsim.engine.compiled.filters import REQUEST, go_on
 from gwsim.engine.compiled.heaps import attempt_of, earlier, index_of, key_a, key_b, part_of, pop, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
-from gwsim.engine.compiled.lifetimes import established, reattach
+from gwsim.engine.compiled.lifetimes import first_upstream_timer, is_void, take_upstream_timer
 from gwsim.engine.compiled.network import byte_cost
-from gwsim.engine.compiled.pools import drop_cx
+from gwsim.engine.compiled.pools import CLOSED, ORDER_CONNECT, drop_cx
 from gwsim.engine.compiled.recording import charge_cpu, record_visit
 from gwsim.engine.compiled.retries import resume
-from gwsim.engine.compiled.router import call_timeout, read_answer, route_timeout, try_timeout
-from gwsim.engine.compiled.state import deliver, drop_conn, drop_stream, release_held
+from gwsim.engine.compiled.router import call_timeout, read_answer, route_timeout, try_timeout, visit_upstream
+from gwsim.engine.compiled.state import drop_conn, drop_stream, release_held
 from gwsim.engine.compiled.timers import arm_try, cancel_route, cancel_try
 
 ACCEPT, READ, WRITE_UP, READ_UP = int(Visit.ACCEPT), int(Visit.READ), int(Visit.WRITE_UP), int(Visit.READ_UP)
@@ -32,6 +33,9 @@ WRITE_DOWN, UP_CONNECTED, UP_TLS = int(Visit.WRITE_DOWN), int(Visit.UP_CONNECTED
 ROUTE_TIMEOUT, TRY_TIMEOUT = int(Visit.ROUTE_TIMEOUT), int(Visit.TRY_TIMEOUT)
 VISIT_BACKOFF, ATTACH = int(Visit.BACKOFF), int(Visit.ATTACH)
 VISIT_DELAY, CALL_TIMEOUT = int(Visit.DELAY), int(Visit.CALL_TIMEOUT)
+UP_CLOSE, UP_EXPIRE = int(Visit.UP_CLOSE), int(Visit.UP_EXPIRE)
+UP_FAILED, CONNECT_TIMEOUT = int(Visit.UP_FAILED), int(Visit.CONNECT_TIMEOUT)
+PART_UP_CLOSE, PART_UP_FAILED = int(Part.UP_CLOSE), int(Part.UP_FAILED)
 ORDER_ROUTE, ORDER_TRY, ORDER_BACKOFF, ORDER_DELAY, ORDER_CALL = range(5)
 """Of timers with the same deadline and identity."""
 PART_REQUEST, PART_CANCEL, PART_CLOSE = int(Part.REQUEST), int(Part.CANCEL), int(Part.CLOSE)
@@ -52,7 +56,9 @@ def _is_stale(w, b):
         return r.live == 0 or r.a != attempt_of(b) or r.state != UPSTREAM
     if part == PART_REQUEST or part == PART_CANCEL:
         return w.conns[w.streams[x].conn].closed == 1
-    return part < PART_UP_CONNECTED and w.conns[x].closed == 1
+    if part >= PART_UP_CONNECTED:
+        return is_void(w, part, x)
+    return w.conns[x].closed == 1
 
 
 @kernel
@@ -94,7 +100,7 @@ def _first_timer(w, i):
             if x >= 0:
                 at = w.streams[x].route_at_ns if w.timer_visit[d] == ROUTE_TIMEOUT else w.streams[x].try_at_ns
                 t = min(t, at)
-    return t
+    return min(t, first_upstream_timer(w, i)) if k.uptimers_n > 0 else t
 
 
 @kernel
@@ -149,6 +155,9 @@ def _list_armed(w, i):
                 continue
         elif task.visit == WRITE_UP and _is_lost_write(w, task.a, task.b):
             drop_stream(w, task.a)
+            continue
+        elif task.visit == ATTACH and w.upstream[index_of(task.b)].state == CLOSED:
+            drop_cx(w, index_of(task.b))
             continue
         _add(w, i, task.visit, task.a, task.b)
     k.armed_n = 0
@@ -212,6 +221,10 @@ def _list_item(w, i, a, b):
         _add(w, i, UP_CONNECTED, a, b)
     elif part == PART_UP_TLS:
         _add(w, i, UP_TLS, a, b)
+    elif part == PART_UP_FAILED:
+        _add(w, i, UP_FAILED, a, b)
+    elif part >= PART_UP_CLOSE:
+        _add(w, i, UP_CLOSE, a, b)
     else:
         x = index_of(b)
         n = w.streams[x].conn if part == PART_REQUEST or part == PART_CANCEL else x
@@ -272,6 +285,12 @@ def _list_timers(w, i, t):
             drop_stream(w, index_of(b))
         else:
             _insert_timer(w, i, first, at, VISIT_BACKOFF, a, b + key_b(0, 0, ORDER_BACKOFF, 0))
+    while k.uptimers_n > 0:
+        at = first_upstream_timer(w, i)
+        if at > t:
+            break
+        a, b = take_upstream_timer(w, i)
+        _insert_timer(w, i, first, at, CONNECT_TIMEOUT if part_of(b) == ORDER_CONNECT else UP_EXPIRE, a, b)
 
 
 @kernel
@@ -332,7 +351,7 @@ def _visit(w, i, task, s):
         return _accept(w, i, task, s)
     if ROUTE_TIMEOUT <= visit <= VISIT_BACKOFF or visit == VISIT_DELAY or visit == CALL_TIMEOUT:
         return _timer(w, i, visit, task.a, task.b, s)
-    return _upstream_connection(w, i, visit, task.a, task.b, s)
+    return visit_upstream(w, i, task, s)
 
 
 @kernel
@@ -375,7 +394,8 @@ def _write_up(w, i, x, a, s):
     r.depart_ns = FREE_FOREVER
     r.answer_ns = FREE_FOREVER
     g = w.g[0]
-    push(w.station_heap, g.station_n, r.arrive_ns, (r.station << 49) | key_a(r.client, r.number), key_b(r.k, r.a, 0, x))
+    index = track(w, x) if k.fragile == 1 else x
+    push(w.station_heap, g.station_n, r.arrive_ns, (r.station << 49) | key_a(r.client, r.number), key_b(r.k, r.a, 0, index))
     g.station_n += 1
     c = w.classes[r.class_id]
     if c.try_class >= 0 and r.kind == REQUEST:
@@ -429,25 +449,4 @@ def _timer(w, i, visit, a, b, s):
     else:
         resume(w, i, x, s, cost)
     drop_stream(w, x)
-    return cost
-
-
-@kernel
-def _upstream_connection(w, i, visit, a, b, s):
-    """UP_CONNECTED, UP_TLS and ATTACH: the pool's connections come up and take waiting streams."""
-    n = index_of(b)
-    ep = w.upstream[n].ep
-    k = w.clusters[w.endpoints[ep].cluster]
-    cost = k.up_connected_ns if visit == UP_CONNECTED else k.up_tls_ns if visit == UP_TLS else 0
-    record_visit(w, i, visit, s, cost, a, b)
-    if visit == ATTACH:
-        reattach(w, n, a, b - n, s)
-        drop_cx(w, n)
-    elif visit == UP_CONNECTED and k.tls_round_trips > 0:
-        zone = w.stations[w.endpoints[ep].station].zone
-        trip = w.rtt[w.workers[i].zone, zone, 0] + w.rtt[w.workers[i].zone, zone, 1]
-        later = b + key_b(0, 0, PART_UP_TLS - PART_UP_CONNECTED, 0)
-        deliver(w, i, s + cost + trip * k.tls_round_trips, a, later)
-    else:
-        established(w, n, s, cost)
     return cost
