@@ -7,7 +7,7 @@ TOOLS := $(VENV)/.tools
 COMPILED := $(VENV)/.compiled
 SCENARIO := scenarios/ingress-bookinfo
 
-.PHONY: help setup demo test equal mutants verification benchmark lint reference clean
+.PHONY: help setup demo test equal mutants verification benchmark lint reference notebooks clean
 
 help:
 	@echo "make demo          set up, then answer one question about a real ingress gateway"
@@ -17,6 +17,7 @@ help:
 	@echo "make verification  the slow statistical suites"
 	@echo "make benchmark     speed and memory, as one JSON object"
 	@echo "make lint          ruff and mypy"
+	@echo "make notebooks     execute all notebooks"
 	@echo "make reference     write the generated pages of docs/reference again"
 
 $(READY): requirements.lock pyproject.toml
@@ -52,10 +53,16 @@ verification: setup $(TOOLS)
 
 benchmark: setup
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/planning.py
 
 lint: $(TOOLS)
 	$(BIN)/ruff check gwsim tests benchmarks verification
 	$(BIN)/mypy
+
+# Writes each .ipynb with its output from the text beside it; a cell that fails fails it.
+notebooks: setup $(TOOLS)
+	$(BIN)/jupytext --to ipynb notebooks/*.py
+	$(BIN)/python -m pytest --nbmake --overwrite --nbmake-timeout=900 notebooks/*.ipynb
 
 reference: $(READY)
 	$(BIN)/python -m gwsim.scenario.reference > docs/reference/scenario.md

@@ -233,6 +233,9 @@ class Run:
 
         return Side(name=name, results=self.results, project=self._prepared.project, resolved=self._resolved)
 
+    def __repr__(self) -> str:
+        return f"<run of {self.scenario!r}: {self.results.requests:,} requests>"
+
     def __str__(self) -> str:
         from gwsim.report import text
 
@@ -264,6 +267,9 @@ class SweepRun:
         from gwsim.report import sweep_figures
 
         return _shown(sweep_figures.heat_map(self.data, figure, ax=ax))
+
+    def __repr__(self) -> str:
+        return f"<sweep of {self.data.name}: {len(self.data.rows)} points>"
 
     def __str__(self) -> str:
         from gwsim.report import lines, sweep
@@ -298,6 +304,9 @@ class PlanRun:
 
         return _shown(plan_page.staircase(self.data, ax=ax))
 
+    def __repr__(self) -> str:
+        return f"<plan of {self.data.name}: {len(self.data.steps)} loads>"
+
     def __str__(self) -> str:
         from gwsim.report import lines, plan
 
@@ -331,6 +340,9 @@ class ComparisonRun:
 
         return _shown(comparison_page.ratios(self.data, ax=ax))
 
+    def __repr__(self) -> str:
+        return f"<comparison of {self.data.a.name} and {self.data.b.name}: {self.verdict}>"
+
     def __str__(self) -> str:
         from gwsim.report import comparison, lines
 
@@ -341,7 +353,7 @@ class ComparisonRun:
 
 
 class _Bar:
-    """Progress through tqdm's notebook-aware bar where it is there, else rich's; nothing where nobody looks."""
+    """Progress by rich: on a terminal, and in a notebook that has ipywidgets; nothing where nobody looks."""
 
     def __init__(self, wanted: bool | None, total: int = 0) -> None:
         self._wanted, self._total = wanted, total
@@ -351,8 +363,11 @@ class _Bar:
 
     def __enter__(self) -> _Bar:
         import sys
+        from importlib.util import find_spec
 
         shown = self._wanted if self._wanted is not None else _in_notebook() or sys.stderr.isatty()
+        if shown and _in_notebook():
+            shown = find_spec("ipywidgets") is not None  # without it rich prints a warning instead of a bar
         if shown:
             from rich.progress import Progress
 
@@ -377,9 +392,16 @@ def _in_notebook() -> bool:
 
 
 def _shown(figure: Figure) -> Figure:
-    """The figure; in a notebook, pyplot is loaded, which is what makes Jupyter draw figures."""
+    """The figure; in a notebook that cannot draw figures yet (nothing has made one by pyplot), Jupyter is taught to."""
     if _in_notebook():
-        import matplotlib.pyplot  # noqa: F401
+        from IPython import get_ipython
+        from IPython.core import pylabtools
+
+        shell = get_ipython()
+        formatters = shell.display_formatter.formatters
+        if not any(type(figure) in formatters[kind].type_printers for kind in ("image/png", "image/svg+xml", "application/pdf")):
+            teach: Any = pylabtools.select_figure_formats
+            teach(shell, {"png"})
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -84,7 +85,10 @@ def compare(
         with _pair(common, config or [], baseline_ref, set_ or []) as (first, second):
             a, b = (_simulated(*one, engine, jobs) for one in (first, second))
             made = hold(a, b, tolerance=allowed)
-    _finish(made, what, out, output, color)
+    changed = [*(["--baseline-ref", baseline_ref] if baseline_ref else []), *(word for one in config or [] for word in ("--config", one))]
+    words = ["gwsim", "compare", *what, *changed, *(word for one in set_ or [] for word in ("--set", one))]
+    options = given_of(what, (), seed=seed, replications=replications, duration=duration, costs=costs, fix_replicas=fix_replicas)
+    _finish(made, what, shlex.join([*words, *options.words[len(what) - 1 :]]), out, output, color)
     raise typer.Exit(_exit_code(made, undecided, quiet))
 
 
@@ -131,14 +135,14 @@ def _saved(folders: list[str]) -> tuple[Side, Side]:
     return a, b
 
 
-def _finish(made: Comparison, what: list[str], out: Path | None, output: Style, color: Color) -> None:
+def _finish(made: Comparison, what: list[str], command: str, out: Path | None, output: Style, color: Color) -> None:
     from gwsim.planning.points import text_of
     from gwsim.planning.preparation import scenario_name
     from gwsim.report import comparison as telling
     from gwsim.report.comparison_page import render
 
     folder = folder_for_writing(out or Path("out") / f"compare-{scenario_name(what[-1])}")
-    files = {"comparison.html": render(made), "comparison.json": text_of(made.plain()), "comparison.md": telling.markdown(made)}
+    files = {"comparison.html": render(made, command), "comparison.json": text_of(made.plain()), "comparison.md": telling.markdown(made)}
     for name, text in files.items():
         write_whole(folder / name, text)
     if output is Style.JSON:

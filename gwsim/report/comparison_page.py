@@ -25,8 +25,8 @@ MOST_BARS = 16
 WIDTH, ROW = 6.8, 0.27
 
 
-def render(made: Comparison) -> str:
-    """The page."""
+def render(made: Comparison, command: str = "") -> str:
+    """The page; `command` is what gives it again."""
     sections = []
     if made.changes:
         sections.append(Section(name="changes", title="What changed", tables=(_changes(made),)))
@@ -37,7 +37,7 @@ def render(made: Comparison) -> str:
         Page(
             title=f"{made.a.name} and {made.b.name}", question=made.b.results.labels.question, word=made.word.value,
             style=STYLES[made.word], sentences=made.reasons[:8], sections=tuple(sections),
-            command=f"gwsim compare … (seed {made.b.results.labels.seed}, {made.b.results.replications} replications)",
+            command=command or f"gwsim compare … (seed {made.b.results.labels.seed}, {made.b.results.replications} replications)",
         )
     )
 
@@ -65,6 +65,8 @@ def ratios(made: Comparison, *, ax: Axes | None = None) -> Figure:
 
 
 def _pictures(made: Comparison) -> tuple[Picture, ...]:
+    if all(one.direction is Direction.SAME for one in made.differences):
+        return ()
     words = "; ".join(f"{one.name} {one.direction.value}" for one in made.differences[:MOST_BARS])
     text = svg.inline(ratios(made), name="figure-ratios", title="Figures of B over those of A", description=words)
     return (Picture(text, "B over A with its interval after correction; red is worse, green better, grey cannot be told apart."),)
@@ -74,7 +76,7 @@ def _changes(made: Comparison) -> Table:
     rows = tuple(
         (
             Cell(one.change.ref), Cell(f"{one.change.change}: {', '.join(one.change.paths)}"),
-            Cell(one.exercised.value, style="" if one.exercised is Exercised.YES else "bad"), Cell(f"{one.requests:,}", float(one.requests)),
+            Cell(one.exercised.value, style="" if one.exercised is Exercised.YES else "unsure"), Cell(f"{one.requests:,}", float(one.requests)),
             Cell(one.reason + (f"; an entry that would meet it: {one.mix_entry}" if one.mix_entry else "")),
         )
         for one in made.changes

@@ -54,7 +54,7 @@ def staircase(made: Plan, *, ax: Axes | None = None) -> Figure:
         figure, axes = axes_for(ax, WIDTH, HEIGHT)
         known = [(step.need.load_rps, step.need.best.replicas) for step in made.steps if step.need.best is not None]
         loads, pods = [x for x, _ in known], [y for _, y in known]
-        axes.plot(loads, pods, color=SERIES[0], marker="o", markersize=5, label="pods needed")
+        axes.plot(loads, pods, color=SERIES[0], marker="o", markersize=5, drawstyle="steps-pre", label="pods needed")
         for n, step in enumerate(one for one in made.steps if one.capacity is not None and one.need.best is not None):
             capacity = step.capacity
             assert capacity is not None

@@ -97,7 +97,7 @@ def heat_map(swept: Sweep, figure: str = "client_latency_p99_s", *, ax: Axes | N
         for r in range(rows):
             for c in range(columns):
                 row = points[r * columns + c]
-                shown = "–" if math.isnan(grid[r, c]) else f"{grid[r, c]:.3g}"
+                shown = "–" if math.isnan(grid[r, c]) else _figure(grid[r, c])
                 mark = {0: "", 3: " ?"}.get(row["exit_code"], " ✗")
                 axes.text(
                     c, r, shown + mark, ha="center", va="center", fontsize=8,
@@ -110,6 +110,11 @@ def heat_map(swept: Sweep, figure: str = "client_latency_p99_s", *, ax: Axes | N
         axes.set_title(f"{title} ({unit}); ✗: does not hold" if unit else title, color=INK)
         axes.tick_params(colors=MUTED)
         return made
+
+
+def _figure(value: float) -> str:
+    """Three figures, never an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 __all__ = ["NAMES", "curve", "heat_map"]

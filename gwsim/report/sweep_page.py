@@ -82,7 +82,7 @@ def _table(swept: Sweep) -> Table:
                    row.get("errors_share"), row.get("gateway_pods"), row.get("gateway_cpu_cores"),
                    row.get("busiest_worker_utilisation"), None)
         shown = [Cell(text, -1.0 if number is None and n not in (0, 8) else number) for n, (text, number) in enumerate(zip(cells, numbers, strict=True))]
-        shown[0] = Cell(cells[0], None, row["sentence"], "" if row["exit_code"] == 0 else "bad")
+        shown[0] = Cell(cells[0], None, row["sentence"], {ExitCode.OK: "", ExitCode.UNDECIDED: "unsure"}.get(row["exit_code"], "bad"))
         rows.append((*first, *shown))
     headings = [Heading(axis.path, axis.numeric) for axis in swept.axes]
     headings += [Heading("verdict", False), *(Heading(name) for name in HEADINGS), Heading("fullest", False)]
