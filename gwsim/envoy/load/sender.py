@@ -94,7 +94,7 @@ class _Run:
         self.pending: deque[int] = deque()
         self.opened_so_far = 0
         self.finished = 0
-        self.start = 0.0
+        self.start = self.started_at = 0.0
         self.streams = load.streams if load.target.http == 2 else 1
 
     # --- the loop ---
@@ -104,6 +104,7 @@ class _Run:
         self._warm()
         clock, due, n = time.perf_counter, self.due, len(self.due)
         self.start = clock() + _LEAD_S
+        self.started_at = time.time() + _LEAD_S
         at = 0
         while self.finished < n:
             now = clock()
@@ -295,7 +296,7 @@ class _Run:
         return Sent(
             due_s=self.load.schedule.times_s, acted_s=np.asarray(self.acted), done_s=np.asarray(self.done),
             status=np.asarray(self.status, dtype=np.int64), request=self.load.schedule.requests, connection=carrier,
-            opened=opened, resumed=resumed & opened, bytes_read=np.asarray(self.read, dtype=np.int64),
+            started_at_s=self.started_at, opened=opened, resumed=resumed & opened, bytes_read=np.asarray(self.read, dtype=np.int64),
             captured=tuple(tuple(_value(head, name) for head in self.heads) for name in self.load.capture),
         )  # fmt: skip
 

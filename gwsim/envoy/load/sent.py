@@ -40,6 +40,8 @@ class Sent:
     resumed: npt.NDArray[np.bool_]
     """Whether that opening resumed a TLS session."""
     bytes_read: Ints
+    started_at_s: float = 0.0
+    """Instant of the start, seconds of the epoch."""
     captured: tuple[tuple[str, ...], ...] = ()
     """By header asked for, in the order of `Load.capture`: one value a request, empty where there was none."""
 

@@ -47,7 +47,8 @@ class Outcome:
     clusters: Counter[str] = field(default_factory=Counter)
     """Arrived at the clusters chosen, by Envoy's name."""
     attempts: int = 0
-    connections: int = 0
+    connections: tuple[int, ...] = ()
+    """Accepted by each worker."""
     utilisation: tuple[float, ...] = ()
     latency_s: dict[str, float] = field(default_factory=dict)
     gateway_s: dict[str, float] = field(default_factory=dict)
@@ -94,7 +95,7 @@ def _count(made: Outcome, raw: RawRun, resolved: Resolved) -> None:
     made.routes.update(resolved.classes[int(one)].route for one in rows[:, COLUMN["class_id"]])
     for at, one in enumerate(raw.class_cluster.sum(axis=0)):
         made.clusters[resolved.clusters[at]] = int(one)
-    made.connections = int(raw.worker_connections.sum())
+    made.connections = tuple(int(one) for one in raw.worker_connections)
 
 
 def _measure(made: Outcome, raw: RawRun, model: Model) -> None:
@@ -155,7 +156,8 @@ def _plain(recording: Recording, outcomes: Sequence[Outcome], engine: str) -> di
             name: _averaged([one.by_status.get(name, {}) for one in outcomes])
             for name in sorted({name for one in outcomes for name in one.by_status})
         },
-        "downstream_connections": _count_of([one.connections for one in outcomes], None),
+        "downstream_connections": _count_of([sum(one.connections) for one in outcomes], None),
+        "worker_connections": list(outcomes[0].connections) if outcomes else [],
         "costs": {"profile": resolved.costs.profile, "calibrated": resolved.costs.calibrated},
         "assumptions": list(recording.assumptions),
         "findings": [
@@ -176,11 +178,11 @@ def _count_of(values: Sequence[int], total: int | None) -> dict[str, float]:
     return {"count": mean, "low": low, "high": high}
 
 
-def interval(mean: float, total: int | None, seen: Sequence[float] = ()) -> tuple[float, float]:
-    """Counts between which 99 % of runs lie whose mean is this: binomial of `total` (None: Poisson), and what was seen."""
+def interval(mean: float, total: int | None, seen: Sequence[float] = (), *, level: float = LEVEL) -> tuple[float, float]:
+    """Counts between which that share of the runs lies whose mean is this: binomial of `total` (None: Poisson), and what was seen."""
     from scipy import stats
 
-    tail = (1 - LEVEL) / 2
+    tail = (1 - level) / 2
     if total is not None and total > 0:
         spread = stats.binom(total, min(max(mean / total, 0.0), 1.0))
     else:

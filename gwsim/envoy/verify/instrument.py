@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from gwsim.topology.to_envoy.listeners import MANAGER_TYPE
 
 Json = dict[str, Any]
 CASE = "x-gwsim-case"
-LOG = "access.jsonl"
+LOG, EVENTS = "access.jsonl", "outliers.jsonl"
 PROXY_PROTOCOL = {
     "name": "envoy.filters.listener.proxy_protocol",
     "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"},
@@ -109,6 +112,35 @@ def _providers(value: Any) -> Iterator[Json]:
             yield from _providers(one)
 
 
+def log_everything(made: Bootstrap) -> None:
+    """Access log and outlier events, and nothing else."""
+    for listener in made.config["staticResources"]["listeners"]:
+        for chain in [*listener.get("filterChains", []), *([listener["defaultFilterChain"]] if "defaultFilterChain" in listener else [])]:
+            chain["filters"][-1]["typedConfig"]["accessLog"] = [_access_log(made.folder)]
+    made.config["clusterManager"] = {"outlierDetection": {"eventLogPath": str(made.folder / EVENTS)}}
+
+
+def logged_flags(folder: Path, wanted: int) -> dict[str, int]:
+    """How many requests have which flags, once that many are logged or a while is over."""
+    deadline = time.monotonic() + 5.0
+    while True:
+        lines = (folder / LOG).read_text("utf-8").splitlines() if (folder / LOG).exists() else []
+        if len(lines) >= wanted or time.monotonic() > deadline:
+            return dict(Counter(str(json.loads(line).get("flags") or "-") for line in lines))
+        time.sleep(0.05)
+
+
+def outlier_events(folder: Path) -> list[Json]:
+    """Ejections and returns, with their instants (`at_s`, of the epoch)."""
+    path = folder / EVENTS
+    made: list[Json] = []
+    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+        event = json.loads(line)
+        if event.get("enforced", True):
+            made.append({**event, "at_s": datetime.fromisoformat(str(event["timestamp"])).timestamp()})
+    return made
+
+
 def read_log(folder: Path) -> dict[str, Json]:
     """The last line of each case."""
     made: dict[str, Json] = {}
@@ -162,4 +194,4 @@ def _text(value: Json) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
-__all__ = ["CASE", "Instrumented", "Signer", "instrument", "read_log"]
+__all__ = ["CASE", "Instrumented", "Signer", "instrument", "log_everything", "logged_flags", "outlier_events", "read_log"]

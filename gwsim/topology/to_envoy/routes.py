@@ -207,7 +207,7 @@ def _forward(action: Forward) -> Json:
         "clusterNotFoundResponseCode": status,
         "timeout": duration(action.timeout_s),
         "retryPolicy": _retry(action.retry_policy) if action.retry_policy is not None else None,
-        "maxStreamDuration": {"grpcTimeoutHeaderMax": duration(action.max_grpc_timeout_s)},
+        **_grpc_limit(action),
         "hashPolicy": [hash_policy(one) for one in action.hash_policy] or None,
         "requestMirrorPolicies": [
             {"cluster": one.cluster, "runtimeFraction": runtime_fraction(one.percent)} for one in action.mirrors
@@ -216,6 +216,13 @@ def _forward(action: Forward) -> Json:
         **(_rewrite(action.path_rewrite) if action.path_rewrite is not None else {}),
         "hostRewriteLiteral": action.host_rewrite or None,
     })
+
+
+def _grpc_limit(action: Forward) -> Json:
+    """The cap on a client's `grpc-timeout`. Once a route has a `maxStreamDuration` Envoy forgets its time-out, so that
+    istiod takes the older field wherever there is one (source/common/router/router.cc `finalTimeout`)."""
+    longest = duration(action.max_grpc_timeout_s)
+    return {"maxGrpcTimeout": longest} if action.timeout_s else {"maxStreamDuration": {"grpcTimeoutHeaderMax": longest}}
 
 
 def _plain(one: WeightedCluster) -> bool:
