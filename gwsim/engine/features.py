@@ -25,7 +25,7 @@ class Feature(StrEnum):
     CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
 
 
-COMPILED: frozenset[Feature] = frozenset({Feature.LOAD_BALANCING, Feature.OUTLIERS, Feature.FILTERS, Feature.CONNECTIONS})
+COMPILED: frozenset[Feature] = frozenset({Feature.LOAD_BALANCING, Feature.OUTLIERS, Feature.FILTERS})
 """The features that the compiled engine has."""
 
 
