@@ -119,7 +119,7 @@ def cluster(
 ) -> SimCluster:
     """A cluster of stations; further keywords are circuit breakers."""
     model = Cluster(
-        name=name, host=name, port=80, lb_policy=lb, upstream_http=2 if http == 2 else 1,
+        name=name, host=name, port=80, lb_policy=lb, upstream_http=2 if http == 2 else 1, idle_timeout_s=0.0,
         circuit_breakers=CircuitBreakers(**breakers),
     )
     return SimCluster(cluster=model, stations=stations, costs=costs or upstream(), tls_round_trips=tls)

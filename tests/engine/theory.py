@@ -433,7 +433,7 @@ def _balancing() -> list[Row]:
         rows.append(Row(f"time-outs of M/M/1 at rho {rho}", impatient(rho, 3.0), status_share(0), late, waits(rho)))
     for rho, count in ((0.0, 200), (0.5, 200), (0.7, 300)):
         drain = count * 2 * MS / (1 - rho)
-        rows.append(Row(f"storm of {count} handshakes at rho {rho}: drain", storm(rho, count, 2 * MS), time_to_drain, drain, 0.01, 0.05, 1e-4, trace=20_000))
+        rows.append(Row(f"storm of {count} handshakes at rho {rho}: drain", storm(rho, count, 2 * MS), time_to_drain, drain, 0.01, 0.08, 1e-4, trace=20_000))
     rows.append(Row("clients that give up", patience(15 * MS), status_share(0), math.exp(-1.5), 1.0))
     return rows
 
