@@ -105,6 +105,15 @@ def test_rows_are_net_of_wakeups_and_of_what_they_are_held_against() -> None:
         assert abs(row.net_s - (TRUTH_US[name] - TRUTH_US[against]) * US) < row.spread_s
 
 
+def test_what_wakeups_leave_open_is_in_the_spread() -> None:
+    found = measured_slices()
+    (sure, _), (open_, _) = (rounds.rows(found, SUBJECTS, wakeup_s=WAKEUP, wakeup_spread_s=spread) for spread in (0.0, 10 * US))
+    by_name = {row.subject.name: row.spread_s for row in sure}
+    for row in open_:
+        wakeups = 1.9 if row.subject.handshake else 0.1 if not row.subject.against else 0.0
+        assert row.spread_s**2 - by_name[row.subject.name] ** 2 == pytest.approx((wakeups * 10 * US) ** 2, abs=1e-15), row.subject.name
+
+
 def test_what_is_below_the_resolution_is_no_number() -> None:
     made = calibration()
     assert made.row("tls_kept") is None

@@ -6,11 +6,12 @@ slices is taken, not their mean. Slices in which the worker waited for its core 
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -132,7 +133,7 @@ def check(made: Rounds) -> None:
             )
 
 
-def rows(made: Rounds, subjects: Sequence[Subject], *, wakeup_s: float, seed: int = 1) -> tuple[list[Row], float]:
+def rows(made: Rounds, subjects: Sequence[Subject], *, wakeup_s: float, wakeup_spread_s: float = 0.0, seed: int = 1) -> tuple[list[Row], float]:
     """Every subject's row, and the detection limit in seconds; wake-ups are taken off at `wakeup_s` each.
 
     A slice whose generator is slow lets the worker sleep more often; that is the load's doing, not the subject's.
@@ -143,7 +144,8 @@ def rows(made: Rounds, subjects: Sequence[Subject], *, wakeup_s: float, seed: in
     found = []
     for one in subjects:
         if len(made.kept(one.name)) >= FEWEST:
-            found.append(_row(made, one, limit, wakeup_s, rng))
+            row = _row(made, one, limit, wakeup_s, rng)
+            found.append(replace(row, spread_s=math.hypot(row.spread_s, _sleeps(made, one) * wakeup_spread_s)))
     return found, limit
 
 
@@ -158,6 +160,12 @@ def _row(made: Rounds, one: Subject, limit: float, wakeup_s: float, rng: np.rand
     drift = DRIFT_HANDSHAKES if one.handshake else DRIFT_REQUESTS
     spread = max(2 * _error(own, other, rng), limit, drift * abs(net))
     return Row(subject=one, gross_s=gross, net_s=net, spread_s=spread, resolved=abs(net) > limit, kept=len(own))
+
+
+def _sleeps(made: Rounds, one: Subject) -> float:
+    """Wake-ups that were taken off a row, net."""
+    other = made.sleeps(one.against) if len(made.kept(one.against)) else 0.0
+    return abs(made.sleeps(one.name) - other)
 
 
 def _low(costs: Floats) -> float:

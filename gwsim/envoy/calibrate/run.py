@@ -36,7 +36,7 @@ def calibrate(own: OfUser | None = None, *, realtime: bool = False, seed: int = 
         loaded = _under_load(made, found, subjects, seed, told)
         version = made.version
     loop = service_time.fit(points, closed, seed=seed)
-    rows, limit = rounds.rows(found, subjects, wakeup_s=loop.wakeup_s, seed=seed)
+    rows, limit = rounds.rows(found, subjects, wakeup_s=loop.wakeup_s, wakeup_spread_s=loop.wakeup_spread_s, seed=seed)
     warm = Calibration(
         rows=tuple(rows), limit_s=limit, loop=loop, points=tuple(points), rejected=found.rejected, refused=found.refused,
         machine=machine_class(), date=datetime.now(UTC).strftime("%Y-%m-%d"), envoy=version, realtime=realtime,
