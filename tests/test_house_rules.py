@@ -219,3 +219,9 @@ def test_heavy_imports_are_lazy(code: str) -> None:
     done = subprocess.run([sys.executable, "-c", f"{code}\n{LOADED}"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].split() == ["loaded:"]
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    """pytest imports test modules by their bare name: two of one name cannot be collected together."""
+    names = [path.stem for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []

@@ -143,8 +143,11 @@ class Worker:
             for visit, thing in entries:
                 if not lost(visit, thing):
                     yield self._wait(now, place)
-                    now = self.visits[visit](thing, now)
-                elif visit is WRITE_DOWN:
+                    # what happens between two visits may take the object of the next: an ejection drains connections
+                    if not lost(visit, thing):
+                        now = self.visits[visit](thing, now)
+                        continue
+                if visit is WRITE_DOWN:
                     thing.armed = False
             yield self._wait(now, place)
 
