@@ -100,20 +100,25 @@ def _hosts(proxy: Proxy) -> Iterable[VirtualHost]:
 
 def _entry(host: VirtualHost, route: Route | None) -> str:
     """As it would be written in a scenario."""
+    import yaml
+
     domain = host.domains[0] if host.domains else ""
-    name = domain.replace("*", "any") if domain != "*" else "any.example"
-    parts = [f"name: {(route.name if route else '') or 'new'}", f"host: {name}"]
-    if route is None:
-        return "{" + ", ".join([*parts, "path: /"]) + "}"
-    match = route.match
-    if match.method is not None and match.method.value:
-        parts.append(f"method: {match.method.value}")
-    path = {"regex": "/ # one that matches " + match.path.value}.get(match.path.kind, match.path.value) or "/"
-    parts.append(f"path: {path}")
-    headers = [f"{one.name}: {one.match.value or 'x'}" for one in match.headers if one.match.kind != "regex"]
-    if headers:
-        parts.append("headers: {" + ", ".join(headers) + "}")
-    return "{" + ", ".join(parts) + "}"
+    entry: dict[str, object] = {
+        "name": (route.name if route else "") or "new",
+        "host": "any.example" if domain == "*" else domain.replace("*", "any"), "path": "/",
+    }
+    if route is not None:
+        match = route.match
+        if match.method is not None and match.method.value:
+            entry["method"] = match.method.value
+        if match.path.kind == "regex":
+            entry["path"] = f"<a path that matches {match.path.value}>"
+        elif match.path.value:
+            entry["path"] = match.path.value
+        headers = {one.name: one.match.value or "x" for one in match.headers if one.match.kind != "regex"}
+        if headers:
+            entry["headers"] = headers
+    return yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=10_000).strip()
 
 
 __all__ = ["Exercised", "Judged", "judge", "mix_entry", "touched"]

@@ -12,7 +12,6 @@ from gwsim.diagnostics import Collector
 from gwsim.errors import InputError, UsageError
 from gwsim.scenario import model
 
-
 MEANT = {"cpu-limit": {"GW0303"}}
 """Warnings that a scenario is about."""
 
