@@ -24,6 +24,7 @@ class Component(IntEnum):
     INJECTED_DELAY = 10
     THROTTLING = 11
     CLIENT_BACKOFF = 12
+    NEXT_HOP = 13
 
 
 class Visit(IntEnum):
@@ -167,6 +168,7 @@ class Purpose(IntEnum):
     MIRROR = 30
     QUOTA = 31
     HPA = 32
+    CALL = 33
 
 
 N_COMPONENTS = len(Component)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from gwsim.scenario.model import Model, SimCluster
+from gwsim.scenario.model import Model, OnDemand, SimCluster
 from gwsim.topology import LbPolicy
 
 
@@ -23,6 +23,8 @@ class Feature(StrEnum):
     LIFECYCLE = "gateway pods that come and go"
     AUTOSCALING = "autoscaling during the run"
     CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
+    CHAINS = "requests that go on through further proxies, and calls between services"
+    TCP = "gateways that hand bytes on, and TLS that they do not open"
 
 
 COMPILED: frozenset[Feature] = frozenset({Feature.LOAD_BALANCING, Feature.OUTLIERS, Feature.FILTERS})
@@ -50,6 +52,10 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.LIFECYCLE)
     if any(fleet.lifecycle is not None and fleet.lifecycle.scaling is not None for fleet in model.fleets):
         found.add(Feature.AUTOSCALING)
+    if any(isinstance(client.arrivals, OnDemand) for client in model.clients):
+        found.add(Feature.CHAINS)
+    if any(one.tcp for one in outcomes):
+        found.add(Feature.TCP)
     return frozenset(found)
 
 

@@ -161,7 +161,7 @@ class Lowering:
         elif isinstance(a, m.Replay):
             r["arrivals"], r["replay_first"], r["replays"] = REPLAY, len(self.replay), len(a.times_s)
             self.replay += [(ns(t), s) for t, s in zip(a.times_s, a.shapes, strict=True)]
-        else:
+        elif isinstance(a, m.ClosedLoop):
             r["arrivals"], r["loops"], r["loop_first"] = CLOSED, a.connections, self.loops
             r["slot_count"] = a.connections
             self.loops += a.connections

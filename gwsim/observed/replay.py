@@ -80,6 +80,8 @@ def mean_rate(arrivals: model.Arrivals) -> float:
     if isinstance(arrivals, model.Replay):
         times = arrivals.times_s
         return len(times) / max(times[-1] - times[0], 1e-9) if len(times) > 1 else 1.0
+    if isinstance(arrivals, model.OnDemand):
+        return 0.0
     return arrivals.rate_rps or 1.0
 
 

@@ -24,6 +24,7 @@ COMPONENTS: Mapping[Component, str] = {
     Component.INJECTED_DELAY: "injected delay",
     Component.THROTTLING: "CPU throttling",
     Component.CLIENT_BACKOFF: "client back-off",
+    Component.NEXT_HOP: "further hops",
 }
 """The components of a request's time in words."""
 

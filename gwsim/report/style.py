@@ -40,6 +40,7 @@ COMPONENT_COLORS: Mapping[Component, str] = {
     Component.INJECTED_DELAY: "#b79ad6",
     Component.THROTTLING: "#a33b5e",
     Component.CLIENT_BACKOFF: "#6c7a89",
+    Component.NEXT_HOP: "#2f8f9d",
 }
 """Blue before the gateway, orange within it, green behind it, violet and red for what should not be; legible on both themes."""
 

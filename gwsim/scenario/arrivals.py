@@ -93,6 +93,11 @@ class ClosedLoop:
     think_time_s: Distribution | None = None
 
 
-Arrivals = Poisson | Paced | Bursts | Replay | ClosedLoop
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnDemand:
+    """No arrivals of its own: backends and other proxies make the requests, each for one of theirs."""
 
-__all__ = ["Arrivals", "Bursts", "ClosedLoop", "Distribution", "Paced", "Poisson", "RateSegment", "Replay", "constant"]
+
+Arrivals = Poisson | Paced | Bursts | Replay | ClosedLoop | OnDemand
+
+__all__ = ["Arrivals", "Bursts", "ClosedLoop", "Distribution", "OnDemand", "Paced", "Poisson", "RateSegment", "Replay", "constant"]

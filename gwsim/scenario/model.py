@@ -20,6 +20,7 @@ from gwsim.scenario.arrivals import (
     Bursts,
     ClosedLoop,
     Distribution,
+    OnDemand,
     Paced,
     Poisson,
     RateSegment,
@@ -210,6 +211,8 @@ class Outcome:
     mirrors: tuple[Mirror, ...] = ()
     local_bytes: int = 0
     """Size of a local reply's body."""
+    tcp: bool = False
+    """The listener hands bytes on (`tcp_proxy`): requests are exchanges on a stream, each connection has one of its own upstream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +241,8 @@ class Client:
     mix: tuple[Shape, ...]
     timeout_s: float | None = None
     retry: ClientRetry | None = None
+    own_pod: bool = False
+    """Derived clients of backends: each backend pod dials the proxy pod beside it (`Station.pod`), on slots of its own."""
 
 
 # --- the gateway and what is behind it -----------------------------------------------------------------------
@@ -335,6 +340,36 @@ class Mode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallOut:
+    """A request that a backend makes to serve one: of derived client `client`, shape `shape`."""
+
+    client: int
+    shape: int
+    percent: float = 100.0
+    """Share of the requests served that need it."""
+    critical: bool = True
+    """Whether its failure (5xx, time-out, reset) is the failure of the request served."""
+    classes: frozenset[tuple[int, int]] | None = None
+    """(client, shape) of the requests that need it; None: all."""
+
+
+Stage = tuple[CallOut, ...]
+"""Calls made at the same time; all must end before the next stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """What makes a station a pod of another proxy: the caller's upstream connections are downstream connections there."""
+
+    client: int
+    """The derived client whose classes and costs requests have at that proxy; its `fleet` is the proxy."""
+    pod: int | None
+    """Position of the pod in that fleet; None: each connection goes through the fleet's front load balancer."""
+    shapes: Mapping[tuple[int, int], int]
+    """Shape of the derived client by (client, shape) of the caller's request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
     """One backend pod: a FIFO queue before `concurrency` servers (None: no queueing).
 
@@ -352,6 +387,16 @@ class Station:
     """Idle HTTP/1.1 connections are closed by the pod after this; None: never."""
     outages: tuple[Outage, ...] = ()
     modes: tuple[Mode, ...] = ()
+    calls: tuple[Stage, ...] = ()
+    """Made one stage after the other when the service time is over; the server is held meanwhile."""
+    call_error_status: int = 500
+    """What a request is answered with when a critical call fails."""
+    pod: int = -1
+    """Position of the proxy pod beside it in the fleets that its calls go to (`Client.own_pod`)."""
+    tls_hello_s: float = 0.0
+    """Until it answers a TLS client hello that a proxy hands on unopened."""
+    relay: Relay | None = None
+    """Not a backend but a pod of a further proxy: service time, errors and the like do not apply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -442,8 +487,8 @@ class Model:
 
 
 __all__ = [
-    "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "Change", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
-    "DownstreamCosts", "Fleet", "HashRule", "Host", "Lifecycle", "Mirror", "Mode", "Model", "Network", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
-    "Poisson", "RateSegment", "Replay", "Run", "Scaling", "Shape", "SimCluster", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
+    "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "CallOut", "Change", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
+    "DownstreamCosts", "Fleet", "HashRule", "Host", "Lifecycle", "Mirror", "Mode", "Model", "Network", "OnDemand", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
+    "Poisson", "RateSegment", "Relay", "Replay", "Run", "Scaling", "Shape", "SimCluster", "Stage", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
     "constant",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gwsim.diagnostics import Collector, code
-from gwsim.scenario.model import Arrivals, Bursts, ClosedLoop, Model, Paced, Poisson, Replay, SimCluster
+from gwsim.scenario.model import Arrivals, Bursts, ClosedLoop, Model, OnDemand, Paced, Poisson, Replay, SimCluster
 from gwsim.scenario.resolved import Resolved
 
 
@@ -24,6 +24,8 @@ def peak_rps(arrivals: Arrivals) -> float | None:
             return max(arrivals.base_rps, arrivals.peak_rps)
         case ClosedLoop():
             return arrivals.rate_rps
+        case OnDemand():
+            return None
         case Replay():
             times = arrivals.times_s
             return len(times) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None

@@ -24,7 +24,7 @@ from gwsim.scenario.model import (
 
 
 def mean_rps(arrivals: Arrivals) -> float | None:
-    """The rate of arrivals averaged over time; None for a closed loop without a rate, whose rate is an answer."""
+    """The rate of arrivals averaged over time; None where it is an answer: closed loops without a rate, requests made on demand."""
     if isinstance(arrivals, Poisson):
         time_s = sum(one.duration_s for one in arrivals.segments)
         return sum(one.duration_s * (one.start_rps + one.end_rps) / 2.0 for one in arrivals.segments) / time_s
@@ -36,7 +36,7 @@ def mean_rps(arrivals: Arrivals) -> float | None:
     if isinstance(arrivals, Replay):
         length_s = arrivals.times_s[-1] - arrivals.times_s[0] if len(arrivals.times_s) > 1 else 0.0
         return (len(arrivals.times_s) - 1) / length_s if length_s else None
-    return arrivals.rate_rps
+    return arrivals.rate_rps if isinstance(arrivals, ClosedLoop) else None
 
 
 def load_rps(model: Model) -> float:
@@ -71,7 +71,7 @@ def _faster(arrivals: Arrivals, factor: float) -> Arrivals:
         return replace(arrivals, base_rps=arrivals.base_rps * factor, peak_rps=arrivals.peak_rps * factor)
     if isinstance(arrivals, Replay):
         return replace(arrivals, times_s=tuple(at / factor for at in arrivals.times_s))
-    return _more_connections(arrivals, factor)
+    return _more_connections(arrivals, factor) if isinstance(arrivals, ClosedLoop) else arrivals
 
 
 def _more_connections(loop: ClosedLoop, factor: float) -> ClosedLoop:
