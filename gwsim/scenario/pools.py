@@ -9,7 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gwsim.diagnostics import Collector, code
-from gwsim.scenario.model import Arrivals, Bursts, ClosedLoop, Model, OnDemand, Paced, Poisson, Replay, SimCluster
+from gwsim.scenario.model import (
+    Arrivals,
+    Bursts,
+    ClosedLoop,
+    Model,
+    OnDemand,
+    Paced,
+    Poisson,
+    Replay,
+    SimCluster,
+)
 from gwsim.scenario.resolved import Resolved
 
 
