@@ -34,6 +34,8 @@ class ClassLabel:
     sni: str = ""
     tcp: bool = False
     """Whether its bytes are only copied: no HTTP is read."""
+    derived: bool = False
+    """Whether its requests are made for other requests, by backends and further proxies: totals leave them out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
