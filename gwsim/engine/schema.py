@@ -74,7 +74,7 @@ def lower_edge(index: int, p: int) -> int:
 
 @dataclass(slots=True)
 class RawRun:
-    """One replication, as counted by an engine. C classes, K clusters, W workers, F fleets, S stations.
+    """One replication, as counted by an engine. C classes, K clusters, W workers, F fleets, S stations, P port pools.
 
     *Measured* requests are those that start in the window [warm-up, duration); *covered* ones are those measured whose
     answer came from upstream or is a time-out (the gateway's or the client's). Everything not marked otherwise counts
@@ -126,6 +126,9 @@ class RawRun:
     station_busy: Ints             # [S] sum of service times, ns
     station_wait: Ints             # [S] sum of waits, ns
     station_window_busy: Ints      # [S] service times of jobs delivered within the window
+    port_taken: Ints               # [P] source ports taken, whole run
+    port_refused: Ints             # [P] connections that got none
+    port_peak: Ints                # [P] most of them taken or held at once by one owner for one station
     bin_arrivals: Ints             # [N_BINS] requests by time bin of their start (< duration)
     bin_finished: Ints             # [N_BINS] requests by time bin of their end (< duration)
     bin_errors: Ints               # [N_BINS] those of them with status 0 or >= 400
@@ -158,6 +161,7 @@ class Options:
 def empty(model: Model) -> RawRun:
     """A `RawRun` of zeros with the sizes of `model`."""
     c, k, f, s = len(model.classes()), len(model.clusters), len(model.fleets), len(model.stations)
+    p = len(model.port_pools)
     w = sum(pod.workers for fleet in model.fleets for pod in fleet.pods)
     z = _zeros
     return RawRun(
@@ -172,6 +176,7 @@ def empty(model: Model) -> RawRun:
         worker_cpu=z(w), worker_window_cpu=z(w), worker_wakeups=z(w), worker_iterations=z(w),
         worker_connections=z(w), worker_streams=z(w), worker_throttled=z(w), fleet_bin_cpu=z(f, N_BINS), fleet_bin_pods=z(f, N_BINS), station_jobs=z(s),
         station_rejected=z(s), station_errors=z(s), station_busy=z(s), station_wait=z(s), station_window_busy=z(s),
+        port_taken=z(p), port_refused=z(p), port_peak=z(p),
         bin_arrivals=z(N_BINS), bin_finished=z(N_BINS), bin_errors=z(N_BINS), bin_latency_sum=z(N_BINS),
         bin_latency_hist=z(N_BINS, buckets(BIN)), bin_area=z(N_BINS), area=z(1), sojourn=z(1), requests=z(1),
         in_flight=z(1), stop_ns=z(1), events=z(1), saturated=z(1), samples=z(0, RECORD_WIDTH),

@@ -370,6 +370,24 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PortPool:
+    """Source ports of connections to certain stations: a NAT device's, or a pod's own ephemeral ones.
+
+    Linux keeps 28,232 ephemeral ports for each destination (net.ipv4.ip_local_port_range), each for 60 s after the side
+    that has it closes first (TIME_WAIT); a NAT device keeps a number of ports for each of its addresses and destination.
+    """
+
+    name: str
+    ports: int
+    hold_s: float
+    """A port rests so long after the gateway closed its connection."""
+    hold_remote_s: float
+    """And so long after the other side did."""
+    scope: Literal["pod", "shared"] = "shared"
+    when_empty: Literal["refuse", "drop"] = "drop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Station:
     """One backend pod: a FIFO queue before `concurrency` servers (None: no queueing).
 
@@ -393,6 +411,8 @@ class Station:
     """What a request is answered with when a critical call fails."""
     pod: int = -1
     """Position of the proxy pod beside it in the fleets that its calls go to (`Client.own_pod`)."""
+    ports: int = -1
+    """What connections to it take their source ports from: index into `Model.port_pools`; -1: nothing that runs out."""
     tls_hello_s: float = 0.0
     """Until it answers a TLS client hello that a proxy hands on unopened."""
     relay: Relay | None = None
@@ -480,6 +500,7 @@ class Model:
     network: Network
     run: Run
     buckets: tuple[TokenBucket, ...] = ()
+    port_pools: tuple[PortPool, ...] = ()
 
     def classes(self) -> tuple[tuple[int, int], ...]:
         """(client index, shape index) of every traffic class, in class order."""
@@ -489,6 +510,6 @@ class Model:
 __all__ = [
     "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "CallOut", "Change", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
     "DownstreamCosts", "Fleet", "HashRule", "Host", "Lifecycle", "Mirror", "Mode", "Model", "Network", "OnDemand", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
-    "Poisson", "RateSegment", "Relay", "Replay", "Run", "Scaling", "Shape", "SimCluster", "Stage", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
+    "Poisson", "PortPool", "RateSegment", "Relay", "Replay", "Run", "Scaling", "Shape", "SimCluster", "Stage", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
     "constant",
 ]

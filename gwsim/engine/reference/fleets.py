@@ -121,7 +121,7 @@ def _give_clusters(world: World, pod: Pod) -> None:
         pod.clusters[index] = shared
         delays = [network.between(world.model.network, pod.model.zone, s.model.zone) for s in stations]
         for worker in pod.workers:
-            worker.router.clusters[index] = WorkerCluster(worker, shared, stations, delays)
+            worker.router.clusters[index] = WorkerCluster(worker, shared, stations, delays, world.port_pools)
         if sim.cluster.outlier_detection is not None and shared.hosts.all:
             shared.detector = Detector(world.agenda, world.run_key, pod.index, index, shared.hosts, shared.count, shared.drain)
 

@@ -41,7 +41,7 @@ class Lifetimes:
         self.idle = within(cluster.idle_timeout_s)
         self.duration = within(cluster.max_connection_duration_s)
         self.keepalive = within(station.keepalive_s)
-        needed = bool(station.outages) or cluster.connect_timeout_s < 1.0
+        needed = bool(station.outages) or station.ports >= 0 or cluster.connect_timeout_s < 1.0
         self.connect = max(1, ns(cluster.connect_timeout_s)) if needed and cluster.connect_timeout_s > 0.0 else 0
 
 
@@ -73,7 +73,7 @@ class Outages:
 class UpstreamConnection:
     """A connection to an endpoint, from its opening to its end."""
 
-    __slots__ = ("attaching", "closes", "expiry", "left", "name", "over", "patience", "pool", "ready", "streams")
+    __slots__ = ("attaching", "closes", "expiry", "has_port", "left", "name", "over", "patience", "pool", "ready", "streams")
 
     def __init__(self, pool: Pool, name: int) -> None:
         self.pool = pool
@@ -85,6 +85,8 @@ class UpstreamConnection:
         self.attaching = False
         """An ATTACH is armed for it."""
         self.over = False
+        self.has_port = False
+        """It holds a source port, where they may run out."""
         self.closes = NEVER
         """When the endpoint gives it up, unless a request arrives before."""
         self.patience: Notice | None = None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.backends import Station
     from gwsim.engine.reference.outliers import Detector
     from gwsim.engine.reference.recording import Recorder
+    from gwsim.engine.reference.source_ports import PortPools, SourcePorts
     from gwsim.engine.reference.streams import UpstreamRequest
     from gwsim.engine.reference.worker import Worker
 
@@ -108,13 +109,13 @@ class WorkerCluster:
 
     __slots__ = ("balancer", "hashed", "pools", "shared")
 
-    def __init__(self, worker: Worker, shared: ClusterOnPod, stations: list[Station], zones: list[tuple[int, int]]) -> None:
+    def __init__(self, worker: Worker, shared: ClusterOnPod, stations: list[Station], zones: list[tuple[int, int]], ports: PortPools) -> None:
         policy = shared.model.cluster.lb_policy
         self.shared = shared
         self.balancer = policy_of(policy)(shared.hosts, worker.key, shared.count)
         self.hashed = policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV)
         self.pools = [
-            Pool(worker, shared, endpoint, station, up, down)
+            Pool(worker, shared, endpoint, station, up, down, ports.of(station.model.ports, worker.pod.index, station.index))
             for endpoint, (station, (up, down)) in enumerate(zip(stations, zones, strict=True))
         ]
 
@@ -123,11 +124,11 @@ class Pool:
     """One worker's connections to one endpoint, and the streams that wait for one."""
 
     __slots__ = (
-        "capacity", "connecting", "down", "endpoint", "established", "limits", "pending", "ready", "station", "times", "up",
+        "capacity", "connecting", "down", "endpoint", "established", "limits", "pending", "ports", "ready", "station", "times", "up",
         "worker",
     )
 
-    def __init__(self, worker: Worker, limits: ClusterOnPod, endpoint: int, station: Station, up: int, down: int) -> None:
+    def __init__(self, worker: Worker, limits: ClusterOnPod, endpoint: int, station: Station, up: int, down: int, ports: SourcePorts | None) -> None:
         self.worker = worker
         self.limits = limits
         self.endpoint = endpoint
@@ -136,6 +137,8 @@ class Pool:
         self.down = down
         self.capacity = limits.model.cluster.max_concurrent_streams or UNLIMITED if limits.http2 else 1
         self.times = Lifetimes(limits.model.cluster, station.model, limits.horizon)
+        self.ports = ports
+        """The source ports of its connections; None: they do not run out."""
         self.ready: list[UpstreamConnection] = []
         """Established connections with room; the last one is in front."""
         self.established = 0
@@ -145,10 +148,10 @@ class Pool:
     def warm(self, cluster: int) -> None:
         """One connection has been open since before the run, if the breaker allows it."""
         limits = self.limits
-        if limits.connections < limits.breakers.max_connections:
+        connection = UpstreamConnection(self, name_of(cluster, WARM_WORKER * self.worker.index + self.endpoint, WARM))
+        if limits.connections < limits.breakers.max_connections and (self.ports is None or self.ports.take(connection, 0)):
             limits.connections += 1
             limits.count(Counter.UPSTREAM_CX_TOTAL)
-            connection = UpstreamConnection(self, name_of(cluster, WARM_WORKER * self.worker.index + self.endpoint, WARM))
             self._begin(connection, 0)
             self._use(connection, connection.name, -1, 0, None)
 
@@ -205,6 +208,8 @@ class Pool:
         limits.count(Counter.UPSTREAM_CX_TOTAL)
         connection = UpstreamConnection(self, name)
         instant, part = self.station.outages.answer_to_syn(end, self.up, self.down)
+        if self.ports is not None and not self.ports.take(connection, self._now()):
+            instant, part = self.ports.refusal(end)
         if instant is not None:
             self.worker.deliver(instant, name | part, connection, None)
         if self.times.connect:
@@ -269,14 +274,20 @@ class Pool:
         else:
             self.ready.remove(connection)
 
-    def close(self, connection: UpstreamConnection) -> None:
-        """It is gone."""
+    def close(self, connection: UpstreamConnection, remote: bool = False) -> None:
+        """It is gone; `remote`: by the endpoint's doing."""
         connection.over = True
         if connection.ready:
             self._not_ready(connection)
         self.established -= 1
         self.limits.connections -= 1
         self.limits.count(Counter.UPSTREAM_CX_DESTROY)
+        if self.ports is not None:
+            self.ports.give_back(connection, self._now() + (self.ports.hold_remote if remote else self.ports.hold))
+
+    def _now(self) -> int:
+        """The start of the visit that is made."""
+        return self.worker.agenda._now
 
     def retire(self, connection: UpstreamConnection) -> None:
         """It takes no more streams, and is closed when it has none."""
@@ -329,7 +340,7 @@ class Pool:
         connection = thing.connection
         end = self.worker.spend(Visit.UP_CLOSE, thing.name, start, self.limits.costs.close)
         self.limits.count(Counter.UPSTREAM_CX_DESTROY_REMOTE)
-        self.close(connection)
+        self.close(connection, remote=True)
         for name in sorted(connection.streams):
             self._fail(connection.streams[name], Flag.UC, start, end)
         connection.streams.clear()
@@ -352,6 +363,8 @@ class Pool:
     def _give_up(self, connection: UpstreamConnection, start: int, end: int) -> None:
         """Whoever waits in this pool has waited in vain (Envoy: `purgePendingStreams`)."""
         connection.over = True
+        if self.ports is not None:
+            self.ports.give_back(connection, start)
         self.connecting -= 1
         self.limits.connections -= 1
         self.limits.count(Counter.UPSTREAM_CX_CONNECT_FAIL)

@@ -146,6 +146,15 @@ class StationTally:
         self.station_busy = self.station_wait = self.station_window_busy = 0
 
 
+class PortTally:
+    """Of a pool of source ports, over the whole run."""
+
+    __slots__ = ("port_peak", "port_refused", "port_taken")
+
+    def __init__(self) -> None:
+        self.port_peak = self.port_refused = self.port_taken = 0
+
+
 class BinTally:
     """Of a time bin, over all requests."""
 
@@ -156,7 +165,7 @@ class BinTally:
         self.bin_latency_hist = [0] * buckets(BIN)
 
 
-Tally = ClassTally | ClusterTally | WorkerTally | StationTally | BinTally
+Tally = ClassTally | ClusterTally | WorkerTally | StationTally | PortTally | BinTally
 
 
 class Recorder:
@@ -164,7 +173,7 @@ class Recorder:
 
     __slots__ = (
         "area", "bin", "bins", "class_of", "classes", "clusters", "cut", "digest", "edge", "fleet_bin_cpu", "fleet_bin_pods", "horizon",
-        "in_flight", "kept", "last_change", "measured_in_flight", "model", "options", "records", "requests", "since", "slow",
+        "in_flight", "kept", "last_change", "measured_in_flight", "model", "options", "ports", "records", "requests", "since", "slow",
         "sojourn", "stations", "threshold", "trace", "workers",
     )
 
@@ -177,6 +186,7 @@ class Recorder:
         self.clusters = [ClusterTally() for _ in model.clusters]
         self.workers = [WorkerTally() for fleet in model.fleets for pod in fleet.pods for _ in range(pod.workers)]
         self.stations = [StationTally() for _ in model.stations]
+        self.ports = [PortTally() for _ in model.port_pools]
         self.bins = [BinTally() for _ in range(N_BINS)]
         self.fleet_bin_cpu = table(len(model.fleets), N_BINS)
         self.fleet_bin_pods = table(len(model.fleets), N_BINS)
@@ -373,7 +383,7 @@ class Recorder:
         """All of it as arrays; the run stopped at `now`."""
         self._integrate(now)
         raw = schema.empty(self.model)
-        for tallies in (self.classes, self.clusters, self.workers, self.stations, self.bins):
+        for tallies in (self.classes, self.clusters, self.workers, self.stations, self.ports, self.bins):
             put_rows(raw, tallies)
         raw.fleet_bin_cpu[:] = self.fleet_bin_cpu
         raw.fleet_bin_pods[:] = self.fleet_bin_pods

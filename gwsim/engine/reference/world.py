@@ -15,6 +15,7 @@ from gwsim.engine.reference.clients import Client
 from gwsim.engine.reference.fleets import Fleet, Pod, make_pod
 from gwsim.engine.reference.lifecycle import Lifecycle
 from gwsim.engine.reference.recording import Recorder
+from gwsim.engine.reference.source_ports import PortPools
 from gwsim.engine.reference.sources import ClosedSource, OpenSource, Source
 from gwsim.engine.reference.worker import Worker
 from gwsim.engine.schema import Options, RawRun
@@ -35,6 +36,7 @@ class World:
         self.agenda = Agenda()
         self.recorder = Recorder(model, options, self.horizon, ns(model.run.warmup_s))
         self.stations = [Station(self.agenda, self.recorder, i, station) for i, station in enumerate(model.stations)]
+        self.port_pools = PortPools(model.port_pools, self.recorder.ports)
         self.pods: list[Pod] = []
         self.workers: list[Worker] = []
         self.fleets: list[Fleet] = []
