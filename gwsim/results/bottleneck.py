@@ -19,6 +19,7 @@ from gwsim.results.parts import (
     FleetFigures,
     Limit,
     PodFigures,
+    PortFigures,
     WorkerFigures,
 )
 from gwsim.units import format_share
@@ -36,6 +37,7 @@ def bottleneck_of(
     fleets: tuple[FleetFigures, ...],
     clusters: tuple[ClusterFigures, ...],
     backends: tuple[BackendFigures, ...],
+    ports: tuple[PortFigures, ...] = (),
 ) -> Bottleneck:
     """All limits, the nearest first, at most 50."""
     pools = [limit for cluster in clusters for limit in _pool(cluster)]
@@ -44,6 +46,7 @@ def bottleneck_of(
         *_cpu_limits(labels, pods),
         *_causes(labels, [_backend(backend) for backend in backends if backend.concurrency], pools),
         *pools,
+        *(_ports(one) for one in ports),
     ]
     ranked = sorted((one for one in limits if one.utilisation > 0 or one.exhausted > 0), key=_order)[:KEPT]
     if not ranked:
@@ -88,6 +91,15 @@ def _cpu_limits(labels: Labels, pods: tuple[PodFigures, ...]) -> list[Limit]:
         text = f"gateway {fleet.name}: pod {busiest.pod} uses {format_share(level)} of its CPU limit"
         limits.append(Limit(kind="cpu", name=busiest.pod, utilisation=level, text=text))
     return limits
+
+
+def _ports(ports: PortFigures) -> Limit:
+    level, refused = ports.peak / ports.ports, ports.refused.value or 0.0
+    whose = "" if ports.shared else " of a pod"
+    text = f"nat {ports.name}: {ports.peak:,} of {ports.ports:,} source ports{whose} for one destination in use or at rest at the peak"
+    if refused:
+        text += f", {format_share(refused)} of connections got none"
+    return Limit(kind="ports", name=ports.name, utilisation=level, exhausted=refused, text=text)
 
 
 def _backend(backend: BackendFigures) -> Limit:

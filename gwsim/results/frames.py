@@ -129,6 +129,15 @@ def backends(results: Results) -> list[Row]:
     ]
 
 
+def ports(results: Results) -> list[Row]:
+    """One row a pool of source ports."""
+    return [
+        {"nat": one.name, "ports": one.ports, "shared": one.shared, "peak": one.peak}
+        | _figure("taken", "per_s", one.taken_per_s) | _figure("refused", "pct", one.refused, 100.0)
+        for one in results.ports
+    ]
+
+
 def components(results: Results) -> list[Row]:
     """One row a class, band and component: mean time per request of the band."""
     return [
@@ -200,7 +209,7 @@ def _records(results: Results, kinds: tuple[str, ...]) -> list[Row]:
 
 FRAMES: Mapping[str, Callable[[Results], list[Row]]] = {
     "routes": routes, "clients": clients, "classes": classes, "clusters": clusters, "workers": workers, "pods": pods,
-    "fleets": fleets, "backends": backends, "components": components, "errors": errors, "timeseries": timeseries,
+    "fleets": fleets, "backends": backends, "ports": ports, "components": components, "errors": errors, "timeseries": timeseries,
     "samples": samples, "records": records,
 }
 """The frames there are. Each function gives its rows as plain dictionaries, which CSV and JSON need no pandas for."""

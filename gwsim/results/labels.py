@@ -83,6 +83,15 @@ class StationLabel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PortLabel:
+    """A pool of source ports: `ports` for each owner and destination."""
+
+    name: str
+    ports: int
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetText:
     """A budget as written, and where."""
 
@@ -134,6 +143,7 @@ class Labels:
     budgets: tuple[BudgetText, ...] = ()
     charges: tuple[ChargeLabel, ...] = ()
     """What the cost profile charges each class."""
+    ports: tuple[PortLabel, ...] = ()
 
     @property
     def window_s(self) -> float:
@@ -163,6 +173,7 @@ def labels_of(resolved: Resolved, model: Model | None = None) -> Labels:
             vcpu_hour_usd=costs.vcpu_hour_usd, internet_gb_usd=costs.internet_gb_usd,
         ),
         charges=charges_of(model),
+        ports=tuple(PortLabel(name=one.name, ports=one.ports, shared=one.scope == "shared") for one in model.port_pools),
         assumptions=resolved.assumptions,
         budgets=tuple(BudgetText(text=one.text, file=one.span.file, line=one.span.line) for one in resolved.budgets),
     )
@@ -233,12 +244,13 @@ def from_plain(plain: Mapping[str, Any]) -> Labels:
     rows["stations"] = tuple(StationLabel(**row) for row in plain["stations"])
     rows["budgets"] = tuple(BudgetText(**row) for row in plain["budgets"])
     rows["charges"] = tuple(ChargeLabel(**row) for row in plain.get("charges", ()))
+    rows["ports"] = tuple(PortLabel(**row) for row in plain.get("ports", ()))
     rows["costs"] = CostLabel(**plain["costs"])
     rows["assumptions"] = tuple(plain["assumptions"])
     return Labels(**rows)
 
 
 __all__ = [
-    "BudgetText", "ClassLabel", "ClusterLabel", "CostLabel", "FleetLabel", "Labels", "StationLabel", "WorkerLabel",
+    "BudgetText", "ClassLabel", "ClusterLabel", "CostLabel", "FleetLabel", "Labels", "PortLabel", "StationLabel", "WorkerLabel",
     "as_plain", "from_plain", "labels_of",
 ]

@@ -11,7 +11,14 @@ from gwsim.engine.schema import MIDDLE
 from gwsim.results.counts import Counts, histogram_of, latency_of, range_of
 from gwsim.results.histograms import NS, Floats, Ints
 from gwsim.results.intervals import NO_DATA, Estimate, ratio, share
-from gwsim.results.parts import BackendFigures, ClusterFigures, FleetFigures, PodFigures, WorkerFigures
+from gwsim.results.parts import (
+    BackendFigures,
+    ClusterFigures,
+    FleetFigures,
+    PodFigures,
+    PortFigures,
+    WorkerFigures,
+)
 
 REFUSED = (Counter.UPSTREAM_RQ_PENDING_OVERFLOW, Counter.UPSTREAM_RQ_ACTIVE_OVERFLOW)
 
@@ -157,6 +164,19 @@ def backends_of(counts: Counts) -> tuple[BackendFigures, ...]:
             )
         )
     return tuple(rows)
+
+
+def ports_of(counts: Counts) -> tuple[PortFigures, ...]:
+    """Every pool of source ports."""
+    taken, refused, peak = counts.of("port_taken"), counts.of("port_refused"), counts.of("port_peak")
+    return tuple(
+        PortFigures(
+            name=label.name, ports=label.ports, shared=label.shared, peak=int(peak[:, p].max()),
+            taken_per_s=ratio(taken[:, p], counts.lengths_s, level=counts.level, count=int(taken[:, p].sum())),
+            refused=share(refused[:, p], taken[:, p] + refused[:, p], level=counts.level),
+        )
+        for p, label in enumerate(counts.labels.ports)
+    )
 
 
 def refused_share(figures: ClusterFigures) -> float:

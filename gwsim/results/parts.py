@@ -269,10 +269,23 @@ class BackendFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PortFigures:
+    """A pool of source ports, over the whole run. `peak`: most in use or at rest at once for one destination, in any replication."""
+
+    name: str
+    ports: int
+    shared: bool
+    taken_per_s: Estimate
+    refused: Estimate
+    """Connections that got no port, per connection wanted."""
+    peak: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """Something that can run out. `headroom` is the factor by which load may grow until it does (about)."""
 
-    kind: Literal["worker", "cpu", "backend", "pool"]
+    kind: Literal["worker", "cpu", "backend", "pool", "ports"]
     name: str
     utilisation: float
     exhausted: float = 0.0

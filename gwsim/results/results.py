@@ -30,6 +30,7 @@ from gwsim.results.parts import (
     ClusterFigures,
     FleetFigures,
     PodFigures,
+    PortFigures,
     Status,
     Throughput,
     Timeline,
@@ -69,6 +70,7 @@ class Results:
     workers: tuple[WorkerFigures, ...]
     clusters: tuple[ClusterFigures, ...]
     backends: tuple[BackendFigures, ...]
+    ports: tuple[PortFigures, ...]
     bottleneck: Bottleneck
     timeline: Timeline
     warmup: Warmup | None
@@ -157,6 +159,7 @@ def build(
         return tuple(traffic_of(counts, ids, served=served) for ids in by.values())
 
     workers, pods, fleets = machines.workers_of(counts), machines.pods_of(counts), machines.fleets_of(counts)
+    ports = machines.ports_of(counts)
     clusters, backends = machines.clusters_of(counts), machines.backends_of(counts)
     return Results(
         labels=labels, level=level, verdict=verdict, throughput=throughput,
@@ -164,8 +167,8 @@ def build(
         total=total if served == 1.0 else traffic_of(counts, everything, served=served),
         routes=groups(lambda label: label.route), clients=groups(lambda label: label.client),
         classes=tuple(traffic_of(counts, [i], served=served) for i in everything),
-        fleets=fleets, pods=pods, workers=workers, clusters=clusters, backends=backends,
-        bottleneck=bottleneck.bottleneck_of(labels, workers, pods, fleets, clusters, backends),
+        fleets=fleets, pods=pods, workers=workers, clusters=clusters, backends=backends, ports=ports,
+        bottleneck=bottleneck.bottleneck_of(labels, workers, pods, fleets, clusters, backends, ports),
         timeline=timeline_of(counts), warmup=warmup, digest=digest_of(raws), raws=tuple(raws),
     )
 

@@ -17,6 +17,7 @@ from gwsim.scenario import file, limits, model
 from gwsim.scenario.backends import Backends
 from gwsim.scenario.costing import Pricing, profile_of
 from gwsim.scenario.fleets import Fleets, names_of, pod_labels
+from gwsim.scenario.nat import port_pools
 from gwsim.scenario.placement import placed
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import ClassLabel, Resolved, RunPlan
@@ -149,13 +150,15 @@ class _Resolution:
         clients = tuple(client for client, _ in pairs)
         labels: tuple[ClassLabel, ...] = tuple(label for _, routed in pairs for label in routed.labels)
         run, plan = self._run()
+        stations, pools = port_pools(self.loaded, self.backends.clusters, self.backends.stations, self.backends.labels, self.collector)
         built = model.Model(
             clients=clients,
             fleets=fleets,
             clusters=tuple(placed(one, self.fleets.used, fleets) for one in self.backends.clusters),
-            stations=tuple(self.backends.stations),
+            stations=stations,
             network=self._network(),
             buckets=tuple(self.router.programs.buckets),
+            port_pools=pools,
             run=run,
         )
         pods, worker_pods = pod_labels(fleets)

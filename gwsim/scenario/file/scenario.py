@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gwsim.scenario.file.base import FileModel
 from gwsim.scenario.file.clients import Client
+from gwsim.scenario.file.nat import Nat
 from gwsim.scenario.file.system import (
     Backend,
     ClusterSection,
@@ -52,6 +53,7 @@ class Scenario(FileModel):
     gateway: dict[str, GatewayOverride] = Field(default={}, description="changes to gateways by name: [cluster/][namespace/]name")
     backends: dict[str, Backend] = Field(default={}, description="services by name: [cluster/]service.namespace[#subset]")
     network: NetworkSection = Field(default=NetworkSection(), description="round trips between zones")
+    nat: dict[str, Nat] = Field(default={}, description="source ports that gateways share when they dial out, by name")
     costs: Costs = Field(default=Costs(), description="what work costs the gateway")
     run: Run = Field(default=Run(), description="how long, how often, from what state")
     budgets: Annotated[tuple[str, ...], AfterValidator(_budgets)] = Field(
