@@ -24,6 +24,7 @@ class Feature(StrEnum):
     AUTOSCALING = "autoscaling during the run"
     CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
     CHAINS = "requests that go on through further proxies, and calls between services"
+    MEMBERSHIP = "backend pods that come and go"
     PORTS = "source ports that run out"
     TCP = "gateways that hand bytes on, and TLS that they do not open"
 
@@ -55,6 +56,8 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.AUTOSCALING)
     if any(isinstance(client.arrivals, OnDemand) for client in model.clients):
         found.add(Feature.CHAINS)
+    if any(host.from_s > 0.0 or host.to_s is not None for cluster in model.clusters for host in cluster.hosts):
+        found.add(Feature.MEMBERSHIP)
     if model.port_pools:
         found.add(Feature.PORTS)
     if any(one.tcp for one in outcomes):

@@ -360,6 +360,10 @@ class Host:
     health: Literal["healthy", "degraded", "unhealthy"] = "healthy"
     joined_s: float | None = None
     """When it joined the cluster, seconds; None: long before the run."""
+    from_s: float = 0.0
+    """Gateways know it from then on, seconds."""
+    to_s: float | None = None
+    """And until then; None: for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

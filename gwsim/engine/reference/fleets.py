@@ -9,6 +9,7 @@ from gwsim.engine.draws import below, draw64, fold, name64, ns
 from gwsim.engine.reference import network
 from gwsim.engine.reference.connections import place
 from gwsim.engine.reference.cpu import PERIOD, Budget, Quota
+from gwsim.engine.reference.membership import Membership
 from gwsim.engine.reference.outliers import Detector
 from gwsim.engine.reference.pools import ClusterOnPod, WorkerCluster
 from gwsim.engine.reference.rate_limits import Bucket
@@ -46,6 +47,8 @@ class Pod:
         for shared in self.clusters.values():
             if shared.detector is not None:
                 shared.detector.stop()
+            if shared.membership is not None:
+                shared.membership.stop()
 
 
 class Fleet:
@@ -122,7 +125,9 @@ def _give_clusters(world: World, pod: Pod) -> None:
         delays = [network.between(world.model.network, pod.model.zone, s.model.zone) for s in stations]
         for worker in pod.workers:
             worker.router.clusters[index] = WorkerCluster(worker, shared, stations, delays, world.port_pools)
-        if sim.cluster.outlier_detection is not None and shared.hosts.all:
+        if any(host.from_s > 0.0 or host.to_s is not None for host in sim.hosts):
+            shared.membership = Membership(world.agenda, pod.index, shared)
+        if sim.cluster.outlier_detection is not None and shared.hosts.members:
             shared.detector = Detector(world.agenda, world.run_key, pod.index, index, shared.hosts, shared.count, shared.drain)
 
 

@@ -32,7 +32,7 @@ class HostSet:
     """The hosts of one cluster, for one pod."""
 
     __slots__ = (
-        "active", "all", "cluster", "degraded", "ejected", "groups", "healthy", "hosts", "joined", "keys", "listeners", "loads", "placement",
+        "active", "all", "cluster", "degraded", "ejected", "groups", "healthy", "hosts", "joined", "keys", "listeners", "loads", "members", "placement", "present",
         "tables", "threshold", "unhealthy", "weights", "window",
     )
 
@@ -42,6 +42,7 @@ class HostSet:
         self.cluster = sim.cluster
         self.hosts = hosts
         self.active = active
+        self.present = [host.from_s <= 0.0 for host in hosts]
         self.keys = [host.key for host in hosts]
         self.weights = [host.weight for host in hosts]
         self.joined = [None if host.joined_s is None else ns(host.joined_s) for host in hosts]
@@ -55,7 +56,9 @@ class HostSet:
         self.listeners: list[Listener] = []
         priorities = self.placement.priorities
         count_p = max(priorities, default=-1) + 1
-        self.all = [[h for h in range(count) if priorities[h] == p] for p in range(count_p)]
+        self.members = [[h for h in range(count) if priorities[h] == p] for p in range(count_p)]
+        """By priority, whether they are there or not."""
+        self.all = [[h for h in members if self.present[h]] for members in self.members]
         self.groups = [sorted({self.placement.groups[h] for h in members}) for members in self.all]
         self.healthy: list[list[int]] = [[] for _ in self.all]
         self.degraded: list[list[int]] = [[] for _ in self.all]
@@ -75,6 +78,28 @@ class HostSet:
         self._balance({p})
         for listener in self.listeners:
             listener.refresh(p, now)
+
+    def come_and_go(self, p: int, now: int) -> list[int]:
+        """Hosts of priority `p` begin or cease to be there; returns those that left. The refresh is to follow."""
+        left = []
+        for h in self.members[p]:
+            host = self.hosts[h]
+            there = ns(host.from_s) <= now and (host.to_s is None or now < ns(host.to_s))
+            if self.present[h] and not there:
+                left.append(h)
+                self.ejected[h] = False
+            self.present[h] = there
+        self.all[p] = [h for h in self.members[p] if self.present[h]]
+        self.groups[p] = sorted({self.placement.groups[h] for h in self.all[p]})
+        return left
+
+    def changes(self) -> list[tuple[int, int]]:
+        """(instant, priority) of every change there will be, in order."""
+        found = set()
+        for p, members in enumerate(self.members):
+            for h in members:
+                found |= {(ns(at), p) for at in (self.hosts[h].from_s, self.hosts[h].to_s) if at}
+        return sorted(found)
 
     def _sort(self, p: int) -> None:
         up = [h for h in self.all[p] if not self.unhealthy[h]]

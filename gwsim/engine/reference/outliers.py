@@ -49,6 +49,12 @@ class Updates:
         elif p not in self.pending:
             self._schedule(p, now + self.window, merged=True)
 
+    def overtaken(self, p: int, now: int) -> None:
+        """An update that could not wait has taken everything with it."""
+        if p in self.pending:
+            self.pending.pop(p).cancel()
+        self.last[p] = now
+
     def _schedule(self, p: int, at: int, merged: bool) -> None:
         key = self.place | name_of(self.name, p, 0) | UPDATE
         self.pending[p] = self.agenda.at(at, key, self._update, (p, merged))
@@ -131,11 +137,19 @@ class Detector:
             if event is not None:
                 event.cancel()
 
+    def hosts_changed(self, p: int, now: int) -> None:
+        """Hosts of priority `p` have come or gone: what is known of those that left is forgotten."""
+        self.members = sorted(h for members in self.hosts.all for h in members)
+        self.watched = {h: self.watched.get(h) or Watched() for h in self.members}
+        self.updates.overtaken(p, now)
+
     # --- results ---------------------------------------------------------------------------------------------
 
     def answered(self, h: int, status: int, now: int) -> None:
         """A host's answer (Envoy: `putHttpResponseCode`)."""
-        host = self.watched[h]
+        host = self.watched.get(h)
+        if host is None:
+            return
         host.all += 1
         if status < 500:
             host.ok += 1
@@ -149,6 +163,8 @@ class Detector:
 
     def failed(self, h: int, now: int, status: int) -> None:
         """No answer: a failure of local origin, or as good as a status (504 for a time-out, 503 for a reset)."""
+        if h not in self.watched:
+            return
         if self.settings.split_external_local_origin_errors:
             self._failed(h, DL, self.settings.consecutive_local_origin_failure, now)
         else:
@@ -156,7 +172,7 @@ class Detector:
 
     def attached(self, h: int) -> None:
         """A stream got a connection to the host, so that it can be reached."""
-        if self.settings.split_external_local_origin_errors:
+        if self.settings.split_external_local_origin_errors and h in self.watched:
             self.watched[h].failures[DL] = 0
 
     def _failed(self, h: int, kind: Counter, threshold: int, now: int) -> None:

@@ -23,6 +23,7 @@ from gwsim.topology import LbPolicy
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.backends import Station
+    from gwsim.engine.reference.membership import Membership
     from gwsim.engine.reference.outliers import Detector
     from gwsim.engine.reference.recording import Recorder
     from gwsim.engine.reference.source_ports import PortPools, SourcePorts
@@ -64,6 +65,7 @@ class ClusterOnPod:
         "hosts",
         "http2",
         "index",
+        "membership",
         "model",
         "pending",
         "recorder",
@@ -82,6 +84,8 @@ class ClusterOnPod:
         self.active = [0] * len(model.stations)
         self.hosts = HostSet(model, view, names, self.active)
         self.detector: Detector | None = None
+        self.membership: Membership | None = None
+        """Set where hosts come and go."""
         self.established: list[list[UpstreamConnection]] = [[] for _ in model.stations]
         """Connections of all workers by host, in the order of their opening; some may be closed."""
         self.horizon = recorder.horizon

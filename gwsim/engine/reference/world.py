@@ -73,6 +73,8 @@ class World:
         self._processes += processes
         for pod in pods:
             for shared in pod.clusters.values():
+                if shared.membership is not None:
+                    shared.membership.start(now, self.horizon)
                 if shared.detector is not None:
                     shared.detector.start(now, self.horizon, now == 0 and self.model.run.start == "warm")
 
