@@ -29,7 +29,7 @@ class Feature(StrEnum):
     TCP = "gateways that hand bytes on, and TLS that they do not open"
 
 
-COMPILED: frozenset[Feature] = frozenset({Feature.LOAD_BALANCING, Feature.OUTLIERS, Feature.FILTERS})
+COMPILED: frozenset[Feature] = frozenset({Feature.LOAD_BALANCING, Feature.OUTLIERS, Feature.FILTERS, Feature.CONNECTIONS})
 """The features that the compiled engine has."""
 
 

@@ -27,10 +27,10 @@ SEEDS = 200
 BATCH = 20
 BATCHES = [range(first, first + BATCH) for first in range(0, SEEDS, BATCH)]
 
-UNMODELLED_COMPONENTS = {Component.THROTTLING}
-UNMODELLED_FLAGS = {Flag.UF, Flag.UC, Flag.UR}
-UNMODELLED_VISITS = {v for v in Visit if v >= Visit.UP_CLOSE}
-UNMODELLED_COUNTERS = {c for c in Counter if c >= Counter.UPSTREAM_CX_MAX_REQUESTS}
+UNMODELLED_COMPONENTS = {Component.THROTTLING, Component.NEXT_HOP}
+UNMODELLED_FLAGS = {Flag.UR}
+UNMODELLED_VISITS: set[Visit] = set()
+UNMODELLED_COUNTERS: set[Counter] = set()
 """What no model reaches yet. Who models one of these takes it out of here, and the generator has to reach it."""
 
 

@@ -137,6 +137,7 @@ class Worker:
                         yield self._wait(paid, place)
                         now = paid
                 self.recorder.woke(self, now)
+                continue  # what it was woken for may be void by now
             entries = self._collect(now)
             self.recorder.iterated(self, now)
             now = self._after(now, self.iteration_ns)
