@@ -20,10 +20,12 @@ from gwsim.scenario.model import (
     Fleet,
     Model,
     Network,
+    OnDemand,
     Outcome,
     Pod,
     Poisson,
     RateSegment,
+    Relay,
     Replay,
     Run,
     Shape,
@@ -100,6 +102,17 @@ def client(arrivals: Arrivals, *mix: Shape, name: str = "web", rtt_s: float = 0.
         "rtt_s": constant(rtt_s), "costs": downstream(), "mix": mix or (shape(),),
     }
     return Client(**(given | fields))
+
+
+def derived(name: str, fleet: int, *mix: Shape, **fields: Any) -> Client:
+    """A client whose requests are made for others."""
+    return client(OnDemand(), *mix, name=name, fleet=fleet, **fields)
+
+
+def relay(client: int, name: str = "b0", pod: int | None = None, classes: int = 4) -> Station:
+    """A station that stands for a further proxy; requests of any class have the first shape of `client` there."""
+    shapes = {(c, s): 0 for c in range(classes) for s in range(classes)}
+    return station(name=name, relay=Relay(client=client, pod=pod, shapes=shapes))
 
 
 def station(service_s: float | Distribution = 0.0, name: str = "b0", **fields: Any) -> Station:

@@ -55,10 +55,12 @@ def is_lattice(seed: int) -> bool:
 
 def generate(seed: int, features: frozenset[Feature] = COMPILED) -> Model:
     """The model of that seed, with any of `features`."""
-    return decorate(_Generator(seed).model(), seed, is_lattice(seed), features)
+    return decorate(Generator(seed).model(), seed, is_lattice(seed), features)
 
 
-class _Generator:
+class Generator:
+    """Draws the parts of a model."""
+
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.lattice = is_lattice(seed)

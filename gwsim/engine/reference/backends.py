@@ -14,11 +14,15 @@ from gwsim.engine.reference.accounting import UPSTREAM_NETWORK, UPSTREAM_QUEUE, 
 from gwsim.engine.reference.agenda import RANK_BYTES, Agenda, place_of
 from gwsim.engine.reference.faults import Errors, Modes
 from gwsim.engine.reference.lifetimes import Outages
+from gwsim.engine.reference.relays import Relay
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.scenario.model import Station as StationModel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gwsim.engine.reference.agenda import Happening
+    from gwsim.engine.reference.clients import Client
     from gwsim.engine.reference.lifetimes import UpstreamConnection
     from gwsim.engine.reference.recording import Recorder
     from gwsim.engine.reference.streams import UpstreamRequest
@@ -34,7 +38,7 @@ class Station:
 
     __slots__ = (
         "agenda", "departures", "errors", "free", "index", "model", "modes", "outages", "place", "recorder",
-        "service",
+        "relay", "service",
     )
 
     def __init__(self, agenda: Agenda, recorder: Recorder, index: int, model: StationModel) -> None:
@@ -42,6 +46,8 @@ class Station:
         self.recorder = recorder
         self.index = index
         self.model = model
+        self.relay: Relay | None = None
+        """What it stands for, if that is a pod of a further proxy."""
         self.place = place_of(RANK_BYTES, index)
         self.outages = Outages(model.outages)
         self.service = Quantity(model.service_time_s, Purpose.SERVICE)
@@ -65,20 +71,36 @@ class Station:
             return
         if self._full(now):
             self.recorder.rejected(self.index)
-            self._answer(upstream, now, now, now, 503)
+            self._answer(upstream, now, 503)
             return
-        start = now
         service = self.service.ns(upstream.key, self.modes.slow(now)) if self.modes else self.service.ns(upstream.key)
-        if self.free:
-            start = max(now, self.free[0])
+        status = self._status(upstream.key, self.modes.errors(now) if self.modes else None)
+        self.recorder.delivered(self.index)
+        self._serve(upstream, now, service, status)
+
+    def _serve(self, upstream: UpstreamRequest, now: int, service: int, status: int) -> None:
+        """A job of so much work, that will be answered with `status`."""
+        start = max(now, self.free[0]) if self.free else now
         departure = self.modes.done(start, service) if self.modes else start + service
         if self.free:
             heapreplace(self.free, departure)
         if self.model.queue is not None:
             heappush(self.departures, departure)
-        status = self._status(upstream.key, self.modes.errors(now) if self.modes else None)
-        self.recorder.served(self.index, now, start - now, service, status)
-        self._answer(upstream, now, start, departure, status)
+        self.recorder.served(self.index, now, start - now, service)
+        self.recorder.departed(self.index, status)
+        if not upstream.over:
+            upstream.timeline.enter(now, UPSTREAM_QUEUE)
+            upstream.timeline.enter(start, UPSTREAM_SERVICE)
+        self._answer(upstream, departure, status)
+
+    def meet(self, clients: Sequence[Client]) -> None:
+        """Now there are clients."""
+        if self.model.relay is not None:
+            self.relay = Relay(clients[self.model.relay.client], self.model.relay)
+
+    def relayed(self) -> None:
+        """A request goes to the proxy that the station stands for."""
+        self.recorder.delivered(self.index)
 
     def _heard(self, upstream: UpstreamRequest, now: int) -> bool:
         """Whether the request finds its connection open and the pod there."""
@@ -128,7 +150,7 @@ class Station:
                     return status
         return 200
 
-    def _answer(self, upstream: UpstreamRequest, now: int, start: int, departure: int, status: int) -> None:
+    def _answer(self, upstream: UpstreamRequest, departure: int, status: int) -> None:
         """The answer leaves at `departure`; nobody hears it if the attempt has ended."""
         if upstream.over:
             return
@@ -136,8 +158,8 @@ class Station:
         upstream.status = status
         upstream.ready = ready
         timeline = upstream.timeline
-        timeline.enter(now, UPSTREAM_QUEUE)
-        timeline.enter(start, UPSTREAM_SERVICE)
         timeline.enter(departure, UPSTREAM_NETWORK)
         timeline.enter(ready, WORKER_QUEUE)
+        if status >= 500:
+            upstream.answer_bytes = 0
         upstream.pool.worker.deliver(ready, upstream.name | Part.UP_RESPONSE, upstream, None)

@@ -26,10 +26,12 @@ from gwsim.engine.reference.agenda import (
     name_of,
     place_of,
 )
-from gwsim.engine.reference.connections import Connection, Slot, Slots, State, kernel_choice
+from gwsim.engine.reference.calls import Job
+from gwsim.engine.reference.chains import callers
+from gwsim.engine.reference.connections import Connection, Slot, Slots, State
 from gwsim.engine.reference.router import Route
 from gwsim.engine.reference.sampling import Quantity, u01
-from gwsim.engine.reference.streams import Request, Stream
+from gwsim.engine.reference.streams import Cause, Request, Stream
 from gwsim.engine.schema import (
     ANSWER_RESET,
     ANSWER_TIMEOUT,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.world import World
 
 CONNECTED, ANSWERED, RESET = 0, 1, 2
+SHARED = -1
+"""In the place of a station, of slots that belong to none."""
 QUICKEST_REFUSAL = 1_000_000
 """Nobody finds out faster than in 1 ms that there is nobody, ns."""
 ARRIVAL, TIME_OUT, RETRY = 0, 1, 2
@@ -78,11 +82,12 @@ class CostsNs:
 class TrafficClass:
     """A client's requests of one shape."""
 
-    __slots__ = ("class_id", "client", "request_bytes", "response_bytes", "route", "source")
+    __slots__ = ("class_id", "client", "request_bytes", "response_bytes", "route", "shape", "source")
 
-    def __init__(self, client: Client, class_id: int, shape: Shape) -> None:
+    def __init__(self, client: Client, class_id: int, shape: Shape, index: int) -> None:
         self.client = client
         self.source = client.index
+        self.shape = index
         self.class_id = class_id
         self.route = Route(shape.outcome)
         self.request_bytes = Quantity(shape.request_bytes, Purpose.REQUEST_BYTES)
@@ -93,8 +98,8 @@ class Client:
     """One population of clients: its slots, its patience and its retries."""
 
     __slots__ = (
-        "arrival_place", "classes", "connection_place", "costs", "fleet", "http1", "index", "model", "reconnect",
-        "retry", "rtt", "running_weights", "slots", "source", "time_out_ns", "tls", "tokens", "tokens_per_request",
+        "arrival_place", "classes", "connection_place", "costs", "derived", "fleet", "groups", "http1", "index", "model", "reconnect",
+        "retry", "rtt", "running_weights", "source", "time_out_ns", "tls", "tokens", "tokens_per_request",
         "weight", "world",
     )
 
@@ -108,7 +113,9 @@ class Client:
         self.costs = CostsNs(model.costs)
         self.tls = model.connection.tls
         self.http1 = model.connection.http == 1 and model.connection.streams == 1
-        self.classes = [TrafficClass(self, first_class + i, shape) for i, shape in enumerate(model.mix)]
+        self.classes = [TrafficClass(self, first_class + i, shape, i) for i, shape in enumerate(model.mix)]
+        self.derived = 0
+        """Requests made so far on behalf of others."""
         self.running_weights: list[float] = []
         self.weight = 0.0
         for shape in model.mix:
@@ -124,14 +131,25 @@ class Client:
         self.tokens_per_request = None if budget is None else int(budget * 1000 + 0.5)
         self.connection_place = place_of(RANK_BYTES, ENTITY_CLIENT + index)
         self.arrival_place = place_of(RANK_CLIENT, ENTITY_SOURCE + index)
-        closed = model.arrivals.connections if isinstance(model.arrivals, ClosedLoop) else None
-        self.slots = Slots(
-            model.connection.count if closed is None else closed,
-            model.connection.requests,
-            model.connection.streams,
-            fold(world.run_key, name64("connection/" + model.name)),
-            queued=closed is None,
-        )
+        key = fold(world.run_key, name64("connection/" + model.name))
+        self.groups: dict[int, Slots] = {}
+        """Its slots; those of backends that dial the proxy beside them by station."""
+        if model.own_pod:
+            for s in callers(world.model, index):
+                self.groups[s] = self._group(fold(key, s), self.fleet.pods[world.model.stations[s].pod])
+        else:
+            self.groups[SHARED] = self._group(key, None)
+
+    def _group(self, key: int, pod: Pod | None) -> Slots:
+        """Slots on `pod`, or (None) on any."""
+        connection, arrivals = self.model.connection, self.model.arrivals
+        closed = arrivals.connections if isinstance(arrivals, ClosedLoop) else None
+        count = connection.count if closed is None else closed
+        return Slots(count, connection.requests, connection.streams, key, queued=closed is None, pod=pod)
+
+    def slots(self) -> list[Slot]:
+        """All of them."""
+        return [slot for group in self.groups.values() for slot in group.all]
 
     # --- a request -------------------------------------------------------------------------------------------
 
@@ -148,10 +166,27 @@ class Client:
     def arrive(self, traffic: TrafficClass, number: int, key: int, now: int, loop: int = -1) -> None:
         """A request arrives."""
         request = Request(traffic, number, key, now, loop)
+        self.world.recorder.arrived(request)
+        self._first_attempt(request, now)
+
+    def call(self, shape: int, key: int, now: int, job: Job) -> Request:
+        """A backend makes a request."""
+        request = self.derive(shape, key, now, job)
+        self._first_attempt(request, now)
+        return request
+
+    def _first_attempt(self, request: Request, now: int) -> None:
+        """A request earns a share of a retry, and sets out."""
         if self.tokens_per_request is not None:
             self.tokens = min(FULL_BUDGET, self.tokens + self.tokens_per_request)
-        self.world.recorder.arrived(request)
         self.attempt(request, 0, now)
+
+    def derive(self, shape: int, key: int, start: int, cause: Cause) -> Request:
+        """A request that is made for another one."""
+        request = Request(self.classes[shape], self.derived, key, start, cause=cause)
+        self.derived += 1
+        self.world.recorder.derived(request)
+        return request
 
     def attempt(self, request: Request, k: int, now: int) -> None:
         """Attempt `k` starts: it takes a slot and is sent, or waits for the slot's connection."""
@@ -159,7 +194,8 @@ class Client:
         if self.time_out_ns is not None:
             key = self.arrival_place | stream.name | TIME_OUT
             stream.time_out = self.world.agenda.at(now + self.time_out_ns, key, self.timed_out, stream)
-        slot = self.slots.take(request.loop)
+        group = self.groups[request.cause.station.index if self.model.own_pod and isinstance(request.cause, Job) else SHARED]
+        slot = group.take(request.loop)
         slot.streams[stream.name] = stream
         stream.slot = slot
         if slot.state is State.OPEN:
@@ -186,17 +222,8 @@ class Client:
 
     def connect(self, slot: Slot, opener: int) -> tuple[Connection, int]:
         """A new connection of a slot, placed on a worker, and the key of its draws."""
-        fleet = self.fleet
         key = slot.connection_key()
-        cursor = None
-        if fleet.round_robin:
-            cursor, fleet.cursor = fleet.cursor, fleet.cursor + 1
-        pod = fleet.choose_pod(key, cursor) or fleet.pods[0]
-        if fleet.exact:
-            worker = min(pod.workers, key=lambda one: one.connections)
-        else:
-            worker = pod.workers[kernel_choice(key, len(pod.workers))]
-        worker.connections += 1
+        worker = self.fleet.place(key, slot.group.pod)
         up, down = network.halves(self.rtt.ns(key))
         connection = Connection(self, slot, opener, worker, up, down)
         slot.connection = connection
@@ -266,14 +293,14 @@ class Client:
         slot = connection.slot
         now = self.world.agenda._now
         lost = [slot.streams[name] for name in sorted(slot.streams)]
-        queued = self.slots.queued and slot in self.slots.available
+        queued = slot.group.queued and slot in slot.group.available
         connection.worker.connections -= 1
         slot.streams.clear()
         slot.in_use = 0
         slot.close()
         slot.not_before = now + (0 if self.reconnect is None else self.reconnect.ns(slot.connection_key()))
         if not queued:
-            self.slots.requeue(slot)
+            slot.group.requeue(slot)
         for stream in lost:
             stream.done = True
             if stream.time_out is not None:
@@ -305,7 +332,11 @@ class Client:
 
     def answered_at(self, stream: Stream, instant: int) -> None:
         """An answer will be delivered at `instant`."""
-        self.world.agenda.at(instant, self.connection_place | stream.name | ANSWERED, self.answered, stream)
+        self.world.agenda.at(instant, self.answer_key(stream), self.answered, stream)
+
+    def answer_key(self, stream: Stream) -> int:
+        """Key of the delivery of an answer."""
+        return self.connection_place | stream.name | ANSWERED
 
     def answered(self, happening: Happening) -> None:
         """The answer is here, in time or too late."""
@@ -319,10 +350,10 @@ class Client:
         slot = stream.slot
         del slot.streams[stream.name]
         if stream.closing and slot.connection is stream.connection:
-            self.slots.retire(slot)
-        if self.slots.release(slot):
+            slot.group.retire(slot)
+        if slot.group.release(slot):
             self.close(slot, stream, now)
-            self.slots.requeue(slot)
+            slot.group.requeue(slot)
         if stream.status < 500 or not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):
             self.finish(stream, now, stream.status, stream.flags, stream.answer, stream.response_bytes)
 
@@ -348,7 +379,7 @@ class Client:
             slot.not_before = now + self.reconnect.ns(slot.connection_key())
         else:
             slot.not_before = now
-        self.slots.requeue(slot)
+        slot.group.requeue(slot)
 
     def abandon_stream(self, stream: Stream, now: int) -> None:
         """HTTP/2: RST_STREAM with CANCEL, if the request was sent at all."""
@@ -358,9 +389,9 @@ class Client:
             connection.deliver(now + connection.up, Part.CANCEL, stream.name, stream)
         else:
             slot.waiting.remove(stream)
-        if self.slots.release(slot):
+        if slot.group.release(slot):
             self.close(slot, stream, now)
-            self.slots.requeue(slot)
+            slot.group.requeue(slot)
 
     def retried(self, stream: Stream, now: int, listed: bool) -> bool:
         """Whether a failed attempt is tried again by the client; if so, after a back-off."""
@@ -392,5 +423,5 @@ class Client:
         stream.timeline.charge(now, request.spent, stream.connection.worker.cpu)
         request.failed_ns += stream.failed_ns
         self.world.recorder.finished(stream, now, status, flags, answer, response_bytes)
-        self.source.finished(request, now)
+        self.source.finished(request, status, now)
 

@@ -21,6 +21,8 @@ from gwsim.engine.reference.streams import same_tie_key
 if TYPE_CHECKING:
     from gwsim.engine.reference.agenda import Happening
     from gwsim.engine.reference.clients import Client
+    from gwsim.engine.reference.fleets import Pod
+    from gwsim.engine.reference.relays import Link
     from gwsim.engine.reference.streams import Stream
     from gwsim.engine.reference.worker import Worker
 
@@ -37,11 +39,12 @@ class Slot:
     """A connection that a client keeps: opened, used, retired and opened again."""
 
     __slots__ = (
-        "connection", "full", "generation", "in_use", "index", "key", "limit", "lost", "not_before", "remaining",
+        "connection", "full", "generation", "group", "in_use", "index", "key", "limit", "lost", "not_before", "remaining",
         "retiring", "state", "streams", "ticket_pod", "waiting",
     )
 
     connection: Connection
+    group: Slots
 
     def __init__(self, index: int, limit: int, key: int) -> None:
         self.index = index
@@ -90,9 +93,11 @@ class Slot:
 class Slots:
     """The slots of a client: least recently used first, one more when none is free."""
 
-    __slots__ = ("all", "available", "key", "limit", "queued", "streams")
+    __slots__ = ("all", "available", "key", "limit", "pod", "queued", "streams")
 
-    def __init__(self, count: int, limit: int, streams: int, key: int, queued: bool) -> None:
+    def __init__(self, count: int, limit: int, streams: int, key: int, queued: bool, pod: Pod | None = None) -> None:
+        self.pod = pod
+        """Where all connections go; None: wherever the load balancer sends each."""
         self.limit = limit
         self.streams = streams
         self.key = key
@@ -107,6 +112,7 @@ class Slots:
         """A new slot, closed."""
         index = len(self.all)
         slot = Slot(index, self.limit, fold(self.key, index))
+        slot.group = self
         self.all.append(slot)
         return slot
 
@@ -149,7 +155,7 @@ class Connection:
     """The gateway's side of a connection: it belongs to one worker for life."""
 
     __slots__ = (
-        "accepted", "answers", "armed", "backlog", "client", "down", "due", "open_from", "opener", "over", "resumed", "slot",
+        "accepted", "answers", "armed", "backlog", "client", "down", "due", "link", "open_from", "opener", "over", "resumed", "slot",
         "streams", "up", "worker",
     )
 
@@ -161,6 +167,8 @@ class Connection:
         self.worker = worker
         self.up = up
         self.down = down
+        self.link: Link | None = None
+        """The other side, if that is a proxy."""
         self.resumed = False
         self.accepted = False
         self.over = False
@@ -283,7 +291,7 @@ class Connection:
             stream.closing = draining
             stream.timeline.enter(start, PROXY_CPU)
             stream.timeline.enter(end, CLIENT_NETWORK)
-            self.client.answered_at(stream, end + self.down)
+            (self.link or self.client).answered_at(stream, end + self.down)
         return end
 
 

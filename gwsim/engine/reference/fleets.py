@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from gwsim.engine.codes import Purpose
 from gwsim.engine.draws import below, draw64, fold, name64, ns
 from gwsim.engine.reference import network
-from gwsim.engine.reference.connections import place
+from gwsim.engine.reference.chains import reached
+from gwsim.engine.reference.connections import kernel_choice, place
 from gwsim.engine.reference.cpu import PERIOD, Budget, Quota
 from gwsim.engine.reference.membership import Membership
 from gwsim.engine.reference.outliers import Detector
 from gwsim.engine.reference.pools import ClusterOnPod, WorkerCluster
 from gwsim.engine.reference.rate_limits import Bucket
 from gwsim.engine.reference.worker import Worker
-from gwsim.scenario.model import Call
 from gwsim.scenario.model import Fleet as FleetModel
 from gwsim.scenario.model import Pod as PodModel
 
@@ -69,6 +69,20 @@ class Fleet:
         self.exact = model.balance == "exact"
         self.pods: list[Pod] = []
         self.targets: list[Pod] = []
+
+    def place(self, connection_key: int, pod: Pod | None = None) -> Worker:
+        """Place a connection: on `pod`, or on one that the load balancer chooses."""
+        if pod is None:
+            cursor = None
+            if self.round_robin:
+                cursor, self.cursor = self.cursor, self.cursor + 1
+            pod = self.choose_pod(connection_key, cursor) or self.pods[0]
+        if self.exact:
+            worker = min(pod.workers, key=lambda one: one.connections)
+        else:
+            worker = pod.workers[kernel_choice(connection_key, len(pod.workers))]
+        worker.connections += 1
+        return worker
 
     def choose_pod(self, connection_key: int, cursor: int | None) -> Pod | None:
         """The pod of a connection, None without any; `cursor` None: by hash."""
@@ -134,6 +148,4 @@ def _give_clusters(world: World, pod: Pod) -> None:
 def _reached(world: World, fleet: int) -> set[int]:
     """Clusters that the fleet's requests, their filters and their copies go to."""
     outcomes = [shape.outcome for client in world.model.clients if client.fleet == fleet for shape in client.mix]
-    routed = {target.cluster for outcome in outcomes for target in outcome.targets}
-    called = {one.cluster for outcome in outcomes for one in outcome.program if isinstance(one, Call)}
-    return routed | called | {mirror.cluster for outcome in outcomes for mirror in outcome.mirrors}
+    return {cluster for outcome in outcomes for cluster in reached(outcome)}

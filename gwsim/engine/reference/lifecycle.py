@@ -170,7 +170,7 @@ class Lifecycle:
         pod.end()
         for client in self.world.clients:
             if client.fleet is self.fleet:
-                for slot in client.slots.all:
+                for slot in client.slots():
                     client.lose(slot, pod, now)
         self._absent_if_done(i, pod, now)
 

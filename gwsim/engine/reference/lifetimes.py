@@ -17,6 +17,7 @@ from gwsim.topology import Cluster
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.pools import Pool
+    from gwsim.engine.reference.relays import Link
     from gwsim.engine.reference.streams import UpstreamRequest
 
 WARM = 4095
@@ -41,7 +42,7 @@ class Lifetimes:
         self.idle = within(cluster.idle_timeout_s)
         self.duration = within(cluster.max_connection_duration_s)
         self.keepalive = within(station.keepalive_s)
-        needed = bool(station.outages) or station.ports >= 0 or cluster.connect_timeout_s < 1.0
+        needed = bool(station.outages) or station.ports >= 0 or station.relay is not None or cluster.connect_timeout_s < 1.0
         self.connect = max(1, ns(cluster.connect_timeout_s)) if needed and cluster.connect_timeout_s > 0.0 else 0
 
 
@@ -73,7 +74,7 @@ class Outages:
 class UpstreamConnection:
     """A connection to an endpoint, from its opening to its end."""
 
-    __slots__ = ("attaching", "closes", "expiry", "has_port", "left", "name", "over", "patience", "pool", "ready", "streams")
+    __slots__ = ("attaching", "closes", "expiry", "has_port", "left", "link", "name", "over", "patience", "pool", "ready", "streams")
 
     def __init__(self, pool: Pool, name: int) -> None:
         self.pool = pool
@@ -89,6 +90,8 @@ class UpstreamConnection:
         """It holds a source port, where they may run out."""
         self.closes = NEVER
         """When the endpoint gives it up, unless a request arrives before."""
+        self.link: Link | None = None
+        """The other side, if that is a proxy."""
         self.patience: Notice | None = None
         self.expiry: Notice | None = None
 

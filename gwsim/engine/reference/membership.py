@@ -49,7 +49,7 @@ class Membership:
     def _change(self, p: int, now: int) -> None:
         cluster = self.cluster
         for h in cluster.hosts.come_and_go(p, now):
-            cluster.drain(h)
+            cluster.drain(h, now)
         if cluster.detector is not None:
             cluster.detector.hosts_changed(p, now)
         cluster.hosts.refresh(p, now)

@@ -99,7 +99,7 @@ class Detector:
 
     def __init__(
         self, agenda: Agenda, run_key: int, pod: int, cluster: int, hosts: HostSet, count: Callable[[Counter], None],
-        drain: Callable[[int], None],
+        drain: Callable[[int, int], None],
     ) -> None:
         settings = hosts.cluster.outlier_detection
         assert settings is not None
@@ -204,7 +204,7 @@ class Detector:
         host.ejected_at = now
         if host.backoff * self.base < self.longest + self.base:
             host.backoff += 1
-        self.drain(h)
+        self.drain(h, now)
         self.updates.due(self.hosts.priority(h), now)
 
     def _apply(self, p: int, now: int) -> None:

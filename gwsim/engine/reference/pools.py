@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from gwsim.engine.codes import Counter, Flag, Part, Visit
 from gwsim.engine.draws import ns
-from gwsim.engine.reference.accounting import POOL_WAIT, PROXY_CPU, UPSTREAM_NETWORK, WORKER_QUEUE
+from gwsim.engine.reference.accounting import NEXT_HOP, POOL_WAIT, PROXY_CPU, UPSTREAM_NETWORK, WORKER_QUEUE
 from gwsim.engine.reference.agenda import name_of
 from gwsim.engine.reference.hosts import HostSet
 from gwsim.engine.reference.lifetimes import WARM, Lifetimes, Notice, UpstreamConnection
 from gwsim.engine.reference.load_balancing import policy_of
+from gwsim.engine.reference.relays import Links
 from gwsim.engine.reference.sampling import byte_cost
 from gwsim.scenario.model import UNLIMITED, SimCluster, UpstreamCosts
 from gwsim.topology import LbPolicy
@@ -98,12 +99,12 @@ class ClusterOnPod:
         """One more of Envoy's `cluster.<name>.<counter>`."""
         self.counters[counter] += 1
 
-    def drain(self, host: int) -> None:
+    def drain(self, host: int, now: int) -> None:
         """Have the connections to a host closed (Envoy: `postThreadLocalHealthFailure`, `drainConnections`)."""
         connections, self.established[host] = self.established[host], []
         for connection in connections:
             if not connection.over:
-                connection.pool.retire(connection)
+                connection.pool.retire(connection, None, now)
                 if not connection.over:
                     self.established[host].append(connection)
 
@@ -128,7 +129,7 @@ class Pool:
     """One worker's connections to one endpoint, and the streams that wait for one."""
 
     __slots__ = (
-        "capacity", "connecting", "down", "endpoint", "established", "limits", "pending", "ports", "ready", "station", "times", "up",
+        "capacity", "connecting", "down", "endpoint", "established", "limits", "links", "pending", "ports", "ready", "station", "times", "up",
         "worker",
     )
 
@@ -143,6 +144,7 @@ class Pool:
         self.times = Lifetimes(limits.model.cluster, station.model, limits.horizon)
         self.ports = ports
         """The source ports of its connections; None: they do not run out."""
+        self.links = None if station.model.relay is None else Links(self)
         self.ready: list[UpstreamConnection] = []
         """Established connections with room; the last one is in front."""
         self.established = 0
@@ -152,12 +154,18 @@ class Pool:
     def warm(self, cluster: int) -> None:
         """One connection has been open since before the run, if the breaker allows it."""
         limits = self.limits
-        connection = UpstreamConnection(self, name_of(cluster, WARM_WORKER * self.worker.index + self.endpoint, WARM))
+        connection = UpstreamConnection(self, self.name_as(cluster, WARM))
         if limits.connections < limits.breakers.max_connections and (self.ports is None or self.ports.take(connection, 0)):
             limits.connections += 1
             limits.count(Counter.UPSTREAM_CX_TOTAL)
+            if self.links is not None:
+                self.links.open_warm(connection)
             self._begin(connection, 0)
             self._use(connection, connection.name, -1, 0, None)
+
+    def name_as(self, cluster: int, k: int) -> int:
+        """A name for what the pool does on behalf of no attempt."""
+        return name_of(cluster, WARM_WORKER * self.worker.index + self.endpoint, k)
 
     # --- admission -------------------------------------------------------------------------------------------
 
@@ -216,6 +224,8 @@ class Pool:
             instant, part = self.ports.refusal(end)
         if instant is not None:
             self.worker.deliver(instant, name | part, connection, None)
+        if self.links is not None and part == Part.UP_CONNECTED:
+            self.links.open(connection, end)
         if self.times.connect:
             connection.patience = Notice(connection, name)
             self.worker.set_timer(end + self.times.connect, name, Visit.CONNECT_TIMEOUT, connection.patience, ORDER_CONNECT)
@@ -226,7 +236,9 @@ class Pool:
         """UP_CONNECTED visit (Envoy: `onConnectionEvent`, plaintext); returns its end, as all visits do."""
         end = self.worker.spend(Visit.UP_CONNECTED, connection.name, start, self.limits.costs.up_connected)
         round_trips = self.limits.model.tls_round_trips
-        if round_trips > 0:
+        if connection.link is not None and connection.link.tls:
+            connection.link.hello(end)
+        elif connection.link is None and round_trips > 0:
             instant = end + (self.up + self.down) * round_trips
             self.worker.deliver(instant, connection.name | Part.UP_TLS, connection, None)
         else:
@@ -236,6 +248,8 @@ class Pool:
     def handshaken(self, connection: UpstreamConnection, start: int) -> int:
         """UP_TLS visit: the handshake with the endpoint is complete."""
         end = self.worker.spend(Visit.UP_TLS, connection.name, start, self.limits.costs.up_tls)
+        if connection.link is not None:
+            connection.link.handshaken(end)
         self._establish(connection, start, end)
         return end
 
@@ -252,7 +266,7 @@ class Pool:
         end = self.worker.spend(Visit.ATTACH, last.name, start, 0)
         connection.attaching = False
         if connection.left == 0:
-            self.close(connection)
+            self.close(connection, last.name, end)
             self._connect_if_needed(last.name, end)
         else:
             self._use(connection, last.name, start, end, last)
@@ -278,9 +292,11 @@ class Pool:
         else:
             self.ready.remove(connection)
 
-    def close(self, connection: UpstreamConnection, remote: bool = False) -> None:
-        """It is gone; `remote`: by the endpoint's doing."""
+    def close(self, connection: UpstreamConnection, name: int | None, end: int, remote: bool = False) -> None:
+        """It is gone (`remote`: by the endpoint's doing); a proxy behind it hears so, in the name of a visit (None: in its own) that ends at `end`."""
         connection.over = True
+        if connection.link is not None:
+            connection.link.close(name, end)
         if connection.ready:
             self._not_ready(connection)
         self.established -= 1
@@ -293,11 +309,11 @@ class Pool:
         """The start of the visit that is made."""
         return self.worker.agenda._now
 
-    def retire(self, connection: UpstreamConnection) -> None:
+    def retire(self, connection: UpstreamConnection, name: int | None, end: int) -> None:
         """It takes no more streams, and is closed when it has none."""
         connection.left = 0
         if not connection.streams and not connection.attaching:
-            self.close(connection)
+            self.close(connection, name, end)
         elif connection.ready:
             self._not_ready(connection)
 
@@ -333,10 +349,10 @@ class Pool:
         end = self.worker.spend(Visit.UP_EXPIRE, thing.name, start, self.limits.costs.close)
         if old:
             self.limits.count(Counter.UPSTREAM_CX_MAX_DURATION)
-            self.retire(connection)
+            self.retire(connection, thing.name, end)
         else:
             self.limits.count(Counter.UPSTREAM_CX_IDLE_TIMEOUT)
-            self.close(connection)
+            self.close(connection, thing.name, end)
         return end
 
     def reset(self, thing: Notice, start: int) -> int:
@@ -344,7 +360,7 @@ class Pool:
         connection = thing.connection
         end = self.worker.spend(Visit.UP_CLOSE, thing.name, start, self.limits.costs.close)
         self.limits.count(Counter.UPSTREAM_CX_DESTROY_REMOTE)
-        self.close(connection, remote=True)
+        self.close(connection, thing.name, end, remote=True)
         for name in sorted(connection.streams):
             self._fail(connection.streams[name], Flag.UC, start, end)
         connection.streams.clear()
@@ -369,6 +385,8 @@ class Pool:
         connection.over = True
         if self.ports is not None:
             self.ports.give_back(connection, start)
+        if connection.link is not None:
+            connection.link.close(connection.name, end)
         self.connecting -= 1
         self.limits.connections -= 1
         self.limits.count(Counter.UPSTREAM_CX_CONNECT_FAIL)
@@ -397,9 +415,13 @@ class Pool:
         cost = costs.write_up + byte_cost(upstream.sent_bytes, costs.write_up_byte_s)
         end = worker.spend(Visit.WRITE_UP, upstream.name, start, cost)
         upstream.timeline.enter(start, PROXY_CPU)
-        upstream.timeline.enter(end, UPSTREAM_NETWORK)
         upstream.written = end
-        self.station.deliver(upstream, end + self.up)
+        if upstream.connection is not None and upstream.connection.link is not None:
+            upstream.timeline.enter(end, NEXT_HOP)
+            upstream.connection.link.send(upstream, end)
+        else:
+            upstream.timeline.enter(end, UPSTREAM_NETWORK)
+            self.station.deliver(upstream, end + self.up)
         if upstream.per_try_ns:
             worker.set_timer(end + upstream.per_try_ns, upstream.name, Visit.TRY_TIMEOUT, upstream)
         return end
@@ -408,8 +430,7 @@ class Pool:
         """READ_UP visit: the answer ends the attempt and frees its connection (Envoy: `onStreamComplete`)."""
         worker, limits = self.worker, self.limits
         costs, status = limits.costs, upstream.status
-        size = upstream.answer_bytes if status < 500 else 0
-        cost = costs.read_up + byte_cost(size, costs.read_up_byte_s)
+        cost = costs.read_up + byte_cost(upstream.answer_bytes, costs.read_up_byte_s)
         end = worker.spend(Visit.READ_UP, upstream.name, start, cost)
         upstream.timeline.enter(start, PROXY_CPU)
         limits.count(Counter.UPSTREAM_RQ_COMPLETED)
@@ -437,7 +458,7 @@ class Pool:
         del connection.streams[upstream.name]
         if connection.left == 0:
             if not connection.streams:
-                self.close(connection)
+                self.close(connection, upstream.name, end)
                 self._connect_if_needed(upstream.name, end)
         elif self.pending and not self.limits.http2:
             connection.attaching = True
@@ -458,11 +479,13 @@ class Pool:
             return
         if upstream.written >= 0 and upstream.attempt:
             upstream.stream.upstream_ns += start - upstream.written
+        if upstream.connection.link is not None:
+            upstream.connection.link.give_up(upstream, start, end)
         self._detach(upstream)
         if limits.http2:
             self._freed(upstream, start, end)
         else:
-            self.close(upstream.connection)
+            self.close(upstream.connection, upstream.name, end)
             self._connect_if_needed(upstream.name, end)
 
 

@@ -218,21 +218,27 @@ class Recorder:
                 self.measured_in_flight += 1
                 self.classes[request.traffic.class_id].offered += 1
 
+    def derived(self, request: Request) -> None:
+        """A request is made for another one: it counts in its class alone."""
+        if request.measured:
+            self.classes[request.traffic.class_id].offered += 1
+
     def finished(self, stream: Stream, now: int, status: int, flags: int, answer: int, response_bytes: int) -> None:
         """A request ends at the client, with what it got."""
         request = stream.request
-        self._integrate(now)
-        self.in_flight -= 1
-        self.sojourn += now
         latency = now - request.start
-        self._bin_request(request.start, now, latency, status)
+        if request.cause is None:
+            self._integrate(now)
+            self.in_flight -= 1
+            self.measured_in_flight -= request.measured
+            self.sojourn += now
+            self._bin_request(request.start, now, latency, status)
         record: Row | None = None
         if self.options.digest or len(self.records) < self.options.records:
             record = record_of(stream, now, status, flags, answer, response_bytes)
             self._keep_record(record)
         if not request.measured:
             return
-        self.measured_in_flight -= 1
         tally = self.classes[request.traffic.class_id]
         tally.finished += 1
         tally.good += 200 <= status < 400
@@ -367,11 +373,17 @@ class Recorder:
         self.stations[station].station_jobs += 1
         self.stations[station].station_rejected += 1
 
-    def served(self, station: int, now: int, wait: int, service: int, status: int) -> None:
-        """A job was delivered at `now`."""
+    def delivered(self, station: int) -> None:
+        """A station has a job."""
+        self.stations[station].station_jobs += 1
+
+    def departed(self, station: int, status: int) -> None:
+        """A job is answered with `status`."""
+        self.stations[station].station_errors += status != 200
+
+    def served(self, station: int, now: int, wait: int, service: int) -> None:
+        """The service of a job that was delivered at `now` starts."""
         tally = self.stations[station]
-        tally.station_jobs += 1
-        tally.station_errors += status != 200
         tally.station_wait += wait
         tally.station_busy += service
         if self.cut <= now < self.horizon:

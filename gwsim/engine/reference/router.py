@@ -66,7 +66,7 @@ class Route:
             if rule.kind == "fixed":
                 v = xxh64(rule.text)
             elif rule.kind == "user":
-                v = fold(USER, below(draw64(stream.request.key, Purpose.HASH), rule.users))
+                v = fold(USER, below(draw64(stream.request.root.key, Purpose.HASH), rule.users))
             else:
                 v = stream.slot.key
             x = v if x is None else rotl64(x, 1) ^ v
@@ -178,8 +178,7 @@ class Router:
             return
         if upstream.a > 0 and status < 500:
             cluster.shared.count(Counter.UPSTREAM_RQ_RETRY_SUCCESS)
-        size = stream.request.response_bytes if status < 500 else 0
-        self._respond(stream, status, ANSWER_UPSTREAM, size, end)
+        self._respond(stream, status, ANSWER_UPSTREAM, upstream.answer_bytes, end)
 
     def route_time_out(self, stream: Stream, start: int) -> int:
         """ROUTE_TIMEOUT visit (Envoy: `onResponseTimeout`)."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gwsim.engine.codes import Purpose
 from gwsim.engine.draws import fold, ns, ramp_time
 from gwsim.engine.reference.agenda import name_of
+from gwsim.engine.reference.calls import Job
 from gwsim.engine.reference.clients import ARRIVAL
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.scenario.model import Bursts, ClosedLoop, Paced, Poisson, Replay
@@ -129,7 +130,7 @@ class OpenSource:
         client.arrive(traffic, self.number, key, now)
         self._next()
 
-    def finished(self, request: Request, now: int) -> None:
+    def finished(self, request: Request, status: int, now: int) -> None:
         """Answers do not matter to an open loop."""
 
 
@@ -155,7 +156,7 @@ class ClosedSource:
             first = self._think(self._key(j)) if self.model.rate_rps is None else self._target(j)
             self._send_at(j, first)
 
-    def finished(self, request: Request, now: int) -> None:
+    def finished(self, request: Request, status: int, now: int) -> None:
         """The answer of a loop: when will it send the next?"""
         j = request.loop
         key = self._key(j)
@@ -198,4 +199,18 @@ class ClosedSource:
         client.arrive(client.shape_of(key), number, key, client.world.agenda._now, loop=j)
 
 
-Source = OpenSource | ClosedSource
+class Demand:
+    """No arrivals: backends and other proxies make the requests (`Client.derive`)."""
+
+    __slots__ = ()
+
+    def start(self) -> None:
+        """Nothing comes of itself."""
+
+    def finished(self, request: Request, status: int, now: int) -> None:
+        """Who waits for it goes on."""
+        if isinstance(request.cause, Job):
+            request.cause.station.ended(request.cause, request, status, now)
+
+
+Source = OpenSource | ClosedSource | Demand

@@ -6,7 +6,7 @@ The three levels have the three keys of their draws. Envoy's names: `Stream` is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from gwsim.engine.codes import N_COMPONENTS
 from gwsim.engine.draws import fold
@@ -18,30 +18,40 @@ from gwsim.errors import InternalError
 if TYPE_CHECKING:
     from gwsim.engine.codes import Flag
     from gwsim.engine.reference.agenda import Happening
+    from gwsim.engine.reference.calls import Job
     from gwsim.engine.reference.clients import TrafficClass
     from gwsim.engine.reference.connections import Connection, Slot
     from gwsim.engine.reference.lifetimes import UpstreamConnection
     from gwsim.engine.reference.pools import Pool, WorkerCluster
 
 
+Cause: TypeAlias = "Job | UpstreamRequest"
+"""What a derived request is made for: a backend's job (a call), or an attempt of another proxy (a relay)."""
+
+
 class Request:
     """What a client wants, from its arrival to the last answer or time-out."""
 
     __slots__ = (
-        "failed_ns", "key", "loop", "measured", "number", "request_bytes", "response_bytes", "spent", "start",
-        "traffic",
+        "cause", "failed_ns", "key", "loop", "measured", "number", "request_bytes", "response_bytes", "root", "spent",
+        "start", "traffic",
     )
 
-    def __init__(self, traffic: TrafficClass, number: int, key: int, start: int, loop: int) -> None:
+    def __init__(
+        self, traffic: TrafficClass, number: int, key: int, start: int, loop: int = -1, cause: Cause | None = None
+    ) -> None:
         self.traffic = traffic
         self.number = number
         self.key = key
         self.start = start
         self.loop = loop
         """The connection of a closed loop that it belongs to (open loop: -1)."""
+        self.cause = cause
+        """None: it is a root."""
+        self.root: Request = self if cause is None else cause.stream.request.root
         self.request_bytes = traffic.request_bytes.size(key)
         self.response_bytes = traffic.response_bytes.size(key)
-        self.measured = False
+        self.measured: bool = cause is not None and self.root.measured
         self.spent = [0] * N_COMPONENTS
         self.failed_ns = 0
 
@@ -120,7 +130,7 @@ class UpstreamRequest:
     """One request to a host: an attempt of the gateway for a stream, a filter's call or a mirrored copy."""
 
     __slots__ = (
-        "a", "admitted", "answer_bytes", "attempt", "connection", "key", "name", "over", "owner", "per_try_ns", "pool", "ready", "resent",
+        "a", "admitted", "answer_bytes", "attempt", "connection", "hop", "key", "name", "over", "owner", "per_try_ns", "pool", "ready", "resent",
         "sent_bytes", "status", "stream", "timeline", "written",
     )
 
@@ -140,6 +150,8 @@ class UpstreamRequest:
         self.name = stream.name | attempt_of(a)
         self.connection: UpstreamConnection | None = None
         """What it is attached to."""
+        self.hop: Stream | None = None
+        """What it is at a further proxy, once it is written."""
         self.over = False
         self.admitted = -1
         """End of the visit that attached it or appended it to a pool."""

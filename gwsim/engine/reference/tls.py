@@ -24,6 +24,9 @@ def resumes(offers_ticket: float, ticket_pod: int, pod: int, connection_key: int
 
 def hello_read(connection: Connection, end: int) -> None:
     """The CLIENT_HELLO visit ends at `end`: the server's first flight leaves."""
+    if connection.link is not None:
+        connection.link.hello_read(end)
+        return
     finished = end + connection.down + connection.up
     connection.deliver(finished, Part.FINISHED, connection.opener, None)
     if connection.client.tls == "1.3" or connection.resumed:

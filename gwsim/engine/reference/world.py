@@ -11,17 +11,20 @@ from simpy.events import Process
 from gwsim.engine.draws import fold, name64, ns, run_key
 from gwsim.engine.reference.agenda import MAX_ATTEMPTS, Agenda
 from gwsim.engine.reference.backends import Station
+from gwsim.engine.reference.calls import CallingStation
+from gwsim.engine.reference.chains import check_chains
 from gwsim.engine.reference.clients import Client
 from gwsim.engine.reference.fleets import Fleet, Pod, make_pod
 from gwsim.engine.reference.lifecycle import Lifecycle
 from gwsim.engine.reference.recording import Recorder
 from gwsim.engine.reference.source_ports import PortPools
-from gwsim.engine.reference.sources import ClosedSource, OpenSource, Source
+from gwsim.engine.reference.sources import ClosedSource, Demand, OpenSource, Source
 from gwsim.engine.reference.worker import Worker
 from gwsim.engine.schema import Options, RawRun
 from gwsim.errors import UsageError
-from gwsim.scenario.model import ClosedLoop, Model
+from gwsim.scenario.model import ClosedLoop, Model, OnDemand
 from gwsim.scenario.model import Fleet as FleetModel
+from gwsim.scenario.model import Station as StationModel
 
 DEFAULT = Options()
 
@@ -35,7 +38,7 @@ class World:
         self.horizon = ns(model.run.duration_s)
         self.agenda = Agenda()
         self.recorder = Recorder(model, options, self.horizon, ns(model.run.warmup_s))
-        self.stations = [Station(self.agenda, self.recorder, i, station) for i, station in enumerate(model.stations)]
+        self.stations = [self._station(i, station) for i, station in enumerate(model.stations)]
         self.port_pools = PortPools(model.port_pools, self.recorder.ports)
         self.pods: list[Pod] = []
         self.workers: list[Worker] = []
@@ -48,12 +51,18 @@ class World:
         for i, client in enumerate(model.clients):
             first_class = sum(len(earlier.mix) for earlier in model.clients[:i])
             self.clients.append(Client(self, i, client, first_class))
+        for station in self.stations:
+            station.meet(self.clients)
         self.sources = [self._source(client) for client in self.clients]
         self.open_sources = sum(isinstance(source, OpenSource) for source in self.sources)
         """Open-loop sources that have an arrival before the horizon left."""
-        self.closed_loops = self.open_sources < len(self.sources)
+        self.closed_loops = any(isinstance(source, ClosedSource) for source in self.sources)
 
     # --- putting it together ---------------------------------------------------------------------------------
+
+    def _station(self, index: int, model: StationModel) -> Station:
+        kind = CallingStation if model.calls else Station
+        return kind(self.agenda, self.recorder, index, model)
 
     def _fleet(self, index: int, model: FleetModel) -> Fleet:
         fleet = Fleet(self.run_key, index, model, len(self.pods), len(self.workers))
@@ -84,6 +93,8 @@ class World:
         source: Source
         if isinstance(arrivals, ClosedLoop):
             source = ClosedSource(client, key, arrivals)
+        elif isinstance(arrivals, OnDemand):
+            source = Demand()
         else:
             source = OpenSource(client, key)
         client.source = source
@@ -100,9 +111,11 @@ class World:
                     for pool in worker.router.clusters[index].pools:
                         if pool.endpoint in pickable:
                             pool.warm(index)
+        relayed = {station.model.relay.client for station in self.stations if station.model.relay is not None}
         for client in self.clients:
-            for slot in client.slots.all:
-                client.open_warm(slot)
+            if client.index not in relayed:
+                for slot in client.slots():
+                    client.open_warm(slot)
 
     # --- running it ------------------------------------------------------------------------------------------
 
@@ -152,4 +165,5 @@ def run(model: Model, replication: int, options: Options = DEFAULT) -> RawRun:
         attempts += [client.retry.attempts] if client.retry is not None else []
         if max(attempts, default=0) >= MAX_ATTEMPTS:
             raise UsageError(f"client {client.name}: {max(attempts)} retries are more than can be told apart")
+    check_chains(model)
     return World(model, replication, options).run()

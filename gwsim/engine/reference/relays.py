@@ -1,0 +1,178 @@
+"""Relays: stations that are pods of a further proxy.
+
+A connection of a pool (of the caller, A) to such a station is a downstream connection of that pod (B): a *link*. What A
+writes is read by B as a request of a derived client, and B's answer is what A reads. Neither side knows: the visits of both
+are those of any proxy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gwsim.engine.codes import Flag, Part, Purpose
+from gwsim.engine.draws import fold, name64
+from gwsim.engine.reference.accounting import CLIENT_NETWORK, WORKER_QUEUE, Timeline
+from gwsim.engine.reference.agenda import attempt_of
+from gwsim.engine.reference.connections import Connection, Slot
+from gwsim.engine.reference.sampling import u01
+from gwsim.engine.reference.streams import Stream, UpstreamRequest
+from gwsim.engine.schema import (
+    ANSWER_TIMEOUT,
+    HANDSHAKE_FULL,
+    HANDSHAKE_NONE,
+    HANDSHAKE_PLAIN,
+    HANDSHAKE_RESUMED,
+)
+
+if TYPE_CHECKING:
+    from gwsim.engine.reference.agenda import Happening
+    from gwsim.engine.reference.clients import Client
+    from gwsim.engine.reference.lifetimes import UpstreamConnection
+    from gwsim.engine.reference.pools import Pool
+    from gwsim.scenario.model import Relay as RelayModel
+
+HOP = name64("hop")
+DRAINED = 4094
+"""In the place of `k` in the names of connections that are closed on behalf of no visit."""
+ATTEMPTS = 4096
+"""Numbers that fit into the place of `a` in a name."""
+
+
+class Relay:
+    """What stands behind a station: pods of a further proxy, and the client whose requests they see."""
+
+    __slots__ = ("client", "pod", "shapes")
+
+    def __init__(self, client: Client, model: RelayModel) -> None:
+        self.client = client
+        self.pod = None if model.pod is None else client.fleet.pods[model.pod]
+        """None: each connection goes through the load balancer before them."""
+        self.shapes = model.shapes
+
+
+class Links:
+    """The connections of one pool to a further proxy."""
+
+    __slots__ = ("known", "opened", "pool")
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.opened = 0
+        self.known: set[int] = set()
+        """Pods that have given the pool a ticket."""
+
+    def open(self, upstream: UpstreamConnection, end: int) -> None:
+        """The SYN leaves at `end`."""
+        pool, downstream = self.pool, self._link(upstream).downstream
+        downstream.worker.deliver_connection(end + pool.up + pool.down + pool.up, downstream)
+
+    def open_warm(self, upstream: UpstreamConnection) -> None:
+        """It has been open since before the run."""
+        link = self._link(upstream)
+        link.handshake = HANDSHAKE_NONE
+        link.downstream.accepted = True
+        if link.tls:
+            self.known.add(link.downstream.worker.pod.index)
+
+    def _link(self, upstream: UpstreamConnection) -> Link:
+        pool, relay = self.pool, self.pool.station.relay
+        assert relay is not None
+        key = fold(fold(pool.worker.key, name64("link/" + pool.limits.model.cluster.name)), pool.endpoint)
+        slot = Slot(self.opened, 0, fold(key, self.opened))
+        self.opened += 1
+        worker = relay.client.fleet.place(slot.key, relay.pod)
+        downstream = Connection(relay.client, slot, upstream.name, worker, pool.up, pool.down)
+        return Link(self, relay, upstream, downstream)
+
+
+class Link:
+    """A connection between two proxies: A's side is `upstream`, B's side `downstream`."""
+
+    __slots__ = ("client", "downstream", "handshake", "links", "relay", "tls", "upstream")
+
+    def __init__(self, links: Links, relay: Relay, upstream: UpstreamConnection, downstream: Connection) -> None:
+        self.links = links
+        self.relay = relay
+        self.client = relay.client
+        self.upstream = upstream
+        self.downstream = downstream
+        self.tls = relay.client.tls is not None
+        self.handshake = HANDSHAKE_FULL if self.tls else HANDSHAKE_PLAIN
+        """What its first request says of its opening."""
+        upstream.link = downstream.link = self
+
+    # --- the handshake ---------------------------------------------------------------------------------------
+
+    def hello(self, end: int) -> None:
+        """A's UP_CONNECTED visit ends: its hello leaves."""
+        pod, slot = self.downstream.worker.pod.index, self.downstream.slot
+        if pod in self.links.known and u01(slot.key, Purpose.TICKET) < self.client.model.connection.offers_ticket:
+            self.downstream.resumed = True
+            self.handshake = HANDSHAKE_RESUMED
+        self.downstream.deliver(end + self.downstream.up, Part.CLIENT_HELLO, self.upstream.name, None)
+
+    def hello_read(self, end: int) -> None:
+        """B's CLIENT_HELLO visit ends: its flight leaves."""
+        upstream = self.upstream
+        upstream.pool.worker.deliver(end + self.downstream.down, upstream.name | Part.UP_TLS, upstream, None)
+
+    def handshaken(self, end: int) -> None:
+        """A's UP_TLS visit ends: its Finished leaves, and requests may."""
+        self.links.known.add(self.downstream.worker.pod.index)
+        self.downstream.deliver(end + self.downstream.up, Part.FINISHED, self.upstream.name, None)
+
+    def close(self, name: int | None, end: int) -> None:
+        """A closes it at `end`, in the name of a visit or (None) in its own."""
+        downstream, pool = self.downstream, self.upstream.pool
+        if name is None:
+            name = pool.name_as(pool.limits.index, DRAINED) | attempt_of(downstream.slot.index % ATTEMPTS)
+        downstream.deliver(end + downstream.up, Part.CLOSE, name, None)
+        downstream.worker.connections -= 1
+
+    # --- requests --------------------------------------------------------------------------------------------
+
+    def send(self, upstream: UpstreamRequest, end: int) -> None:
+        """A's WRITE_UP visit ends: what leaves is a request of the derived client."""
+        client, downstream = self.client, self.downstream
+        traffic = upstream.stream.request.traffic
+        request = client.derive(self.relay.shapes[traffic.source, traffic.shape], fold(upstream.key, HOP), end, upstream)
+        request.request_bytes, request.response_bytes = upstream.sent_bytes, upstream.answer_bytes
+        upstream.pool.station.relayed()
+        stream = Stream(request, 0, end)
+        stream.sent = True
+        stream.handshake, self.handshake = self.handshake, HANDSHAKE_NONE
+        stream.slot, stream.connection = downstream.slot, downstream
+        stream.timeline = Timeline(end, CLIENT_NETWORK)
+        stream.timeline.enter(end + downstream.up, WORKER_QUEUE)
+        upstream.hop = stream
+        downstream.deliver(end + downstream.up, Part.REQUEST, stream.name, stream)
+
+    def answered_at(self, stream: Stream, instant: int) -> None:
+        """B's answer will be delivered to A at `instant`."""
+        upstream, client = stream.request.cause, self.client
+        assert isinstance(upstream, UpstreamRequest)
+        client.world.agenda.at(instant, client.answer_key(stream), self._answered, stream)
+        if not upstream.over:
+            upstream.status = stream.status
+            upstream.answer_bytes = stream.response_bytes
+            upstream.ready = instant
+            upstream.timeline.enter(instant, WORKER_QUEUE)
+            upstream.pool.worker.deliver(instant, upstream.name | Part.UP_RESPONSE, upstream, None)
+
+    def _answered(self, happening: Happening) -> None:
+        stream: Stream = happening.subject
+        if not stream.done:
+            stream.done = True
+            now = self.client.world.agenda._now
+            self.client.finish(stream, now, stream.status, stream.flags, stream.answer, stream.response_bytes)
+
+    def give_up(self, upstream: UpstreamRequest, start: int, end: int) -> None:
+        """A waits no longer, in the visit [start, end]; over HTTP/1.1 it closes the connection besides."""
+        stream = upstream.hop
+        if stream is None:
+            return
+        if not stream.done:
+            stream.done = True
+            self.client.finish(stream, start, 0, stream.flags | Flag.DC, ANSWER_TIMEOUT, 0)
+        if upstream.pool.limits.http2:
+            self.downstream.deliver(end + self.downstream.up, Part.CANCEL, stream.name, stream)
