@@ -34,6 +34,7 @@ from gwsim.costs.visits import (
     cpu_per_request_range,
     filter_charges,
     istio_charges,
+    tracing_charges,
     visit_costs,
 )
 
@@ -63,5 +64,6 @@ __all__ = [
     "ports",
     "prices",
     "services",
+    "tracing_charges",
     "visit_costs",
 ]

@@ -116,6 +116,7 @@ class Situation(TypedDict, total=False):
     upstream_certificate: str
     istio_filters: bool
     filters: Sequence[str]
+    traced: float
     tcp: bool
 
 
@@ -133,6 +134,7 @@ def visit_costs(
     upstream_certificate: str = "rsa2048",
     istio_filters: bool = True,
     filters: Sequence[str] = (),
+    traced: float = 0.0,
     tcp: bool = False,
 ) -> VisitCosts:
     """The costs of a listener and a cluster.
@@ -140,6 +142,7 @@ def visit_costs(
     `certificate` is the gateway's, `client_certificate` what clients show with `mutual` (default: the same
     kind), `upstream_certificate` both sides' kind upstream (Istio's workload certificates are RSA-2048).
     `filters` are names below `filters` in the profile, with a count where they have one ("rbac:100").
+    `traced` is the share of requests whose spans are exported (0: no tracing); every request is charged the mean.
     `tcp` prices TCP proxying: no HTTP, no HTTP filters; a TCP connection's statistics fall in `close_s`.
     Raises UsageError for an unknown protocol, certificate or filter.
     """
@@ -151,7 +154,9 @@ def visit_costs(
         exchange = _tcp_exchange(profile, secured_down, secured_up)
     else:
         exchange = _http_exchange(profile, (downstream_http, upstream_http), secured_down, secured_up)
-        _add_filters(profile, exchange, (downstream_http, upstream_http), istio_filters, filters)
+        charges = istio_charges(profile) if istio_filters else ()
+        _add_charges(exchange, (downstream_http, upstream_http), (*charges, *tracing_charges(profile, traced)))
+        _add_charges(exchange, (downstream_http, upstream_http), [one for spec in filters for one in filter_charges(profile, spec)])
     # Both connections of a TCP proxy close; its statistics are reported once.
     closing = profile.si("istio_filters.tcp_connection_us") / 2 if tcp and istio_filters else 0.0
     handshakes: dict[str, Any] = {
@@ -203,6 +208,15 @@ def istio_charges(profile: CostProfile) -> tuple[Charge, ...]:
         Charge(cost.visit or Visit.READ, profile.si(f"istio_filters.{name}"))
         for name, cost in profile.below("istio_filters").items()
         if cost.visit in (Visit.READ, Visit.READ_UP)
+    )
+
+
+def tracing_charges(profile: CostProfile, share: float) -> tuple[Charge, ...]:
+    """What tracing adds to a request on average when a `share` (0 to 1) of them is sampled: spans of those, the decision
+    about the others. Nothing at 0: a proxy without a tracing provider decides nothing."""
+    kinds = (("tracing_sampled", share), ("tracing_unsampled", 1.0 - share)) if share > 0.0 else ()
+    return tuple(
+        Charge(one.visit, one.seconds * part) for name, part in kinds if part > 0.0 for one in filter_charges(profile, name)
     )
 
 
@@ -295,17 +309,8 @@ def _tcp_exchange(profile: CostProfile, secured_down: bool, secured_up: bool) ->
     return costs
 
 
-def _add_filters(
-    profile: CostProfile,
-    exchange: dict[str, Any],
-    versions: tuple[int, int],
-    istio_filters: bool,
-    filters: Sequence[str],
-) -> None:
+def _add_charges(exchange: dict[str, Any], versions: tuple[int, int], charges: Sequence[Charge]) -> None:
     """Add what filters cost a request to its visits, or to the stream costs of HTTP/2 visits."""
-    charges = list(istio_charges(profile)) if istio_filters else []
-    for spec in filters:
-        charges.extend(filter_charges(profile, spec))
     for charge in charges:
         visit = str(charge.visit)
         version = versions[1] if visit.endswith("_up") else versions[0]

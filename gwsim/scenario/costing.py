@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from gwsim import costs
@@ -39,6 +40,8 @@ PRICED: dict[type, str] = {
     envoy.Wasm: "wasm",
 }
 """Further filters, by the class of their configuration, and their name in the cost profile."""
+_CALL = re.compile(r":\s*\w+\s*\(")
+"""A method call in a script; all its objects are Envoy's."""
 ASSUMED_CERTIFICATE = "rsa2048"
 
 
@@ -102,7 +105,12 @@ class Pricing:
         """The cluster's side of a gateway, and the round trips of a TLS handshake with an endpoint."""
         filters = () if tcp else filters_of(proxy, None)
         priced = costs.visit_costs(
-            self.profile, upstream_http=cluster.upstream_http, upstream_tls=upstream_tls(cluster), filters=filters, tcp=tcp
+            self.profile,
+            upstream_http=cluster.upstream_http,
+            upstream_tls=upstream_tls(cluster),
+            filters=filters,
+            traced=0.0 if tcp else proxy.trace_sampling_percent / 100.0,
+            tcp=tcp,
         )
         made = UpstreamCosts(
             write_up_s=priced.write_up_s + priced.write_up_stream_s,
@@ -129,6 +137,7 @@ class Pricing:
             certificate=self._certificate(proxy, chain, terminated) if tls is not None else ASSUMED_CERTIFICATE,
             mutual=terminated is not None and terminated.mode in ("mutual", "optional_mutual", "istio_mutual"),
             filters=() if tcp else filters_of(proxy, chain),
+            traced=0.0 if tcp else proxy.trace_sampling_percent / 100.0,
             tcp=tcp,
         )
 
@@ -144,7 +153,8 @@ class Pricing:
         low, high = 1.0, 1.0
         if proxy is not None and client is not None:
             low, high = costs.cpu_per_request_range(
-                self.profile, downstream_http=client.connection.http, downstream_tls=client.connection.tls, filters=filters_of(proxy, None)
+                self.profile, downstream_http=client.connection.http, downstream_tls=client.connection.tls, filters=filters_of(proxy, None),
+                traced=proxy.trace_sampling_percent / 100.0,
             )
         return CostFacts(
             profile=self.profile.name,
@@ -166,11 +176,19 @@ def filters_of(proxy: Proxy, chain: FilterChain | None) -> tuple[str, ...]:
     rules = 0
     for one in chains:
         if isinstance(one.filter, HttpConnectionManager):
-            names += [PRICED[type(http.config)] for http in one.filter.http_filters if type(http.config) in PRICED]
+            names += [_priced_as(http.config) for http in one.filter.http_filters if type(http.config) in PRICED]
             rules = max(rules, sum(_rules_in(http.config) for http in one.filter.http_filters))
     if rules:
         names = [name for name in names if name != "rbac"] + [f"rbac:{rules}"]
     return tuple(dict.fromkeys(names))
+
+
+def _priced_as(config: envoy.HttpConfig) -> str:
+    """The name of a filter in the cost profile; of a script with the number of calls into Envoy that its text makes."""
+    name = PRICED[type(config)]
+    if not isinstance(config, envoy.Lua):
+        return name
+    return f"{name}:{sum(len(_CALL.findall(line.partition('--')[0])) for line in config.source.splitlines())}"
 
 
 def _rules_in(config: envoy.HttpConfig) -> int:

@@ -55,8 +55,9 @@ def report_proxy(proxy: Proxy, collector: Collector) -> None:
     if limit is not None and limit < workers:
         text = f"gateway {proxy.key}: the CPU limit of {limit:g} cores is below its {workers} workers"
         collector.add(code("CPU_LIMIT_BELOW_WORKERS"), text, proxy.origin)
-    if proxy.trace_sampling_percent > 0:
-        _topology(collector, f"gateway {proxy.key}: tracing of {proxy.trace_sampling_percent:g} % of the requests costs nothing", proxy.origin)
+    if 0.0 < proxy.trace_sampling_percent < 100.0:
+        text = f"gateway {proxy.key}: spans of {proxy.trace_sampling_percent:g} % of the requests cost every request the mean"
+        _topology(collector, text, proxy.origin)
 
 
 def report_chain(proxy: Proxy, chain: FilterChain, collector: Collector) -> None:

@@ -182,3 +182,14 @@ def test_what_is_not_cpu_comes_in_seconds_and_bytes() -> None:
     assert kubernetes.hpa_target * kubernetes.gateway_cpu_request == pytest.approx(0.08)
     assert kubernetes.gateway_memory_limit_bytes == 2**30
     assert costs.services(PROFILE).ext_authz_median_s == pytest.approx(0.35e-3)
+
+
+def test_tracing_is_charged_by_the_share_that_is_sampled() -> None:
+    def added_us(share: float, **more: Any) -> float:
+        return (costs.cpu_per_request(PROFILE, traced=share, **more) - costs.cpu_per_request(PROFILE, **more)) * 1e6
+
+    assert added_us(0.0) == 0.0
+    assert added_us(1.0) == pytest.approx(130)
+    assert added_us(0.1) == pytest.approx(0.1 * 130 + 0.9 * 3)
+    assert added_us(1.0, downstream_http=2) == pytest.approx(130)
+    assert added_us(1.0, tcp=True) == 0.0

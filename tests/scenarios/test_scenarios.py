@@ -10,33 +10,14 @@ import math
 
 import numpy as np
 import pytest
-from scenario_runs import NAMES, ROOT, SCENARIOS, decides, header, run, value
+from scenario_runs import NAMES, ROOT, SCENARIOS, binomial, cost_us, decides, errors, header, run, value
 
-from gwsim import costs
 from gwsim.cli import execute
 from gwsim.engine.codes import Component
 from gwsim.report.emit import Wanted, emit
 from gwsim.results.results import Results
 
 OWN = [name for name in NAMES if name != "ingress-bookinfo"]
-PROFILE = costs.load()
-
-
-def cost_us(path: str) -> float:
-    """A cost of the profile, in microseconds."""
-    return PROFILE.si(path) * 1e6
-
-
-def errors(results: Results, **labels: str) -> float:
-    """Share of errors of the requests with these labels."""
-    return value(results.select(**labels).errors) if labels else value(results.total.errors)
-
-
-def binomial(share: float, requests: int) -> float:
-    """Four standard errors of a share."""
-    return 4 * math.sqrt(share * (1 - share) / requests)
-
-
 @pytest.mark.parametrize("name", OWN)
 def test_a_scenario_says_what_it_expects_why_and_what_decides(name: str) -> None:
     said = header(name)
