@@ -56,6 +56,8 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.AUTOSCALING)
     if any(isinstance(client.arrivals, OnDemand) for client in model.clients):
         found.add(Feature.CHAINS)
+    if any(one.kind == "end" for station in model.stations for one in station.outages):
+        found.add(Feature.MEMBERSHIP)
     if any(host.from_s > 0.0 or host.to_s is not None for cluster in model.clusters for host in cluster.hosts):
         found.add(Feature.MEMBERSHIP)
     if model.port_pools:

@@ -252,11 +252,14 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """A time in which a backend pod takes nothing: `refuse` resets connections and requests, `drop` swallows them."""
+    """A time in which a backend pod takes nothing: `refuse` resets connections and requests, `drop` swallows them.
+
+    `end`: the pod ends as it should: it closes its connections, those in use after their answers, and refuses from then on.
+    """
 
     from_s: float
     to_s: float
-    kind: Literal["refuse", "drop"] = "refuse"
+    kind: Literal["refuse", "drop", "end"] = "refuse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from gwsim.scenario.nat import port_pools
 from gwsim.scenario.placement import placed
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import ClassLabel, Resolved, RunPlan
+from gwsim.scenario.rollouts import Rollouts
 from gwsim.scenario.shapes import Routed, Router, tls_of
 from gwsim.scenario.traffic import Traffic, entry_name, retry
 from gwsim.topology import FilterChain, Listener, Locality, Proxy, TargetMissing, Topology
@@ -150,12 +151,15 @@ class _Resolution:
         clients = tuple(client for client, _ in pairs)
         labels: tuple[ClassLabel, ...] = tuple(label for _, routed in pairs for label in routed.labels)
         run, plan = self._run()
-        stations, pools = port_pools(self.loaded, self.backends.clusters, self.backends.stations, self.backends.labels, self.collector)
+        dialled, pools = port_pools(self.loaded, self.backends.clusters, self.backends.stations, self.backends.labels, self.collector)
+        clusters = [placed(one, self.fleets.used, fleets) for one in self.backends.clusters]
+        rolling = Rollouts(self.loaded, self.topology, self.collector, self.assumptions)
+        stations, labels_of_stations, clusters = rolling.apply(dialled, self.backends.labels, clusters)
         built = model.Model(
             clients=clients,
             fleets=fleets,
-            clusters=tuple(placed(one, self.fleets.used, fleets) for one in self.backends.clusters),
-            stations=stations,
+            clusters=tuple(clusters),
+            stations=tuple(stations),
             network=self._network(),
             buckets=tuple(self.router.programs.buckets),
             port_pools=pools,
@@ -170,7 +174,7 @@ class _Resolution:
             classes=labels,
             fleets=fleet_labels,
             clusters=self.backends.cluster_names(),
-            stations=tuple(self.backends.labels),
+            stations=tuple(labels_of_stations),
             pods=pods,
             worker_pods=worker_pods,
             plan=plan,

@@ -26,6 +26,7 @@ from gwsim.topology.model import (
     ServedGateway,
     ServicePort,
     Topology,
+    Workload,
 )
 from gwsim.topology.routes import (
     ClaimMatch,
@@ -137,6 +138,7 @@ __all__ = [
     "UpstreamTls",
     "VirtualHost",
     "WeightedCluster",
+    "Workload",
     "choose",
     "cluster_name",
     "journey",

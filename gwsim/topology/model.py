@@ -198,12 +198,36 @@ class KnownService:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A Deployment behind the gateways, and how its pods are replaced. Source: Kubernetes apps/v1 RollingUpdate."""
+
+    namespace: str
+    name: str
+    cluster: str = ""
+    replicas: int = 1
+    max_surge: int = 1
+    """Pods that may exist beyond `replicas` during an update."""
+    max_unavailable: int = 0
+    """Pods that may be missing during an update."""
+    min_ready_s: float = 0.0
+    pre_stop_s: float = 0.0
+    """A pod that is to end works on for so long before it is told."""
+    grace_s: float = 30.0
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
     """Everything that the configuration of one or several clusters comes to."""
 
     istio_version: str
     proxies: tuple[Proxy, ...] = ()
     services: tuple[KnownService, ...] = ()
+    workloads: tuple[Workload, ...] = ()
     assumptions: tuple[str, ...] = ()
 
     def proxy(self, namespace: str, name: str, cluster: str | None = None) -> Proxy:

@@ -115,6 +115,16 @@ def test_default_retries_hide_dead_pods_and_not_answers() -> None:
     assert value(asked.errors) == pytest.approx(0.008, abs=0.012)
 
 
+def test_a_rolling_update_costs_what_gateways_do_not_know_yet() -> None:
+    """Rate times (propagation less preStop), over the 22 s of the run."""
+    for seconds in (1, 2, 5):
+        total = run("backend-rollout", decides("backend-rollout", str(seconds)), "run.replications=1").total
+        expected = max(3 - seconds, 0) / 22
+        assert value(total.errors) == pytest.approx(expected, abs=0.25 * expected)
+    hidden = run("backend-rollout", "VirtualService/shop/orders:spec.http[0].retries={attempts: 2}", "run.replications=1")
+    assert value(hidden.total.errors) == 0.0 and value(hidden.total.gateway_retries) > 0.05
+
+
 def test_a_retry_storm_ends_only_with_a_budget() -> None:
     def at_the_end(results: Results) -> float:
         """Share of errors in the last fifth of the run."""

@@ -13,7 +13,7 @@ from gwsim.engine.codes import Part, Purpose
 from gwsim.engine.reference.accounting import UPSTREAM_NETWORK, UPSTREAM_QUEUE, UPSTREAM_SERVICE, WORKER_QUEUE
 from gwsim.engine.reference.agenda import RANK_BYTES, Agenda, place_of
 from gwsim.engine.reference.faults import Errors, Modes
-from gwsim.engine.reference.lifetimes import Outages
+from gwsim.engine.reference.lifetimes import NEVER, Outages
 from gwsim.engine.reference.relays import Relay
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.scenario.model import Station as StationModel
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FIRST_RETRANSMISSION = 200_000_000
 """Linux's smallest retransmission time-out, ns; it doubles."""
-HANG_UP, HANG_UP_UNUSED = 1, 2
+HANG_UP, HANG_UP_UNUSED, FAREWELL = 1, 2, 4
 """Parts of the keys of a station's events, beside 0 for a delivery."""
 
 
@@ -130,6 +130,18 @@ class Station:
         connection, name, closes, unused = happening.subject
         if not connection.over and connection.closes == closes:
             connection.pool.hung_up(connection, name, unused)
+
+    def farewell(self, connection: UpstreamConnection, end: int) -> None:
+        """A connection is established from `end` on: the pod's end will be its end."""
+        if end < self.outages.end < NEVER:
+            self.agenda.at(self.outages.end, self.place | connection.name | FAREWELL, self._farewell, connection)
+
+    def _farewell(self, happening: Happening) -> None:
+        connection = happening.subject
+        now = self.agenda._now
+        if not connection.over and not connection.streams and connection.closes > now:
+            connection.closes = now
+            connection.pool.hung_up(connection, connection.name, unused=True)
 
     def _full(self, now: int) -> bool:
         """Whether all servers are busy and as many jobs wait as may."""

@@ -49,10 +49,12 @@ class Lifetimes:
 class Outages:
     """When a backend pod takes nothing."""
 
-    __slots__ = ("times",)
+    __slots__ = ("end", "times")
 
     def __init__(self, outages: tuple[Outage, ...]) -> None:
-        self.times = [(ns(one.from_s), ns(one.to_s), one.kind) for one in outages]
+        self.times = [(ns(one.from_s), ns(one.to_s), "refuse" if one.kind == "end" else one.kind) for one in outages]
+        self.end = min((ns(one.from_s) for one in outages if one.kind == "end"), default=NEVER)
+        """When the pod closes its connections."""
 
     def __bool__(self) -> bool:
         return bool(self.times)

@@ -323,6 +323,7 @@ class Pool:
         """A connection is established from `end` on."""
         self.established += 1
         self.limits.established[self.endpoint].append(connection)
+        self.station.farewell(connection, end)
         if self.times.duration:
             self.worker.set_timer(end + self.times.duration, connection.name, Visit.UP_EXPIRE, connection, ORDER_AGE)
 
@@ -333,7 +334,10 @@ class Pool:
             connection.expiry = Notice(connection, name)
             order = ORDER_IDLE_UNUSED if unused else ORDER_IDLE
             self.worker.set_timer(end + times.idle, name, Visit.UP_EXPIRE, connection.expiry, order)
-        if times.keepalive and not self.limits.http2:
+        if self.station.outages.end <= start:
+            connection.closes = end if last is None else last.ready - self.down
+            self.hung_up(connection, name, unused)
+        elif times.keepalive and not self.limits.http2:
             connection.closes = times.keepalive + (end if last is None else last.ready - self.down)
             self.station.hang_up(connection, name, connection.closes, start, unused)
 

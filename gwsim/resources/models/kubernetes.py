@@ -82,11 +82,44 @@ class ContainerPort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SleepAction:
+    """A pause of `seconds`."""
+
+    seconds: Natural
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecAction:
+    """A command in the container."""
+
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifecycleHandler:
+    """What is done at a moment of a container's life."""
+
+    other_fields: ClassVar[frozenset[str]] = frozenset({"httpGet", "tcpSocket"})
+
+    sleep: SleepAction | None = None
+    exec: ExecAction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerLifecycle:
+    """What a container does before it is told to stop."""
+
+    other_fields: ClassVar[frozenset[str]] = frozenset({"postStart", "stopSignal"})
+
+    pre_stop: LifecycleHandler | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """A container of a pod, as far as capacity depends on it."""
 
     other_fields: ClassVar[frozenset[str]] = frozenset(
-        ["command", "workingDir", "envFrom", "resizePolicy", "restartPolicy", "restartPolicyRules", "volumeMounts", "volumeDevices", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy", "securityContext", "stdin", "stdinOnce", "tty"]
+        ["command", "workingDir", "envFrom", "resizePolicy", "restartPolicy", "restartPolicyRules", "volumeMounts", "volumeDevices", "livenessProbe", "readinessProbe", "startupProbe", "terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy", "securityContext", "stdin", "stdinOnce", "tty"]
     )
 
     name: str
@@ -95,6 +128,7 @@ class Container:
     env: tuple[EnvVar, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     resources: ResourceRequirements = field(default_factory=ResourceRequirements)
+    lifecycle: ContainerLifecycle | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,10 +216,11 @@ class Deployment(PodOwner):
     """An apps/v1 Deployment. `replicas` None: 1 unless an autoscaler owns it."""
 
     other_fields: ClassVar[frozenset[str]] = frozenset(
-        ["minReadySeconds", "paused", "progressDeadlineSeconds", "revisionHistoryLimit", "rollbackTo"]
+        ["paused", "progressDeadlineSeconds", "revisionHistoryLimit", "rollbackTo"]
     )
 
     strategy: Opaque = None
+    min_ready_seconds: Natural = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

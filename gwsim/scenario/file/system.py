@@ -141,11 +141,22 @@ class Fault(FileModel):
         return self
 
 
+class Rollout(FileModel):
+    """A rolling update: its Deployment's strategy and preStop hook say how pods are replaced."""
+
+    at: Duration = Field(description="when it begins")
+    pod_start: Duration = Field(default=10.0, description="from a new pod's creation until it is ready")
+    propagation: Duration = Field(
+        default=1.0, description="until gateways hear of a pod that is ready or ends: endpoint slice, istiod's debounce (100 ms to 10 s), push"
+    )
+
+
 class Backend(BackendVersion):
     """A service behind the gateway; all its pods are alike, but for those of `subsets`."""
 
     keepalive_timeout: PositiveDuration | None = Field(default=None, description="idle connections are closed by the pod after this")
     faults: tuple[Fault, ...] = Field(default=(), description="times in which its pods misbehave")
+    rollout: Rollout | None = Field(default=None, description="an update of its pods during the run")
     subsets: dict[str, BackendVersion] = Field(default={}, description="subsets of its DestinationRule that differ")
 
 
@@ -218,5 +229,6 @@ __all__ = [
     "NetworkSection",
     "Node",
     "PodChange",
+    "Rollout",
     "Run",
 ]

@@ -30,6 +30,7 @@ from gwsim.topology.from_istio.mesh_defaults import with_mesh_defaults
 from gwsim.topology.from_istio.networks import Networks, network_of, networks_of
 from gwsim.topology.from_istio.nodes import regions_by_zone, zones_in
 from gwsim.topology.from_istio.registry import Assumed, Registry
+from gwsim.topology.from_istio.rolling import rolling_workloads
 from gwsim.topology.from_istio.servers import BoundServer, bound_servers, merge
 from gwsim.topology.from_istio.sidecars import SidecarBuilder
 from gwsim.topology.from_istio.versions import VersionRules, rules_for
@@ -134,6 +135,7 @@ def build_mesh(
         services=tuple(
             host.known for ctx in contexts for hosts in ctx.registry.hosts.values() for host in hosts if not host.remote
         ),
+        workloads=tuple(one for ctx in contexts for one in rolling_workloads(ctx)),
         assumptions=tuple(told),
     )
 
