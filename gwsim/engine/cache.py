@@ -36,9 +36,12 @@ def cache_root() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "gwsim"
 
 
-def cache_directory() -> Path | None:
-    """Directory of this version's machine code, made if need be; None if nothing can be written there."""
-    path = cache_root() / f"{PREFIX}{source_hash()}"
+def cache_directory(folder: str = "") -> Path | None:
+    """Directory of this version's machine code, made if need be; None if nothing can be written there.
+
+    `folder`: a name of its own, for machine code that is not the engine's.
+    """
+    path = cache_root() / (folder or f"{PREFIX}{source_hash()}")
     probe = path / f".probe-{os.getpid()}"
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,20 @@ class Thread:
         except (OSError, ValueError, IndexError):
             raise UndecidedError("this kernel does not tell the CPU time of threads (/proc/PID/task/TID/schedstat)") from None
         return Usage(int(run) * 1e-9, int(wait) * 1e-9, int(sleeps))
+
+
+def this_thread() -> Thread:
+    """The calling one."""
+    return Thread(os.getpid(), threading.get_native_id())
+
+
+def stolen_s() -> float:
+    """Seconds since the start of this machine that its host gave to others, mean of the cores; 0 where it does not tell."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+        return int(fields[8]) / os.sysconf("SC_CLK_TCK") / (os.cpu_count() or 1)
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def worker_of(pid: int) -> Thread:
@@ -122,4 +137,4 @@ def quiet(usages: Sequence[Usage], seconds: Sequence[float], accepted: float) ->
     return [one.wait_s <= accepted * length for one, length in zip(usages, seconds, strict=True)]
 
 
-__all__ = ["Thread", "Usage", "machine_class", "pin", "pinned", "quiet", "threads_of", "two_cores", "worker_of"]
+__all__ = ["Thread", "Usage", "machine_class", "pin", "pinned", "quiet", "stolen_s", "this_thread", "threads_of", "two_cores", "worker_of"]

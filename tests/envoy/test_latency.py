@@ -12,9 +12,9 @@ from gwsim.envoy import find_envoy
 from gwsim.envoy.calibrate import loop
 from gwsim.envoy.calibrate.bench import bench
 from gwsim.envoy.latency import modelling
-from gwsim.envoy.latency.cases import BENCH_SUBJECTS, CASES, LOADS, Case
+from gwsim.envoy.latency.cases import BENCH_SUBJECTS, CASES, LOADS, MOST_RPS, Case
 from gwsim.envoy.latency.judging import Accuracy, Row, rate_of
-from gwsim.envoy.latency.measuring import Run, figures, measure
+from gwsim.envoy.latency.measuring import Run, Seen, _once, _quiet, figures
 from gwsim.errors import ExitCode, UndecidedError, exit_code_of
 from gwsim.report import latency as report
 from gwsim.scenario.model import constant
@@ -45,11 +45,28 @@ def test_the_same_runs_service_time_is_found_by_its_utilisation() -> None:
         assert again[name] == pytest.approx(truth[name], rel=0.05), name
 
 
-def test_time_outside_is_what_an_idle_run_took_beyond_the_model() -> None:
-    quiet = made_up(300)
-    found = modelling.outside_of(quiet, PLAIN, modelling.priced(costs.load(), PLAIN))
+def test_time_outside_is_what_the_generator_worked_for_each_request() -> None:
+    run = replace(made_up(300), own_s=np.linspace(60e-6, 100e-6, 4000))
+    found = modelling.outside_of(run)
     assert found.upstream.kind == "quantiles"
-    assert found.upstream.mean == pytest.approx(80e-6, rel=0.25)
+    assert found.upstream.mean == pytest.approx(80e-6, rel=0.02)
+    assert modelling.outside_of(replace(run, kept=np.zeros(4000, dtype=np.bool_))).upstream.mean < 2e-6
+
+
+def test_slices_in_which_somebody_waited_are_thrown_away_with_the_next() -> None:
+    waited = [0.0, 0.0, 0.02, 0.02, 0.02, 0.02]
+    seen = [Seen(k * 0.1, 0.0, waited[k], 0.0) for k in range(6)]
+    kept, slices, slices_kept = _quiet(seen, np.array([0.05, 0.15, 0.25, 0.35, 0.45]))
+    assert (slices, slices_kept) == (5, 3)
+    assert kept.tolist() == [True, False, False, True, True]
+
+
+def test_a_late_or_busy_generator_makes_a_run_unusable() -> None:
+    run = made_up(300)
+    assert run.usable
+    assert not replace(run, lateness=0.051).usable
+    assert not replace(run, generator_busy=0.6).usable
+    assert not replace(run, slices_kept=5).usable
 
 
 def test_latencies_come_in_the_order_of_the_arrivals() -> None:
@@ -67,7 +84,7 @@ def test_rates_rise_with_the_load_and_stop_at_the_generators_limit() -> None:
         rates = [rate_of(case, load, profile) for load in LOADS]
         assert rates == sorted(rates)
         assert len(set(rates)) == len(rates)
-    assert rate_of(CASES[2], 0.75, profile.with_speed(100)) <= 600
+    assert rate_of(CASES[2], 0.75, profile.with_speed(100)) <= MOST_RPS["new"]
 
 
 # --- judging ---------------------------------------------------------------------------------------------------
@@ -99,7 +116,7 @@ def test_bounds_of_the_calibration() -> None:
 def accuracy(*rows: Row) -> Accuracy:
     from test_calibrate import calibration
 
-    return Accuracy(rows=rows, calibration=calibration(), outside={}, machine={"cpu": "a CPU", "cores": 2, "memory_gib": 4, "kernel": "6.0"}, seconds=3.0)
+    return Accuracy(rows=rows, calibration=calibration(), machine={"cpu": "a CPU", "cores": 2, "memory_gib": 4, "kernel": "6.0"}, seconds=3.0)
 
 
 def test_a_noisy_host_is_undecided_and_never_met() -> None:
@@ -107,7 +124,7 @@ def test_a_noisy_host_is_undecided_and_never_met() -> None:
     with pytest.raises(UndecidedError, match=r"host too noisy.*11 of 20") as raised:
         made.check()
     assert exit_code_of(raised.value) is ExitCode.UNDECIDED
-    with pytest.raises(UndecidedError, match="late itself"):
+    with pytest.raises(UndecidedError, match="late or busy itself"):
         accuracy(row(late=True)).check()
     accuracy(row(), row(late=True)).check()
 
@@ -119,6 +136,7 @@ def test_misses_are_on_the_page_and_the_two_tables_are_apart() -> None:
     page = report.markdown(made, "figures/accuracy.svg")
     assert page.count("MISSED") == 1
     assert "the generator was late (30% of p50)" in page
+    assert "busy (70% of the time)" in report.markdown(accuracy(row(late=True, generator_busy=0.7)))
     same, _, before = page.partition("## From the calibration")
     assert "→" in same
     assert "→" not in before
@@ -138,7 +156,8 @@ def test_figures_of_nothing() -> None:
 def test_a_real_envoy_can_be_measured() -> None:
     with bench(BENCH_SUBJECTS) as made:
         for case in CASES:
-            run = measure(made, case, 60.0, 0.6, seed=3)
+            run = _once(made, case, 60.0, 0.6, seed=3)
+            assert (run.own_s > 0).all()
             assert run.busy_s > 0
             assert 0 < run.utilisation < 1.5
             assert (run.latency_s > 0).all()

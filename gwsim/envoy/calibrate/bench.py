@@ -11,11 +11,13 @@ from pathlib import Path
 
 from gwsim.envoy.calibrate import subjects as on
 from gwsim.envoy.calibrate.subjects import Subject
+from gwsim.envoy.load import Backend
 from gwsim.envoy.process import RealEnvoy
 from gwsim.envoy.stock import free_ports
 from gwsim.envoy.workers import Thread, pin, pinned, two_cores, worker_of
 
 BACKEND_PRIORITY, GENERATOR_PRIORITY = 2, 1
+SHARED_SPIN_S, NEVER_SLEEP_S = 2e-5, 1e3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,10 @@ class Bench:
     ports: dict[str, int]
     worker: Thread
     version: str
+    backend: Backend
+    """Answers requests for LOOP_PATH, in the loop of the load that names it."""
+    spin_s: float
+    """Of such loads: a core of their own is never left; one shared by priority is, or the kernel takes it away for a while."""
 
 
 @contextmanager
@@ -40,13 +46,14 @@ def bench(subjects: Sequence[Subject], *, realtime: bool = False) -> Iterator[Be
         free = free_ports(len(subjects) + 4)
         ports = {one.name: port for one, port in zip(subjects, free, strict=False)}
         first, second, admin, admin2 = free[len(subjects) :]
+        loop = stack.enter_context(Backend())
         back = stack.enter_context(_started(folder / "backend.json", on.backend((first, second), admin2), admin2))
         pin(back.pid, other, realtime=BACKEND_PRIORITY if realtime else 0)
-        front = stack.enter_context(_started(folder / "gateway.json", on.gateway(subjects, ports, (first, second), keys, admin), admin))
+        front = stack.enter_context(_started(folder / "gateway.json", on.gateway(subjects, ports, (first, second, loop.port), keys, admin), admin))
         pin(front.pid, own, realtime=BACKEND_PRIORITY if realtime else 0)
         version = str(json.loads(front.get("/server_info")).get("version", "")).split("/")
         stack.enter_context(pinned(other, realtime=GENERATOR_PRIORITY if realtime else 0))
-        yield Bench(ports=ports, worker=worker_of(front.pid), version=version[1] if len(version) > 1 else "")
+        yield Bench(ports=ports, worker=worker_of(front.pid), version=version[1] if len(version) > 1 else "", backend=loop, spin_s=SHARED_SPIN_S if realtime else NEVER_SLEEP_S)
 
 
 def _started(path: Path, config: dict[str, object], admin: int) -> RealEnvoy:

@@ -20,7 +20,7 @@ from gwsim.costs import CostProfile, VisitCosts
 from gwsim.envoy.calibrate import loop
 from gwsim.envoy.calibrate.bench import Bench
 from gwsim.envoy.calibrate.rounds import ACCEPTED_WAIT, LEAST_KEPT
-from gwsim.envoy.calibrate.subjects import SUBJECTS, Subject
+from gwsim.envoy.calibrate.subjects import LOOP_PATH, SUBJECTS, Subject
 from gwsim.errors import UndecidedError
 
 Floats = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ TARGETS = (0.15, 0.4, 0.75)
 OVERHEAD = (2.2, 1.6, 1.15)
 """CPU of a request at those, over its CPU in a closed loop: a first guess, to find the rate."""
 SLICE_S, SLICES = 0.9, 8
-MOST_RPS = 9000.0
+MOST_RPS = 20000.0
 CONNECTIONS = 16
 ROUNDS = 6
 RTT_S = 40e-6
@@ -106,8 +106,8 @@ def _slice(bench: Bench, rate: float, seed: int, subject: Subject = PLAIN, secon
     schedule, fresh = poisson(rate, seconds, seed=seed), subject.drive == "new"
     tls = Tls(sni="localhost", version="1.3", offers_ticket=1.0 if subject.resume else 0.0) if subject.certificate else None
     load = Load(
-        target=Target(port=bench.ports[subject.name], tls=tls), requests=(Request(),), schedule=schedule, connections=CONNECTIONS,
-        per_connection=1 if fresh else 0, warm=not fresh, timeout_s=10.0,
+        target=Target(port=bench.ports[subject.name], tls=tls), requests=(Request(path=LOOP_PATH),), schedule=schedule,
+        connections=CONNECTIONS, per_connection=1 if fresh else 0, warm=not fresh, timeout_s=10.0, backend=bench.backend, spin_s=bench.spin_s,
     )  # fmt: skip
     before = bench.worker.usage()
     sent = send(load)
@@ -140,7 +140,7 @@ def _point(target: float, rate: float, slices: Sequence[_Slice], rng: np.random.
 LOADED_S, LOADED_SLICES, LOADED_TARGET = 0.6, 5, 0.4
 COLD = 1.4
 """CPU of a request under such a load over its CPU in a closed loop, to find the rate."""
-MOST_HANDSHAKES = 450.0
+MOST_HANDSHAKES = 800.0
 """A second: what the generator does without being busy itself."""
 
 

@@ -14,7 +14,8 @@ Json = dict[str, Any]
 BASE, TWIN = "base", "twin"
 """Plain HTTP/1.1 proxied on kept connections; and the same again, whose difference is the detection limit."""
 BODY_BYTES = 16384
-BODY_PATH, SMALL_PATH = "/body", "/"
+BODY_PATH, SMALL_PATH, LOOP_PATH = "/body", "/", "/loop"
+"""The last is for what the load generator answers itself."""
 _HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER: Json = {"name": "envoy.filters.http.router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
 
@@ -68,9 +69,9 @@ def filter_subject(name: str, title: str, filters: Iterable[Mapping[str, Any]], 
 # --- Envoy's configuration -------------------------------------------------------------------------------------
 
 
-def gateway(subjects: Iterable[Subject], ports: Mapping[str, int], backends: tuple[int, int], keys: Mapping[str, KeyPair], admin: int) -> Json:
-    """The gateway's bootstrap: a listener a subject."""
-    clusters = [_cluster("backend", backends[0], http2=False), _cluster("backend2", backends[1], http2=True)]
+def gateway(subjects: Iterable[Subject], ports: Mapping[str, int], backends: tuple[int, int, int], keys: Mapping[str, KeyPair], admin: int) -> Json:
+    """The gateway's bootstrap: a listener a subject. `backends`: ports of HTTP/1.1, HTTP/2, and the load generator's own."""
+    clusters = [_cluster("backend", backends[0], http2=False), _cluster("backend2", backends[1], http2=True), _cluster("loop", backends[2], http2=False)]
     return _bootstrap([_listener(one, ports[one.name], keys) for one in subjects], clusters, admin)
 
 
@@ -108,7 +109,8 @@ def _listener(one: Subject, port: int, keys: Mapping[str, KeyPair]) -> Json:
     answer: Json = {"route": {"cluster": one.cluster, "timeout": "30s"}}
     if one.kind == "direct":
         answer = {"direct_response": {"status": 200, "body": {"inline_string": "ok"}}}
-    routes: list[Json] = [{"match": {"prefix": "/"}, **answer}]
+    own: Json = {"match": {"path": LOOP_PATH}, "route": {"cluster": "loop", "timeout": "30s"}}
+    routes: list[Json] = [own, {"match": {"prefix": "/"}, **answer}]
     made = _plain_listener(one.name, port, _manager(one.name, routes, codec="AUTO", filters=one.filters))
     if one.certificate:
         made["filter_chains"][0]["transport_socket"] = _tls(keys[one.certificate])
@@ -172,4 +174,4 @@ class OfUser:
     left_out: tuple[str, ...] = field(default=())
 
 
-__all__ = ["BASE", "BODY_BYTES", "BODY_PATH", "SMALL_PATH", "SUBJECTS", "TWIN", "OfUser", "Subject", "backend", "certificates", "filter_subject", "gateway"]
+__all__ = ["BASE", "BODY_BYTES", "BODY_PATH", "LOOP_PATH", "SMALL_PATH", "SUBJECTS", "TWIN", "OfUser", "Subject", "backend", "certificates", "filter_subject", "gateway"]

@@ -13,15 +13,15 @@ from gwsim.envoy.calibrate.profile import Calibration, laid_over_shipped
 from gwsim.envoy.calibrate.subjects import OfUser
 from gwsim.envoy.latency import modelling
 from gwsim.envoy.latency.cases import (
+    BEFORE_LOAD,
     BENCH_SUBJECTS,
     CASES,
     LOADS,
     LUA_SUBJECT,
     MOST_RPS,
-    QUIET_LOAD,
     Case,
 )
-from gwsim.envoy.latency.measuring import Run, measure
+from gwsim.envoy.latency.measuring import LEAST_KEPT, Run, measure
 from gwsim.envoy.workers import machine_class
 from gwsim.errors import UndecidedError
 
@@ -29,7 +29,6 @@ FIGURES = ("utilisation", "mean", "p50", "p90", "p99")
 MEAN_BOUNDS, P99_BOUNDS = (0.8, 1.25), (0.7, 1.4)
 """Modelled over measured, service time from the same run."""
 UTILISATION_OFF = 0.1
-LEAST_SLICES = 0.5
 SECONDS = 3.0
 WAKEUPS = 1.6
 """Wake-ups of a request at low load, to find the rates."""
@@ -55,6 +54,7 @@ class Row:
     slices_kept: int
     lateness: float
     late: bool
+    generator_busy: float = 0.0
 
     @property
     def noise(self) -> dict[str, float]:
@@ -64,7 +64,7 @@ class Row:
     @property
     def usable(self) -> bool:
         """Whether it can be judged."""
-        return not self.late and self.slices_kept >= LEAST_SLICES * self.slices and math.isfinite(self.measured["p99"])
+        return not self.late and self.slices_kept >= LEAST_KEPT * self.slices and math.isfinite(self.measured["p99"])
 
     def ratio(self, name: str) -> float:
         """Modelled over measured, service time from the same run."""
@@ -93,7 +93,6 @@ class Accuracy:
 
     rows: tuple[Row, ...]
     calibration: Calibration
-    outside: Mapping[str, modelling.Outside]
     machine: Mapping[str, object]
     seconds: float
 
@@ -105,10 +104,10 @@ class Accuracy:
     def check(self) -> None:
         """Raise UndecidedError when the machine was too noisy for the rows to say anything."""
         kept, everything = self.slices
-        if kept < LEAST_SLICES * everything or not any(row.usable for row in self.rows):
+        if kept < LEAST_KEPT * everything or not any(row.usable for row in self.rows):
             raise UndecidedError(
                 f"host too noisy: the gateway's worker waited for its core in {everything - kept} of {everything} slices, and "
-                f"{sum(row.late for row in self.rows)} of {len(self.rows)} runs had a load generator that was late itself; nothing can be said about the model"
+                f"{sum(row.late for row in self.rows)} of {len(self.rows)} runs had a load generator that was late or busy itself; nothing can be said about the model"
             )
 
     @property
@@ -124,21 +123,17 @@ def verify(
     """Calibrate, then run every case at every load twice and model it. Raises UndecidedError where calibrating does."""
     calibration = calibrating.calibrate(OfUser(subjects=(LUA_SUBJECT,)), realtime=realtime, seed=seed, told=told)
     profile = laid_over_shipped(calibration)
-    measured: list[tuple[Case, float, Run, Run]] = []
-    quiet: dict[str, Run] = {}
-    total = len(cases) * (len(loads) + 1)
+    measured: list[tuple[Case, float, Run, Run, modelling.Outside]] = []
+    total = len(cases) * len(loads)
     with bench(BENCH_SUBJECTS, realtime=realtime) as made:
         for c, case in enumerate(cases):
-            if case.outside == case.name:
-                quiet[case.name] = measure(made, case, rate_of(case, QUIET_LOAD, profile), seconds, seed + 100 * c)
+            before = modelling.outside_of(measure(made, case, rate_of(case, BEFORE_LOAD, profile), seconds, seed + 100 * c))
             for n, load in enumerate(loads):
                 rate, number = rate_of(case, load, profile), seed + 100 * c + n + 1
-                measured.append((case, load, measure(made, case, rate, seconds, number), measure(made, case, rate, seconds, number)))
-                told("latency under load", c * (len(loads) + 1) + n + 2, total)
-    known = {case.name: modelling.outside_of(quiet[case.name], case, modelling.priced(profile, case)) for case in cases if case.name in quiet}
-    outside = {case.name: known.get(case.outside, next(iter(known.values()))) for case in cases}
-    rows = tuple(_row(case, load, first, second, profile, outside[case.name]) for case, load, first, second in measured)
-    return Accuracy(rows=rows, calibration=calibration, outside=outside, machine=machine_class(), seconds=seconds)
+                measured.append((case, load, measure(made, case, rate, seconds, number), measure(made, case, rate, seconds, number), before))
+                told("latency under load", c * len(loads) + n + 1, total)
+    rows = tuple(_row(case, load, first, second, profile, outside) for case, load, first, second, outside in measured)
+    return Accuracy(rows=rows, calibration=calibration, machine=machine_class(), seconds=seconds)
 
 
 def rate_of(case: Case, load: float, profile: CostProfile) -> float:
@@ -154,15 +149,18 @@ def rate_of(case: Case, load: float, profile: CostProfile) -> float:
 
 
 def _row(case: Case, load: float, first: Run, second: Run, profile: CostProfile, outside: modelling.Outside) -> Row:
+    """`outside`: as the run before the rows had it."""
     priced = modelling.priced(profile, case)
-    same, factor = modelling.from_same_run(first, case, priced, outside)
+    now = modelling.outside_of(first)
+    same, factor = modelling.from_same_run(first, case, priced, now)
     bounds = [modelling.simulate(first, case, modelling.priced(one, case), outside) for one in (profile.at("low"), profile, profile.at("high"))]
     return Row(
         case=case, target=load, rate_rps=first.rate_rps, measured=first.figures(), again=second.figures(),
-        same_run=modelling.simulate(first, case, same, outside), same_factor=factor,
+        same_run=modelling.simulate(first, case, same, now), same_factor=factor,
         before={name: (bounds[0][name], bounds[1][name], bounds[2][name]) for name in FIGURES},
         slices=first.slices + second.slices, slices_kept=first.slices_kept + second.slices_kept,
         lateness=max(first.lateness, second.lateness), late=first.late or second.late,
+        generator_busy=max(first.generator_busy, second.generator_busy),
     )  # fmt: skip
 
 

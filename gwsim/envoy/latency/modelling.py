@@ -13,7 +13,6 @@ from gwsim.envoy.latency.cases import Case
 from gwsim.envoy.latency.measuring import CONNECTIONS, Run, figures
 from gwsim.scenario.model import Distribution, constant
 
-LOOPBACK_RTT_S = 40e-6
 SHORTEST_S = 1e-6
 SHARES = (0.0, 0.01, 0.05, *(n / 10 for n in range(1, 10)), 0.95, 0.98, 0.99, 0.995, 1.0)
 ROUNDS = 4
@@ -23,10 +22,10 @@ SAME = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """Time of a request that is not the gateway's: loopback, kernel, the backend, the client's own handshakes; as it scatters."""
+    """Time of a request that is not the gateway's: backend and client, the kernel's work for their sockets among it; as it scatters."""
 
     upstream: Distribution
-    rtt_s: float = LOOPBACK_RTT_S
+    rtt_s: float = 0.0
 
 
 def priced(base: CostProfile, case: Case) -> VisitCosts:
@@ -62,15 +61,12 @@ def from_same_run(run: Run, case: Case, costs_: VisitCosts, outside: Outside) ->
     return scaled(costs_, factor), factor
 
 
-def outside_of(quiet: Run, case: Case, costs_: VisitCosts) -> Outside:
-    """What requests of a nearly idle run took beyond the model's own time, as the time that the backend takes in the model."""
-    nothing = Outside(upstream=constant(SHORTEST_S))
-    found, _ = from_same_run(quiet, case, costs_, nothing)
-    own = simulate(quiet, case, found, nothing)["p50"]
-    left = np.maximum(quiet.latency_s[quiet.kept] - own, SHORTEST_S)
-    if not len(left):
-        return nothing
-    points = tuple((float(q), float(np.quantile(left, q))) for q in SHARES)
+def outside_of(run: Run) -> Outside:
+    """What the generator itself, backend and client in one, adds to the requests of a run, as the time of the model's backend."""
+    own = run.own_s[run.kept]
+    if not len(own):
+        return Outside(upstream=constant(SHORTEST_S))
+    points = tuple((float(q), max(float(np.quantile(own, q)), SHORTEST_S)) for q in SHARES)
     mean = sum((p1 - p0) * (x0 + x1) / 2 for (p0, x0), (p1, x1) in pairwise(points))
     return Outside(upstream=Distribution(kind="quantiles", points=points, mean=mean))
 

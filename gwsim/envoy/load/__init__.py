@@ -10,12 +10,12 @@ omission). HTTP/1.1 keep-alive, HTTP/2, TLS with resumption; connections are kep
 them (`gwsim.scenario.model.Connection`).
 """
 
-from gwsim.envoy.load.plan import Load, Request, Target, Tls
+from gwsim.envoy.load.plan import Backend, Load, Request, Target, Tls
 from gwsim.envoy.load.schedule import Schedule, paced, poisson, recorded
 from gwsim.envoy.load.sender import send
 from gwsim.envoy.load.sent import CLOSED, REFUSED, TIMED_OUT, Late, Sent
 
 __all__ = [
-    "CLOSED", "REFUSED", "TIMED_OUT", "Late", "Load", "Request", "Schedule", "Sent", "Target", "Tls", "paced", "poisson",
+    "CLOSED", "REFUSED", "TIMED_OUT", "Backend", "Late", "Load", "Request", "Schedule", "Sent", "Target", "Tls", "paced", "poisson",
     "recorded", "send",
 ]  # fmt: skip

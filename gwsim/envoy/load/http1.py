@@ -1,129 +1,80 @@
-"""HTTP/1.1 on a connection: one request at a time."""
+"""HTTP/1.1, by the nopython loop: its memory made, run in pieces so that it can be interrupted and watched, and read out."""
 
 from __future__ import annotations
 
 import select
-import ssl
-from collections.abc import Callable
+import time
 
-from gwsim.envoy.load.plan import Request, Target
-from gwsim.envoy.load.wire import Wire
+import numpy as np
 
-END = b"\r\n\r\n"
-Answered = Callable[[Wire, int, int, bytes, int, bool, float], None]
-"""Told with the connection, the request's number, status, head, bytes read, whether the connection goes on, and when."""
+from gwsim.envoy.load.plan import Load
+from gwsim.envoy.load.sent import Sent, Watch
+
+_LEAD_S = 0.02
+_WARM_S = 10.0
+_ALPN = b"\x08http/1.1"
 
 
-class Http1(Wire):
-    """Reads answers; bodies by content-length, in chunks, or to the end of the connection."""
+def send_http1(load: Load, watch: Watch, every_s: float) -> Sent:
+    """Run a load to its end. Raises UsageError where TLS cannot be had."""
+    from gwsim.envoy.load import calls
 
-    __slots__ = ("_answered", "_buffer", "_head", "_head_only", "_length", "_number", "_raw", "_read_bytes")
+    calls.link()
+    from gwsim.envoy.load import native
+    from gwsim.envoy.load.layout import state_of
 
-    def __init__(
-        self, target: Target, context: ssl.SSLContext | None, session: ssl.SSLSession | None, poll: select.epoll, number: int,
-        answered: Answered,
-    ) -> None:  # fmt: skip
-        super().__init__(target, context, session, poll, number)
-        self._answered = answered
-        self._buffer = b""
-        self._number = -1
-        self._head_only = False
-        self._head = self._raw = b""
-        self._length = 0
-        self._read_bytes = 0
-
-    @property
-    def active(self) -> list[int]:
-        """Numbers of the requests in flight."""
-        return [self._number] if self._number >= 0 else []
-
-    def begin(self, number: int, request: Request, wire: bytes, now: float) -> None:
-        """Send a request, of which `wire` is the text."""
-        self._number, self._head_only = number, request.method == "HEAD"
-        self._read_bytes = 0
-        self.write(wire, now)
-
-    def drop(self, number: int) -> bool:
-        """Give a request up: here the connection goes with it."""
-        self.close()
-        return False
-
-    def on_bytes(self, data: bytes, now: float) -> None:
-        self._read_bytes += len(data)
-        self._buffer = self._buffer + data if self._buffer else data
-        while True:
-            if not self._head and not (self._buffer and self._parse_head()):
-                return
-            if self._head and not self._body_done(now):
-                return
-
-    def _parse_head(self) -> bool:
-        end = self._buffer.find(END)
-        if end < 0:
-            return False
-        raw, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-        status = int(raw[9:12])
-        if status < 200:
-            return True
-        self._raw, self._head = raw, raw.lower()
-        self._length = -1
-        if self._head_only or status in (204, 304):
-            self._length = 0
+    plan, tls = load.schedule, load.target.tls
+    named, wants = np.zeros(0, np.int64), np.full(max(len(plan), 1), -1, np.int64)
+    if plan.connections is not None:
+        named, wants = np.unique(plan.connections, return_inverse=True)
+    context = calls.Context(tls, _ALPN) if tls is not None else None
+    poll = select.epoll()
+    state = state_of(load, context.address if context is not None else 0, poll.fileno(), wants.astype(np.int64), len(named))
+    run = state.run[0]
+    try:
+        native.advance(state, 0)  # compiled before anything is due
+        if plan.connections is None:
+            run["slots"] = run["frees"] = load.connections
+            state.free[: load.connections] = np.arange(load.connections)
+            state.slots["listed"][: load.connections] = 1
         else:
-            at = self._head.find(b"\r\ncontent-length:")
-            if at >= 0:
-                self._length = int(self._head[at + 17 :].split(b"\r\n", 1)[0])
-        return True
-
-    def _body_done(self, now: float) -> bool:
-        if self._length >= 0:
-            if len(self._buffer) < self._length:
-                return False
-            self._buffer = self._buffer[self._length :]
-        elif b"\r\ntransfer-encoding: chunked" in self._head:
-            end = _chunks_end(self._buffer)
-            if end < 0:
-                return False
-            self._buffer = self._buffer[end:]
-        else:
-            return False
-        self._finish(now)
-        return True
-
-    def _finish(self, now: float) -> None:
-        number, self._number = self._number, -1
-        goes_on = b"\r\nconnection: close" not in self._head
-        self._head = b""
-        if number >= 0:
-            self._answered(self, number, int(self._raw[9:12]), self._raw, self._read_bytes, goes_on, now)
-
-    def _end(self, why: int, now: float) -> None:
-        # An answer without a length ends with its connection.
-        if self._head and self._number >= 0 and self._length < 0 and b"chunked" not in self._head:
-            self.close()
-            number, self._number, self._head = self._number, -1, b""
-            self._answered(self, number, int(self._raw[9:12]), self._raw, self._read_bytes, False, now)
-            return
-        super()._end(why, now)
+            run["slots"] = len(named)
+        if load.backend is not None:
+            native.listen(state)
+        if load.warm and plan.connections is None:
+            native.stand(state, load.connections, time.perf_counter_ns() + int(_WARM_S * 1e9))
+        started_at = time.time() + _LEAD_S
+        start = time.perf_counter_ns() + int(_LEAD_S * 1e9)
+        run["start_ns"] = start
+        until = start
+        watch(0.0)
+        while run["finished"] < len(plan):
+            until += int(every_s * 1e9)
+            native.advance(state, until)
+            watch((time.perf_counter_ns() - start) * 1e-9)
+    finally:
+        native.shut(state)
+        poll.close()
+        if context is not None:
+            context.close()
+    heads = [bytes(one).partition(b"\r\n\r\n")[0] for one in state.kept_heads] if load.capture else []
+    return Sent(
+        due_s=plan.times_s, acted_s=_seconds(state.acted_ns), done_s=_seconds(state.done_ns), status=state.status, request=plan.requests,
+        connection=state.carrier, started_at_s=started_at, opened=state.opened, resumed=state.resumed[state.carrier] & state.opened,
+        bytes_read=state.read, busy_s=float(run["busy_ns"]) * 1e-9,
+        own_s=(state.own_ns + int(run["backend_ns"]) / max(len(plan), 1)) * 1e-9,
+        captured=tuple(tuple(value(head, name) for head in heads) for name in load.capture),
+    )  # fmt: skip
 
 
-def _chunks_end(data: bytes) -> int:
-    """Where a chunked body ends; -1: not yet."""
-    at = 0
-    while True:
-        line = data.find(b"\r\n", at)
-        if line < 0:
-            return -1
-        size = int(data[at:line].split(b";", 1)[0], 16)
-        at = line + 2 + size + 2
-        if size == 0:
-            end = data.find(b"\r\n", line + 2)
-            while end > line + 2:  # trailers
-                line = end
-                end = data.find(b"\r\n", line + 2)
-            return -1 if end < 0 else end + 2
-        if at > len(data):
-            return -1
+def _seconds(ns: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.where(ns < 0, np.nan, ns * 1e-9)
 
 
-__all__ = ["Answered", "Http1"]
+def value(head: bytes, name: str) -> str:
+    """A header's value in the head of an answer."""
+    at = head.lower().find(f"\r\n{name.lower()}:".encode())
+    return head[at + len(name) + 3 :].split(b"\r\n", 1)[0].strip().decode("latin-1") if at >= 0 else ""
+
+
+__all__ = ["send_http1", "value"]

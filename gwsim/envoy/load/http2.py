@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import select
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gwsim.envoy.load.http1 import Answered
 from gwsim.envoy.load.plan import Request, Target
 from gwsim.envoy.load.sent import CLOSED
 from gwsim.envoy.load.wire import Wire
 from gwsim.errors import UsageError
 
 _WINDOW = 1 << 24
+Answered = Callable[[Wire, int, int, bytes, int, bool, float], None]
+"""Told with the connection, the request's number, status, head, bytes read, whether the connection goes on, and when."""
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class Http2(Wire):
         """Numbers of the requests in flight."""
         return [one.number for one in self._streams.values()]
 
-    def begin(self, number: int, request: Request, wire: bytes, now: float) -> None:
+    def begin(self, number: int, request: Request, now: float) -> None:
         """Send a request."""
         stream = self._h2.get_next_available_stream_id()
         made = self._streams[stream] = _Stream(number, body=request.body)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+
+import numpy as np
 
 from gwsim.envoy.load.schedule import Schedule
+
+MOST_FILES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,42 @@ class Target:
     tls: Tls | None = None
 
 
+class Backend:
+    """A port of loopback that the generator answers itself: a backend that takes microseconds, and never waits for the
+    processor that the generator has. Requests have no bodies. A context manager."""
+
+    def __init__(self, body: bytes = b"ok") -> None:
+        self.answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+        self.matched = np.full(descriptors(), -1, np.int64)
+        """By descriptor of an accepted connection: how much of a request's end has come; -1: there is none."""
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._socket.setblocking(False)
+
+    @property
+    def port(self) -> int:
+        """Where it is."""
+        return int(self._socket.getsockname()[1])
+
+    def fileno(self) -> int:
+        """The listening descriptor."""
+        return self._socket.fileno()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        for fd in np.flatnonzero(self.matched >= 0):
+            os.close(int(fd))
+        self.matched[:] = -1
+
+
+def descriptors() -> int:
+    """How many files this process may have open, within reason."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST_FILES if files == resource.RLIM_INFINITY else min(files, MOST_FILES)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """A run. `connections` are kept; each carries `per_connection` requests (0: any number), `streams` at a time.
@@ -88,6 +131,8 @@ class Load:
     seed: int = 0
     spin_s: float = 1e-4
     """The generator does not sleep when the next request is due within this."""
+    backend: Backend | None = None
+    """HTTP/1.1: also answer what comes there meanwhile, in the same loop."""
 
 
-__all__ = ["Load", "Request", "Target", "Tls"]
+__all__ = ["Backend", "Load", "Request", "Target", "Tls", "descriptors"]

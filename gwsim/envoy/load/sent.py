@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from gwsim.errors import UndecidedError
 CLOSED, TIMED_OUT, REFUSED = -1, -2, -3
 """In place of a status: the connection ended without an answer; no answer in time; no connection."""
 WORDS = {CLOSED: "closed", TIMED_OUT: "timed out", REFUSED: "refused"}
+Watch = Callable[[float], None]
+"""Told seconds since the start of a run, now and then."""
 ACCEPTED_LATENESS = 0.05
 """Of the median latency."""
 
@@ -42,6 +45,11 @@ class Sent:
     bytes_read: Ints
     started_at_s: float = 0.0
     """Instant of the start, seconds of the epoch."""
+    busy_s: float = 0.0
+    """HTTP/1.1: time in which the generator sent, read or computed. Much of the run: its own work delayed what it measured."""
+    own_s: Floats | None = None
+    """HTTP/1.1: how much of each latency the generator worked for that request: connecting, shaking hands, writing, reading, and
+    the mean of answering where it is the backend too."""
     captured: tuple[tuple[str, ...], ...] = ()
     """By header asked for, in the order of `Load.capture`: one value a request, empty where there was none."""
 
@@ -68,6 +76,12 @@ class Sent:
         """Requests sent per second of the schedule."""
         length = float(self.due_s[-1] - self.due_s[0]) if len(self) > 1 else 0.0
         return (len(self) - 1) / length if length else 0.0
+
+    @property
+    def busy(self) -> float:
+        """Share of the run in which the generator had work to do."""
+        length = float(np.nanmax(self.done_s)) if len(self) else 0.0
+        return self.busy_s / length if length > 0 else 0.0
 
     def statuses(self) -> dict[int, int]:
         """How many of each status (or CLOSED, TIMED_OUT, REFUSED)."""
@@ -106,8 +120,8 @@ class Sent:
             "latency_s": {"mean": float(self.latency_s[self.answered].mean()) if self.answered.any() else None, "p50": p50, "p90": p90, "p99": p99},
             "lateness_s": {"mean": float(late.mean()), "p50": float(np.median(late)), "p99": float(np.quantile(late, 0.99)), "max": float(late.max())}
             if len(self) else {},
-            "lateness_share_of_p50": self.lateness,
+            "lateness_share_of_p50": self.lateness, "generator_busy": self.busy,
         }  # fmt: skip
 
 
-__all__ = ["ACCEPTED_LATENESS", "CLOSED", "REFUSED", "TIMED_OUT", "Late", "Sent"]
+__all__ = ["ACCEPTED_LATENESS", "CLOSED", "REFUSED", "TIMED_OUT", "Late", "Sent", "Watch"]

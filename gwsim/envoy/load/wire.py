@@ -17,7 +17,7 @@ CHUNK = 1 << 16
 
 
 class Wire:
-    """The transport; `Http1` and `Http2` say what the bytes mean.
+    """The transport; `Http2` says what the bytes mean.
 
     `lost` is told with the connection and CLOSED or REFUSED once it has ended by itself.
     """
