@@ -82,6 +82,8 @@ def _start(
 def curls(project: Project, placed: list[Placed]) -> Iterator[str]:
     """A command for every entry of every client's mix."""
     for name, client in project.loaded.scenario.clients.items():
+        if client.target is None:
+            continue
         try:
             proxy, listener = project.topology.resolve(client.target)
         except TargetMissing:

@@ -70,9 +70,14 @@ def title_of(name: str) -> str:
 
 
 def shortest(names: Sequence[str]) -> dict[str, str]:
-    """The fewest last parts of `a/b/c` that tell every name from all others."""
+    """The fewest last parts of `a/b/c` that tell every name from all others; a word before the path stays."""
     def last(parts: int) -> Callable[[str], str]:
-        return lambda name: "/".join(name.split("/")[-parts:])
+        def short(name: str) -> str:
+            word, space, path = name.partition(" ")
+            kept = f"{word} " if space and "/" not in word else ""
+            return kept + "/".join((path if kept else name).split("/")[-parts:])
+
+        return short
 
     return _distinct(names, [last(parts) for parts in range(1, 6)])
 

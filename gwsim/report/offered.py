@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from gwsim.report.flow import LOCAL, Flow, Node, Tile, cut, workload_of
 from gwsim.report.names import Names
 from gwsim.results.labels import Labels, labels_of
-from gwsim.scenario.model import Model
-from gwsim.scenario.rates import mean_rps
+from gwsim.scenario.model import Client, Model
+from gwsim.scenario.rates import class_rates, mean_rps
 from gwsim.scenario.resolved import ClassLabel, Resolved
 
 
@@ -33,23 +33,17 @@ def flow_of_scenario(resolved: Resolved) -> Flow:
     """What a scenario offers to whom."""
     flow, model, labels = Flow(), resolved.model, labels_of(resolved)
     names, sums = Names.of(labels), _Offered()
-    class_id = 0
-    for client in model.clients:
-        rate = _rate(model, client.name)
-        total = sum(shape.weight for shape in client.mix) or 1.0
-        for shape in client.mix:
-            _class(flow, names, labels, sums, resolved, class_id, rate * shape.weight / total)
-            class_id += 1
+    for class_id, rps in enumerate(class_rates(model, _rate).values()):
+        _class(flow, names, labels, sums, resolved, class_id, rps)
     _nodes(flow, names, labels, model, sums)
     cut(flow)
     return flow
 
 
-def _rate(model: Model, name: str) -> float:
+def _rate(client: Client) -> float:
     """Requests per second of a client; a closed loop without a rate is drawn as one per connection."""
-    arrivals = next(client.arrivals for client in model.clients if client.name == name)
-    rate = mean_rps(arrivals)
-    return float(getattr(arrivals, "connections", 0)) if rate is None else rate
+    rate = mean_rps(client.arrivals)
+    return float(getattr(client.arrivals, "connections", 0)) if rate is None else rate
 
 
 def _class(flow: Flow, names: Names, labels: Labels, sums: _Offered, resolved: Resolved, class_id: int, rps: float) -> None:

@@ -9,12 +9,13 @@ from typing import Literal, NamedTuple
 from gwsim.diagnostics import Collector, code, nearest
 from gwsim.scenario.costing import Pricing
 from gwsim.scenario.file import Backend, BackendVersion, Times
-from gwsim.scenario.fleets import zone_of
-from gwsim.scenario.model import Mode, Outage, SimCluster, Station
-from gwsim.scenario.placement import hosts_of
+from gwsim.scenario.fleets import Fleets, fleet_name, zone_of
+from gwsim.scenario.model import Mode, Outage, SimCluster, Station, constant
+from gwsim.scenario.placement import hosts_of, locality_of
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import StationLabel
-from gwsim.topology import Cluster, Endpoint, Proxy, Topology
+from gwsim.topology import Cluster, Endpoint, Proxy, Reached, Topology, reached
+from gwsim.units import format_duration_s
 
 LOCAL = ".svc.cluster.local"
 DEFAULT_SERVICE_TIME = Times.model_validate({"lognormal": {"median": "10ms", "cv": 1}})
@@ -41,6 +42,26 @@ def backend_name(cluster: Cluster, kube_cluster: str) -> str:
 def pod_of(endpoint: Endpoint, proxy: Proxy) -> Pod:
     """The identity of the pod behind an endpoint."""
     return (endpoint.cluster or proxy.cluster, endpoint.workload, endpoint.pod, endpoint.address, endpoint.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Relaying:
+    """What makes a station a pod of a further proxy: `pod` is its position there (None: the front load balancer chooses)."""
+
+    reached: Reached
+    endpoint: Endpoint
+    pod: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """A station that makes calls: its backend, the section of the file that says which, and the pod."""
+
+    name: str
+    key: str
+    backend: Backend
+    cluster: str
+    endpoint: Endpoint
 
 
 CANONICAL = {"app": "service.istio.io/canonical-name", "version": "service.istio.io/canonical-revision"}
@@ -102,15 +123,28 @@ class Backends:
     loaded: LoadedScenario
     topology: Topology
     pricing: Pricing
+    fleets: Fleets
+    far_s: float
+    """Round trip to a service outside the mesh that nothing is said of, seconds."""
     collector: Collector
     clusters: list[SimCluster] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
     """Kubernetes cluster of each of `clusters`."""
+    given: list[tuple[Endpoint, ...]] = field(default_factory=list)
+    """Endpoints of each of `clusters` in the topology; those of a gateway follow its replicas."""
     stations: list[Station] = field(default_factory=list)
     labels: list[StationLabel] = field(default_factory=list)
+    relays: dict[int, Relaying] = field(default_factory=dict)
+    """By station: those that are pods of further proxies."""
+    callers: dict[int, Calling] = field(default_factory=dict)
+    """By station: those that make calls."""
+    rtts_s: dict[str, float] = field(default_factory=dict)
+    """Zones of their own: round trip to them from everywhere, seconds."""
     assumptions: dict[str, None] = field(default_factory=dict)
+    _keys: dict[str, str] = field(default_factory=dict)
+    """Key of each backend's section in the file."""
     _by_pod: dict[Pod, int] = field(default_factory=dict)
-    _by_cluster: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    _by_cluster: dict[tuple[str, ...], list[int]] = field(default_factory=dict)
     _names: dict[Pod, dict[_Named, None]] = field(default_factory=dict)
     _sections: dict[str, Backend] = field(default_factory=dict)
     _subsets: dict[_Named, BackendVersion] = field(default_factory=dict)
@@ -136,6 +170,7 @@ class Backends:
                 self._subsets[_Named(full, subset)] = section
             else:
                 self._sections[full] = section
+                self._keys[full] = key
             for one, version in section.subsets.items():
                 if one in known[full]:
                     self._subsets[_Named(full, one)] = version
@@ -165,21 +200,73 @@ class Backends:
         help = f"did you mean {near}?" if near else f"there is {', '.join(some)}" if some else "no service is known to any gateway"
         self.collector.add(code("BACKEND_UNKNOWN"), f"there is no backend {written}", span, help=help)
 
-    def cluster(self, proxy: Proxy, cluster: Cluster, *, tcp: bool) -> int:
-        """The index of a cluster in the model, where it is added at its first use."""
-        same = self._by_cluster.setdefault((proxy.cluster, cluster.name), [])
+    def cluster(self, proxy: Proxy, cluster: Cluster, *, tcp: bool, onward: bool = True) -> int:
+        """The index of a cluster in the model, where it is added at its first use.
+
+        `onward`: endpoints that are pods of a gateway are further proxies; else they answer as backends do.
+        """
+        given = cluster.endpoints
+        onwards = [reached(self.topology, proxy, cluster, one) if onward else None for one in given]
+        own = fleet_name(proxy) if any(onwards) else ""
+        if own:
+            cluster, onwards = self._fitted(cluster, onwards)
+        same = self._by_cluster.setdefault((proxy.cluster, cluster.name, own), [])
         costs, round_trips = self.pricing.upstream(proxy, cluster, tcp=tcp)
         for at in same:
             have = self.clusters[at]
             if have.costs == costs and (have.cluster is cluster or have.cluster == cluster):
                 return at
-        stations = tuple(self._station(proxy, cluster, one) for one in cluster.endpoints)
+        stations = tuple(
+            self._station(proxy, cluster, one) if to is None else self._relay(one, to)
+            for one, to in zip(cluster.endpoints, onwards, strict=True)
+        )
         self.clusters.append(
             SimCluster(cluster=cluster, stations=stations, costs=costs, tls_round_trips=round_trips, hosts=hosts_of(cluster))
         )
         self.owners.append(proxy.cluster)
+        self.given.append(given)
         same.append(len(self.clusters) - 1)
         return same[-1]
+
+    def _fitted(self, cluster: Cluster, onwards: list[Reached | None]) -> tuple[Cluster, list[Reached | None]]:
+        """The cluster with as many endpoints of each gateway as the gateway has pods in this scenario."""
+        endpoints: list[Endpoint] = []
+        kept: list[Reached | None] = []
+        done: list[Proxy] = []
+        for endpoint, to in zip(cluster.endpoints, onwards, strict=True):
+            if to is None or endpoint.via:
+                endpoints.append(endpoint)
+                kept.append(to)
+            elif not any(one is to.proxy for one in done):
+                done.append(to.proxy)
+                own = [one for one, other in zip(cluster.endpoints, onwards, strict=True) if other is not None and other.proxy is to.proxy and not one.via]
+                pods = self.fleets.pods_of(to.proxy)
+                if len(own) != len(pods):
+                    own = [
+                        replace(own[0], address=pod.name, pod=pod.name, locality=locality_of(to.proxy, at)) for at, pod in enumerate(pods)
+                    ]
+                endpoints += own
+                kept += [to] * len(own)
+        same = tuple(endpoints) == cluster.endpoints
+        return (cluster if same else replace(cluster, endpoints=tuple(endpoints))), kept
+
+    def _relay(self, endpoint: Endpoint, to: Reached) -> int:
+        """A station that is a pod of a further proxy, or its load balancer."""
+        gateway = fleet_name(to.proxy)
+        pods = self.fleets.pods_of(to.proxy)
+        pod = None
+        if not endpoint.via:
+            pod = next((at for at, one in enumerate(pods) if one.name == endpoint.pod), None)
+        name = self._unique(f"{gateway}/{endpoint.pod}" if pod is not None else f"{gateway} ({endpoint.address})")
+        zone = pods[pod].zone if pod is not None else zone_of(endpoint.locality.region, endpoint.locality.zone)
+        at = len(self.stations)
+        self.stations.append(Station(name=name, zone=zone, service_time_s=constant(0.0)))
+        self.labels.append(StationLabel(
+            name=name, backend=gateway, subset="", zone=zone, assumed=False, workload=to.proxy.key,
+            address=f"{endpoint.address}:{endpoint.port}", mtls=endpoint.mtls, relay=True,
+        ))
+        self.relays[at] = Relaying(to, endpoint, pod)
+        return at
 
     def _station(self, proxy: Proxy, cluster: Cluster, endpoint: Endpoint) -> int:
         pod = pod_of(endpoint, proxy)
@@ -194,19 +281,34 @@ class Backends:
         name = self._unique(f"{backend}/{endpoint.pod or endpoint.address}")
         base = section or Backend()
         ordinal = self._counts[backend] = self._counts.get(backend, -1) + 1
-        made = self._made(name, endpoint, base, version)
+        zone = self._zone(backend, base, cluster, endpoint)
+        made = self._made(name, zone, base, version)
         self.stations.append(_faulty(made, base, ordinal))
         assumed = version.service_time is None and (section is None or section.service_time is None)
         if assumed:
             self.assumptions[f"backend {backend}: {DEFAULT_TEXT}, because the scenario does not say"] = None
-        zone = self.stations[-1].zone
         self.labels.append(StationLabel(
             name=name, backend=backend, subset=subset, zone=zone, assumed=assumed, workload=endpoint.workload,
             app=_label(endpoint, "app"), version=_label(endpoint, "version"),
             address=f"{endpoint.address}:{endpoint.port}", mtls=endpoint.mtls,
         ))
         self._by_pod[pod] = taken
+        if base.calls:
+            self.callers[taken] = Calling(backend, self._keys.get(backend, backend), base, pod[0], endpoint)
         return taken
+
+    def _zone(self, backend: str, base: Backend, cluster: Cluster, endpoint: Endpoint) -> str:
+        """Where a pod runs; one of its own for a backend with a round trip of its own."""
+        zone = zone_of(endpoint.locality.region, endpoint.locality.zone)
+        if base.rtt is not None:
+            self.rtts_s[backend] = base.rtt
+            return backend
+        if cluster.external and not zone:
+            self.rtts_s[backend] = self.far_s
+            told = f"backend {backend} is outside the mesh: its round trip is that to a region nearby ({format_duration_s(self.far_s)})"
+            self.assumptions[f"{told}; give backends.{backend}.rtt"] = None
+            return backend
+        return zone
 
     def _unique(self, name: str) -> str:
         taken = {one.name for one in self.stations}
@@ -215,13 +317,13 @@ class Backends:
             number, unique = number + 1, f"{name} ({number})"
         return unique
 
-    def _made(self, name: str, endpoint: Endpoint, base: BackendVersion, version: BackendVersion) -> Station:
+    def _made(self, name: str, zone: str, base: BackendVersion, version: BackendVersion) -> Station:
         """A station: the subset's settings, then the backend's, then the default."""
         service = version.service_time or base.service_time or DEFAULT_SERVICE_TIME
         errors = version.errors if version.errors is not None else base.errors or {}
         return Station(
             name=name,
-            zone=zone_of(endpoint.locality.region, endpoint.locality.zone),
+            zone=zone,
             service_time_s=service.resolved(),
             concurrency=version.concurrency if version.concurrency is not None else base.concurrency,
             queue=version.queue if version.queue is not None else base.queue,
@@ -238,4 +340,4 @@ class Backends:
         return tuple(unique)
 
 
-__all__ = ["DEFAULT_SERVICE_TIME", "Backends", "backend_name", "pod_of"]
+__all__ = ["DEFAULT_SERVICE_TIME", "Backends", "Calling", "Relaying", "backend_name", "pod_of"]

@@ -15,10 +15,13 @@ from gwsim.scenario.resolved import FleetLabel, PodLabel
 from gwsim.topology import Proxy, Topology
 from gwsim.units import format_duration_s
 
+SIDECAR = "sidecar"
+
 
 def fleet_name(proxy: Proxy) -> str:
-    """`[cluster/]namespace/name`: how reports, budgets and `replicas` name a gateway."""
-    return f"{proxy.cluster}/{proxy.key}" if proxy.cluster else proxy.key
+    """`[cluster/]namespace/name`: how reports, budgets and `replicas` name a gateway; a sidecar has the word before it."""
+    name = f"{proxy.cluster}/{proxy.key}" if proxy.cluster else proxy.key
+    return f"{SIDECAR} {name}" if proxy.kind == "sidecar" else name
 
 
 def names_of(proxy: Proxy) -> tuple[str, ...]:
@@ -53,6 +56,8 @@ class Fleets:
     assumptions: dict[str, None] = field(default_factory=dict)
     overrides: dict[str, GatewayOverride] = field(default_factory=dict)
     """By full name of the gateway."""
+    further: set[str] = field(default_factory=set)
+    """Full names of those that other proxies send requests to; their pods stay as they are."""
 
     def read_overrides(self) -> None:
         """Match the `gateway` section with the gateways there are; report names that match none or several."""
@@ -61,6 +66,7 @@ class Fleets:
             if len(found) == 1:
                 self.overrides[fleet_name(found[0])] = override
                 self._refuse_under_autoscaler(name, found[0], override)
+                self._refuse_of_sidecar(name, found[0], override)
                 continue
             known = [fleet_name(one) for one in self.topology.proxies]
             what = f"{name} names several gateways" if found else f"there is no gateway {name}"
@@ -73,6 +79,16 @@ class Fleets:
         if override.replicas is not None and not self.fix_replicas:
             refuse_under_autoscaler(proxy, self.loaded.span("gateway", name, "replicas"), self.collector)
 
+    def _refuse_of_sidecar(self, name: str, proxy: Proxy, override: GatewayOverride) -> None:
+        """A sidecar has the pods of its workload."""
+        if proxy.kind != "sidecar":
+            return
+        for what in ("replicas", "changes"):
+            if getattr(override, what):
+                help = f"--set Deployment/{proxy.key}:spec.replicas=N changes its pods" if what == "replicas" else None
+                span = self.loaded.span("gateway", name, what)
+                self.collector.add(code("SCENARIO_VALUE"), f"{name} is a sidecar: its pods are those of its workload", span, help=help)
+
     def index(self, proxy: Proxy) -> int:
         """The index of the proxy's fleet, which is added at its first use."""
         for at, one in enumerate(self.used):
@@ -80,6 +96,14 @@ class Fleets:
                 return at
         self.used.append(proxy)
         return len(self.used) - 1
+
+    def pods_of(self, proxy: Proxy) -> tuple[Pod, ...]:
+        """The pods that a gateway has at the start."""
+        workers = self._workers(proxy)
+        return tuple(self._pod(proxy, ordinal, workers) for ordinal in range(self._count(proxy)[0]))
+
+    def _workers(self, proxy: Proxy) -> int:
+        return self.overrides.get(fleet_name(proxy), GatewayOverride()).workers or proxy.workers
 
     def _count(self, proxy: Proxy) -> tuple[int, bool]:
         """Replicas, and whether they were given from outside."""
@@ -96,10 +120,14 @@ class Fleets:
 
     def _fleet(self, proxy: Proxy, wakeup_s: float, iteration_s: float) -> tuple[Fleet, FleetLabel]:
         name, (replicas, fixed) = fleet_name(proxy), self._count(proxy)
-        workers = self.overrides.get(name, GatewayOverride()).workers or proxy.workers
+        workers = self._workers(proxy)
         override = self.overrides.get(name, GatewayOverride())
         scales = self.loaded.scenario.run.kind == "timeline" and not fixed
+        sidecar = proxy.kind == "sidecar"
         lifecycle, places = lifecycle_of(proxy, replicas, override, self.loaded.scenario.front.deregistration, scales=scales)
+        if lifecycle is not None and name in self.further:
+            self._tell_kept(name, proxy)
+            lifecycle, places = None, replicas
         pods = tuple(self._pod(proxy, ordinal, workers) for ordinal in range(places))
         self._tell(name, pods[:replicas], workers, proxy, fixed)
         if lifecycle is not None:
@@ -112,8 +140,10 @@ class Fleets:
                 help="give it at least one replica",
             )
         fleet = Fleet(
-            name=name, pods=pods, wakeup_s=wakeup_s, iteration_s=iteration_s, front=self.loaded.scenario.front.policy,
-            cross_zone=self.loaded.scenario.front.cross_zone,
+            name=name, pods=pods, wakeup_s=wakeup_s, iteration_s=iteration_s,
+            # Every pod of a client has connections of its own to the sidecar beside it.
+            front="round_robin" if sidecar else self.loaded.scenario.front.policy,
+            cross_zone=sidecar or self.loaded.scenario.front.cross_zone,
             balance=override.balance,
             lifecycle=lifecycle,
         )
@@ -139,6 +169,11 @@ class Fleets:
         name = proxy.pods[ordinal].name if ordinal < len(proxy.pods) else f"{proxy.name}-{ordinal}"
         return Pod(name=name, zone=zone_of(where.region, where.zone), workers=workers, view=view_of(fleet_name(proxy), where), cpu_limit_cores=limit)
 
+    def _tell_kept(self, name: str, proxy: Proxy) -> None:
+        span = self.loaded.span("gateway", name) if self.loaded.has("gateway", name) else proxy.origin or self.loaded.span("run", "kind")
+        text = f"gateway {name}: other proxies send requests to it, and its pods do not come and go in that case"
+        self.collector.add(code("SCENARIO_NOT_MODELLED"), text, span)
+
     def _tell_changes(self, name: str, lifecycle: Lifecycle) -> None:
         scaling = lifecycle.scaling
         if scaling is not None:
@@ -157,7 +192,10 @@ class Fleets:
         why = "as given" if fixed else "at the start, within the autoscaler's bounds" if proxy.autoscaler else "as its Deployment says"
         if not proxy.autoscaler and proxy.origin is None and not fixed:
             why = "assumed"
-        text = f"gateway {name}: {len(pods)} pod{'' if len(pods) == 1 else 's'} ({why}) of {workers} worker{'' if workers == 1 else 's'}"
+        who = f"gateway {name}"
+        if proxy.kind == "sidecar":
+            who, why = name, "as its workload has" if proxy.origin is not None else "assumed"
+        text = f"{who}: {len(pods)} pod{'' if len(pods) == 1 else 's'} ({why}) of {workers} worker{'' if workers == 1 else 's'}"
         self.assumptions[text + (f"; {placed}" if placed else "; all in one zone")] = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gwsim.diagnostics import Collector, code, nearest
@@ -12,7 +13,7 @@ from gwsim.scenario.resolved import StationLabel
 
 
 def port_pools(
-    loaded: LoadedScenario, clusters: list[SimCluster], stations: list[Station], labels: list[StationLabel], collector: Collector
+    loaded: LoadedScenario, clusters: list[SimCluster], stations: Sequence[Station], labels: list[StationLabel], collector: Collector
 ) -> tuple[tuple[Station, ...], tuple[PortPool, ...]]:
     """The stations with the pools that they are dialled from, and the pools, in the order of the section."""
     made = list(stations)

@@ -39,8 +39,8 @@ def hosts_of(cluster: Cluster) -> tuple[Host, ...]:
     )
 
 
-def placed(sim: SimCluster, proxies: Sequence[Proxy], fleets: Sequence[Fleet]) -> SimCluster:
-    """The cluster with the placements of all pods that see more in it than equal hosts."""
+def placed(sim: SimCluster, given: tuple[Endpoint, ...], proxies: Sequence[Proxy], fleets: Sequence[Fleet]) -> SimCluster:
+    """The cluster with the placements of all pods that see more in it than equal hosts; `given` are its endpoints in the topology."""
     lb = sim.cluster.locality_lb
     if lb is None:
         return sim
@@ -48,7 +48,7 @@ def placed(sim: SimCluster, proxies: Sequence[Proxy], fleets: Sequence[Fleet]) -
     for proxy, fleet in zip(proxies, fleets, strict=True):
         for ordinal, pod in enumerate(fleet.pods):
             own = proxy.clusters.get(sim.cluster.name)
-            if pod.view not in placements and own is not None and own.endpoints == sim.cluster.endpoints:
+            if pod.view not in placements and own is not None and own.endpoints == given:
                 placements[pod.view] = placement(proxy, locality_of(proxy, ordinal), sim.cluster.endpoints, lb)
     plain = all(not any(one.priorities) and one.group_weights is None for one in placements.values())
     return sim if plain else replace(sim, placements=placements)

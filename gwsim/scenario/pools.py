@@ -20,6 +20,7 @@ from gwsim.scenario.model import (
     Replay,
     SimCluster,
 )
+from gwsim.scenario.rates import class_rates
 from gwsim.scenario.resolved import Resolved
 
 
@@ -52,21 +53,20 @@ class Load:
 def loads(model: Model) -> dict[tuple[int, int], Load]:
     """The peak load by (fleet, cluster); a request goes to each destination by its weight."""
     found: dict[tuple[int, int], Load] = {}
-    for client in model.clients:
-        rate = peak_rps(client.arrivals)
-        total = sum(shape.weight for shape in client.mix)
-        if not rate or not total:
+    for (c, s), rate in class_rates(model, lambda client: peak_rps(client.arrivals) or 0.0).items():
+        client = model.clients[c]
+        if not rate:
             continue
         pods = max(len(model.fleets[client.fleet].pods), 1)
-        for shape in client.mix:
-            weights = sum(target.weight for target in shape.outcome.targets)
-            for target in shape.outcome.targets:
-                if target.cluster < 0 or not weights:
-                    continue
-                key = (client.fleet, target.cluster)
-                before = found.get(key, Load(0.0, ()))
-                share = rate * shape.weight / total * target.weight / weights / pods
-                found[key] = Load(before.rps + share, tuple(dict.fromkeys((*before.clients, client.name))))
+        shape = client.mix[s]
+        weights = sum(target.weight for target in shape.outcome.targets)
+        for target in shape.outcome.targets:
+            if target.cluster < 0 or not weights:
+                continue
+            key = (client.fleet, target.cluster)
+            before = found.get(key, Load(0.0, ()))
+            share = rate * target.weight / weights / pods
+            found[key] = Load(before.rps + share, tuple(dict.fromkeys((*before.clients, client.name))))
     return found
 
 

@@ -13,6 +13,7 @@ from gwsim.scenario.defaults import DEFAULT_CLUSTER, default_scenario
 from gwsim.scenario.fleets import refuse_under_autoscaler
 from gwsim.scenario.overrides import ObjectOverride, split
 from gwsim.scenario.reading import LoadedScenario, find_file, load
+from gwsim.scenario.workloads import sidecars
 from gwsim.topology import Proxy, Topology
 from gwsim.topology.from_istio import ClusterConfig, build_mesh, from_istio
 
@@ -94,8 +95,9 @@ def _check_clusters(objects: Iterable[ObjectOverride], clusters: Iterable[str], 
 
 
 def build_topology(loaded: LoadedScenario, resources: Mapping[str, ResourceSet], collector: Collector) -> Topology:
-    """The topology of all clusters, which are one mesh."""
+    """The topology of all clusters, which are one mesh, with the sidecars of the workloads that send requests."""
     scenario = loaded.scenario
+    in_mesh = sidecars(loaded, resources, collector)
     clusters = [
         ClusterConfig(
             resources=resources[name],
@@ -103,6 +105,7 @@ def build_topology(loaded: LoadedScenario, resources: Mapping[str, ResourceSet],
             network=section.network,
             zones=section.zones,
             node_cpus=section.node.cpus or 0,
+            sidecars=in_mesh[name],
         )
         for name, section in scenario.clusters.items()
     ]

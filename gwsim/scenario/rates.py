@@ -7,6 +7,7 @@ clients, not the same clients twice as busy, so the number of connections grows 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from gwsim.errors import UsageError
@@ -16,10 +17,12 @@ from gwsim.scenario.model import (
     Client,
     ClosedLoop,
     Model,
+    OnDemand,
     Paced,
     Poisson,
     RateSegment,
     Replay,
+    Station,
 )
 
 
@@ -37,6 +40,41 @@ def mean_rps(arrivals: Arrivals) -> float | None:
         length_s = arrivals.times_s[-1] - arrivals.times_s[0] if len(arrivals.times_s) > 1 else 0.0
         return (len(arrivals.times_s) - 1) / length_s if length_s else None
     return arrivals.rate_rps if isinstance(arrivals, ClosedLoop) else None
+
+
+def class_rates(model: Model, rate_of: Callable[[Client], float]) -> dict[tuple[int, int], float]:
+    """Requests per second of every class, those of derived clients among them, when nothing fails and nothing is retried.
+
+    `rate_of` is asked for the rates of clients that have arrivals of their own.
+    """
+    rates = dict.fromkeys(model.classes(), 0.0)
+
+    def add(one: tuple[int, int], rps: float) -> None:
+        rates[one] += rps
+        outcome = model.clients[one[0]].mix[one[1]].outcome
+        total = sum(target.weight for target in outcome.targets)
+        for target in outcome.targets:
+            if target.cluster < 0 or not total:
+                continue
+            stations = model.clusters[target.cluster].stations
+            for at in stations:
+                for following, share in _after(model.stations[at], one):
+                    add(following, rps * share * target.weight / total / len(stations))
+
+    for c, client in enumerate(model.clients):
+        if not isinstance(client.arrivals, OnDemand):
+            total = sum(shape.weight for shape in client.mix)
+            for s, shape in enumerate(client.mix):
+                add((c, s), rate_of(client) * shape.weight / total if total else 0.0)
+    return rates
+
+
+def _after(station: Station, one: tuple[int, int]) -> list[tuple[tuple[int, int], float]]:
+    """The classes that a request of a class makes at a station, and how many of each."""
+    relay = station.relay
+    found = [] if relay is None or one not in relay.shapes else [((relay.client, relay.shapes[one]), 1.0)]
+    calls = [call for stage in station.calls for call in stage if call.classes is None or one in call.classes]
+    return found + [((call.client, call.shape), call.percent / 100.0) for call in calls]
 
 
 def load_rps(model: Model) -> float:
@@ -80,4 +118,4 @@ def _more_connections(loop: ClosedLoop, factor: float) -> ClosedLoop:
     return replace(loop, connections=connections, rate_rps=rate)
 
 
-__all__ = ["load_rps", "mean_rps", "with_load"]
+__all__ = ["class_rates", "load_rps", "mean_rps", "with_load"]

@@ -15,20 +15,24 @@ from gwsim.costs import Network as NetworkCosts
 from gwsim.diagnostics import Collector, code
 from gwsim.scenario import file, limits, model
 from gwsim.scenario.backends import Backends
+from gwsim.scenario.chains import DEFAULT_PORT, Chains, Draft
 from gwsim.scenario.costing import Pricing, profile_of
-from gwsim.scenario.fleets import Fleets, names_of, pod_labels
+from gwsim.scenario.fleets import SIDECAR, Fleets, fleet_name, names_of, pod_labels
 from gwsim.scenario.nat import port_pools
 from gwsim.scenario.placement import placed
 from gwsim.scenario.reading import LoadedScenario
-from gwsim.scenario.resolved import ClassLabel, Resolved, RunPlan
+from gwsim.scenario.resolved import Resolved, RunPlan
 from gwsim.scenario.rollouts import Rollouts
-from gwsim.scenario.shapes import Routed, Router, tls_of
+from gwsim.scenario.shapes import Asked, Asker, Router, Taken, request_of, tls_of, written_port
 from gwsim.scenario.traffic import Traffic, entry_name, retry
-from gwsim.topology import FilterChain, Listener, Locality, Proxy, TargetMissing, Topology
+from gwsim.scenario.workloads import sidecar_named
+from gwsim.topology import FilterChain, Listener, Locality, Proxy, Request, TargetMissing, Topology, Wire
+from gwsim.topology.dialling import dial
 from gwsim.units import format_duration_s
 
 WARMUP_SHARE = 0.1
 WARMUP_AT_LEAST_S = 1.0
+DEFAULT_TLS_PORT = 443
 
 
 def resolve(
@@ -49,9 +53,9 @@ def resolve(
     """
     own = Collector() if collector is None else collector
     work = _Resolution.begin(loaded, topology, own, dict(replicas or {}), fix_replicas)
-    pairs = [work.client(name, client) for name, client in loaded.scenario.clients.items()]
+    drafts = [work.client(name, client) for name, client in loaded.scenario.clients.items()]
     own.raise_if_errors()
-    resolved = work.finish([pair for pair in pairs if pair is not None])
+    resolved = work.finish([one for one in drafts if one is not None])
     own.raise_if_errors()
     return resolved
 
@@ -78,7 +82,7 @@ class _Resolution:
         pricing = Pricing(profile_of(loaded, collector))
         network = costs.network(pricing.profile)
         fleets = Fleets(loaded, topology, replicas, fix_replicas, collector)
-        backends = Backends(loaded, topology, pricing, collector)
+        backends = Backends(loaded, topology, pricing, fleets, network.cross_region_near_rtt_s, collector)
         _check_replicas(replicas, topology)
         fleets.read_overrides()
         backends.read_sections()
@@ -96,24 +100,66 @@ class _Resolution:
             assumptions={},
         )
 
-    def client(self, name: str, client: file.Client) -> tuple[model.Client, Routed] | None:
-        """A client of the model; None when its target does not exist (which is reported)."""
+    def client(self, name: str, client: file.Client) -> Draft | None:
+        """A client of the model; None when what it names does not exist (which is reported)."""
+        place = self._in_mesh(name, client) if client.from_ is not None else self._at_gateway(name, client)
+        if place is None:
+            return None
+        proxy, listener = place
+        tls, guessed = tls_of(client, listener)
+        if guessed:
+            self.assumptions[f"client {name}: {'TLS ' + tls if tls else 'plaintext'}, as port {listener.port} expects"] = None
+        taken = [self._taken(name, client, proxy, listener, tls, at) for at in range(len(client.mix))]
+        chain = self._chain(name, taken)
+        self._limits(proxy, chain)
+        asker = _asker(name, client, proxy, port_of(client, client.mix[0], listener, tls), tls)
+        return Draft(self._made(name, client, proxy, listener, tls, chain), asker, chain, mix=self._mix(name, client, taken), taken=taken)
+
+    def _at_gateway(self, name: str, client: file.Client) -> tuple[Proxy, Listener] | None:
         try:
-            proxy, listener = self.topology.resolve(client.target)
+            return self.topology.resolve(client.target or "")
         except TargetMissing as error:
             message, _, help = str(error).partition("; ")
             span = self.loaded.span("clients", name, "target")
             self.collector.add(code("TARGET_MISSING"), message, span, help=help or None, object_ref=f"clients.{name}.target")
             return None
-        tls, guessed = tls_of(client, listener)
-        if guessed:
-            self.assumptions[f"client {name}: {'TLS ' + tls if tls else 'plaintext'}, as port {listener.port} expects"] = None
-        routed = self.router.route(name, client, proxy, listener, tls)
-        self._limits(proxy, routed.chain)
-        return self._made(name, client, proxy, listener, tls, routed), routed
+
+    def _in_mesh(self, name: str, client: file.Client) -> tuple[Proxy, Listener] | None:
+        """The sidecar of a client's workload, and the listener that takes what its first entry dials."""
+        proxy = sidecar_named(self.topology, client.from_ or "")
+        if proxy is None:
+            return None  # Reported where the workload was looked for.
+        first = client.mix[0]
+        port = first.port or written_port(first, client) or (DEFAULT_TLS_PORT if client.connection.tls in ("1.2", "1.3") else DEFAULT_PORT)
+        dialled = dial(proxy, port, Request(host=first.host or client.sni or ""))
+        if dialled is None:
+            span = self.loaded.span("clients", name, "mix", 0)
+            self.collector.add(code("TARGET_MISSING"), f"{fleet_name(proxy)} takes nothing on port {port}", span)
+            return None
+        return proxy, dialled.listener
+
+    def _taken(self, name: str, client: file.Client, proxy: Proxy, listener: Listener, tls: str | None, at: int) -> Taken:
+        """An entry of a client's mix at its first proxy."""
+        entry = client.mix[at]
+        asker = _asker(name, client, proxy, port_of(client, entry, listener, tls), tls)
+        wire = Wire(request_of(client, entry, listener, tls))
+        return self.router.take(asker, Asked(name=entry_name(entry, client.sni or ""), entry=entry, wire=wire, steps=("clients", name, "mix", at)))
+
+    def _chain(self, name: str, taken: list[Taken]) -> FilterChain | None:
+        """The filter chain of the client's connections: that of the first entry that is not rejected."""
+        used = list({id(one.chain): one.chain for one in taken if one.chain is not None}.values())
+        if len(used) > 1 and taken[0].label.gateway.partition(" ")[0] != SIDECAR:
+            names = ", ".join(one.name for one in used)
+            text = f"client {name}: its entries belong to filter chains {names}; connections are priced as those of {used[0].name}"
+            self.collector.add(code("SCENARIO_NOT_MODELLED"), text, self.loaded.span("clients", name, "mix"))
+        if len({one.label.tcp for one in taken if one.chain is not None}) > 1:
+            text = f"client {name}: the sidecar reads HTTP of some entries and only hands bytes on for others"
+            span = self.loaded.span("clients", name, "mix")
+            self.collector.add(code("SCENARIO_VALUE"), text, span, help="make two clients of it, as they have connections of different kinds")
+        return next(iter(used), None)
 
     def _made(
-        self, name: str, client: file.Client, proxy: Proxy, listener: Listener, tls: str | None, routed: Routed
+        self, name: str, client: file.Client, proxy: Proxy, listener: Listener, tls: str | None, chain: FilterChain | None
     ) -> model.Client:
         return model.Client(
             name=name,
@@ -121,38 +167,40 @@ class _Resolution:
             arrivals=self.traffic.arrivals(name, client),
             connection=self.traffic.connection(name, client, tls),
             rtt_s=self.traffic.rtt(name, client),
-            costs=self.pricing.downstream(proxy, listener, routed.chain, client.connection.http, tls),
-            mix=self._mix(name, client, routed),
+            costs=self.pricing.downstream(proxy, listener, chain, client.connection.http, tls),
+            mix=(),
             timeout_s=client.timeout,
             retry=retry(client.retries),
         )
 
-    def _mix(self, name: str, client: file.Client, routed: Routed) -> tuple[model.Shape, ...]:
-        return tuple(
+    def _mix(self, name: str, client: file.Client, taken: list[Taken]) -> list[model.Shape]:
+        return [
             model.Shape(
-                name=entry_name(entry, client.sni or ""),
+                name=one.asked.name,
                 weight=entry.weight,
-                outcome=outcome,
+                outcome=one.outcome,
                 request_bytes=self.traffic.request_bytes(name, entry),
                 response_bytes=self.traffic.response_bytes(name, entry),
             )
-            for entry, outcome in zip(client.mix, routed.outcomes, strict=True)
-        )
+            for entry, one in zip(client.mix, taken, strict=True)
+        ]
 
     def _limits(self, proxy: Proxy, chain: FilterChain | None) -> None:
         limits.report_proxy(proxy, self.collector)
         if chain is not None:
             limits.report_chain(proxy, chain, self.collector)
 
-    def finish(self, pairs: list[tuple[model.Client, Routed]]) -> Resolved:
-        """Everything put together."""
+    def finish(self, drafts: list[Draft]) -> Resolved:
+        """Everything beyond the clients, and all put together."""
         scenario = self.loaded.scenario
+        chains = self._chains(drafts)
         fleets, fleet_labels = self.fleets.build(*self.pricing.loop_s())
-        clients = tuple(client for client, _ in pairs)
-        labels: tuple[ClassLabel, ...] = tuple(label for _, routed in pairs for label in routed.labels)
+        clients = tuple(one.finished() for one in drafts)
+        labels = tuple(taken.label for one in drafts for taken in one.taken)
         run, plan = self._run()
-        dialled, pools = port_pools(self.loaded, self.backends.clusters, self.backends.stations, self.backends.labels, self.collector)
-        clusters = [placed(one, self.fleets.used, fleets) for one in self.backends.clusters]
+        dialled, pools = port_pools(self.loaded, self.backends.clusters, chains.stations(), self.backends.labels, self.collector)
+        pairs = zip(self.backends.clusters, self.backends.given, strict=True)
+        clusters = [placed(one, given, self.fleets.used, fleets) for one, given in pairs]
         rolling = Rollouts(self.loaded, self.topology, self.collector, self.assumptions)
         stations, labels_of_stations, clusters = rolling.apply(dialled, self.backends.labels, clusters)
         built = model.Model(
@@ -160,7 +208,7 @@ class _Resolution:
             fleets=fleets,
             clusters=tuple(clusters),
             stations=tuple(stations),
-            network=self._network(),
+            network=self._network({pod.zone for fleet in fleets for pod in fleet.pods}),
             buckets=tuple(self.router.programs.buckets),
             port_pools=pools,
             run=run,
@@ -184,6 +232,16 @@ class _Resolution:
             findings=self.collector.findings,
             effective=effective(scenario),
         )
+
+    def _chains(self, drafts: list[Draft]) -> Chains:
+        """What is beyond the clients' first proxies; `drafts` grows."""
+        chains = Chains(
+            loaded=self.loaded, topology=self.topology, router=self.router, backends=self.backends, fleets=self.fleets,
+            pricing=self.pricing, traffic=self.traffic, network=self.network, collector=self.collector, drafts=drafts,
+        )  # fmt: skip
+        chains.follow()
+        self.collector.raise_if_errors()
+        return chains
 
     def _assumed(self) -> tuple[str, ...]:
         """Everything assumed, each once: by the reader, the topology, then here in the order of the file."""
@@ -215,7 +273,7 @@ class _Resolution:
         )
         return made, plan
 
-    def _network(self) -> model.Network:
+    def _network(self, pod_zones: set[str]) -> model.Network:
         given = self.loaded.scenario.network
         same = self.network.same_zone_rtt_s if given.same_zone is None else given.same_zone
         cross = self.network.cross_zone_rtt_s if given.cross_zone is None else given.cross_zone
@@ -227,6 +285,9 @@ class _Resolution:
             (a, b) = one.zones
             pairs[a, b] = pairs[b, a] = one.rtt
         self._check_zones(pairs)
+        for zone, rtt_s in self.backends.rtts_s.items():
+            for pod_zone in pod_zones:
+                pairs[pod_zone, zone] = pairs[zone, pod_zone] = rtt_s
         return model.Network(same_zone_rtt_s=same, cross_zone_rtt_s=cross, rtt_s=pairs)
 
     def _check_zones(self, pairs: Mapping[tuple[str, str], float]) -> None:
@@ -238,6 +299,17 @@ class _Resolution:
                     listed = ", ".join(sorted(one for one in known if one)) or "none"
                     span = self.loaded.span("network", "between", at)
                     self.collector.add(code("SCENARIO_VALUE"), f"there is no zone {zone}", span, help=f"the zones are: {listed}")
+
+
+def _asker(name: str, client: file.Client, proxy: Proxy, port: int, tls: str | None) -> Asker:
+    return Asker(name=name, proxy=proxy, port=port, http=client.connection.http, tls=tls, users=client.users, sni=client.sni or "")
+
+
+def port_of(client: file.Client, entry: file.MixEntry, listener: Listener, tls: str | None) -> int:
+    """Where the proxy is dialled: a gateway's listening port; through a sidecar, the port that the entry is for."""
+    if client.from_ is None:
+        return listener.port
+    return entry.port or written_port(entry, client) or (DEFAULT_TLS_PORT if tls is not None else DEFAULT_PORT)
 
 
 def auto_warmup_s(duration_s: float) -> float:

@@ -57,6 +57,8 @@ class StationLabel:
     """`address:port`, as an access log shows it."""
     mtls: bool = False
     """Whether it is reached over Istio mutual TLS."""
+    relay: bool = False
+    """No backend, but a pod of a further proxy; `backend` is then the gateway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 from urllib.parse import parse_qs
 
 from gwsim.diagnostics import Collector, code
@@ -12,40 +14,75 @@ from gwsim.scenario.filters import Programs
 from gwsim.scenario.fleets import fleet_name
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import ClassLabel
-from gwsim.scenario.traffic import entry_name
 from gwsim.topology import (
     Cluster,
     Decision,
+    Endpoint,
     FilterChain,
     HashPolicy,
     HttpConnectionManager,
+    LbPolicy,
     Listener,
     Mirror,
     Proxy,
     Request,
     TcpProxy,
     WeightedCluster,
+    Wire,
+    chain_of,
     choose,
 )
 from gwsim.topology import Outcome as Kind
+from gwsim.topology.upstream import PASSTHROUGH_CLUSTER
 
 REJECTED = frozenset({Kind.CONNECTION_REJECTED, Kind.NO_LISTENER})
 NO_ROUTE = "-"
 """What stands for the route's name where there is none, as in Envoy's access log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """A client's entries, routed: outcomes and labels in the order of the mix, and the filter chain of its connections."""
+Steps = tuple[str | int, ...]
+"""Place of something in the scenario file."""
 
-    outcomes: tuple[model.Outcome, ...]
-    labels: tuple[ClassLabel, ...]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Whose requests a proxy gets, and how: `port` is where a gateway listens, or what is dialled through a sidecar."""
+
+    name: str
+    proxy: Proxy
+    port: int
+    http: int
+    tls: str | None
+    users: int | None = None
+    sni: str = ""
+    kind: Literal["client", "proxy", "backend"] = "client"
+    """A client of the scenario, or what stands for another proxy, or for a backend that makes calls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked: an entry of the file, the request as it looks at the proxy, and where the entry stands."""
+
+    name: str
+    entry: file.MixEntry
+    wire: Wire
+    steps: Steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of it there."""
+
+    asked: Asked
+    decision: Decision
     chain: FilterChain | None
+    outcome: model.Outcome
+    label: ClassLabel
 
 
 @dataclass(slots=True)
 class Router:
-    """Routes the mixes of all clients."""
+    """Routes requests at proxies: those of clients, and those that proxies and backends send on."""
 
     loaded: LoadedScenario
     backends: Backends
@@ -64,58 +101,51 @@ class Router:
             self.collector.add(code("SCENARIO_NOT_MODELLED"), text, proxy.origin)
             return None
         limits.report_cluster(proxy, cluster, self.collector)
-        return self.backends.cluster(proxy, cluster, tcp=False)
+        return self.backends.cluster(proxy, cluster, tcp=False, onward=False)
 
-    def route(self, name: str, client: file.Client, proxy: Proxy, listener: Listener, tls: str | None) -> Routed:
-        """Every entry of a client's mix through route choice."""
-        decisions = [choose(proxy, listener, request_of(client, entry, listener, tls)) for entry in client.mix]
-        chain = self._chain(name, listener, decisions)
-        outcomes: list[model.Outcome] = []
-        labels: list[ClassLabel] = []
-        for at, (entry, decision) in enumerate(zip(client.mix, decisions, strict=True)):
-            self._report(name, at, entry_name(entry, client.sni or ""), decision)
-            outcomes.append(self._outcome(proxy, client, decision, chain, self._hash(name, client, entry, decision)))
-            label = _label(name, client, entry, proxy, listener, decision)
-            labels.append(replace(label, tls=tls or "", tcp=chain is not None and isinstance(chain.filter, TcpProxy)))
-        return Routed(tuple(outcomes), tuple(labels), chain)
+    def take(self, asker: Asker, asked: Asked) -> Taken:
+        """One request at one proxy."""
+        proxy, request = asker.proxy, asked.wire.request
+        decision = choose(proxy, asker.port, request)
+        chain = None if decision.outcome in REJECTED else chain_of(proxy, asker.port, request, decision)
+        self._report(asker, asked, decision)
+        outcome = self._outcome(asker, asked, decision, chain, self._hash(asker, asked, decision))
+        tcp = chain is not None and isinstance(chain.filter, TcpProxy)
+        label = _label(asker, asked, decision, tcp=tcp)
+        return Taken(asked=asked, decision=decision, chain=chain, outcome=outcome, label=label)
 
-    def _chain(self, name: str, listener: Listener, decisions: list[Decision]) -> FilterChain | None:
-        """The filter chain of the client's connections: that of the first entry that is not rejected."""
-        used = list(dict.fromkeys(one.filter_chain for one in decisions if one.outcome not in REJECTED))
-        if len(used) > 1:
-            text = f"client {name}: its entries belong to filter chains {', '.join(used)}; connections are priced as those of {used[0]}"
-            self.collector.add(code("SCENARIO_NOT_MODELLED"), text, self.loaded.span("clients", name, "mix"))
-        return next((one for one in listener.filter_chains if used and one.name == used[0]), None)
-
-    def _report(self, client: str, at: int, name: str, decision: Decision) -> None:
-        span = self.loaded.span("clients", client, "mix", at)
+    def _report(self, asker: Asker, asked: Asked, decision: Decision) -> None:
+        span = self.loaded.span(*asked.steps)
+        where = f", at {fleet_name(asker.proxy)}" if asker.kind == "proxy" or asker.proxy.kind == "sidecar" else ""
         if decision.outcome is Kind.NOT_FOUND:
-            self.collector.add(code("MIX_MATCHES_NO_ROUTE"), f"{name}: {decision.reason}; answered 404 NR", span)
+            self.collector.add(code("MIX_MATCHES_NO_ROUTE"), f"{asked.name}{where}: {decision.reason}; answered 404 NR", span)
         elif decision.outcome in REJECTED:
-            self.collector.add(code("CONNECTION_REJECTED"), f"{name}: {decision.reason}", span)
+            self.collector.add(code("CONNECTION_REJECTED"), f"{asked.name}{where}: {decision.reason}", span)
+        elif decision.outcome is Kind.BLACKHOLE:
+            text = f"{asked.name}{where}: the mesh does not know the destination and refuses it (REGISTRY_ONLY)"
+            self.collector.add(code("CONNECTION_REJECTED"), text, span)
 
-    def _hash(self, name: str, client: file.Client, entry: file.MixEntry, decision: Decision) -> tuple[model.HashRule, ...]:
+    def _hash(self, asker: Asker, asked: Asked, decision: Decision) -> tuple[model.HashRule, ...]:
         """What the route hashes in an entry's requests; told where the scenario leaves it open."""
-        rules = hash_rules(client, entry, decision.hash_policy)
+        rules = hash_rules(asker.users, asked.entry, asked.wire.request.headers, decision.hash_policy)
+        if asker.kind == "proxy":
+            # A connection between proxies carries everybody's requests.
+            rules = tuple(one for one in rules if one.kind != "connection")
         if decision.hash_policy and not rules:
             what = " and ".join(dict.fromkeys(f"{one.kind} {one.name}".strip() for one in decision.hash_policy))
-            text = f"client {name}, {entry_name(entry, client.sni or '')}: requests carry no {what}, so session affinity spreads them at random"
+            text = f"client {asker.name}, {asked.name}: requests carry no {what}, so session affinity spreads them at random"
             self.assumptions[f"{text}; give the header, or `users` for how many different ones there are"] = None
         return rules
 
     def _outcome(
-        self,
-        proxy: Proxy,
-        client: file.Client,
-        decision: Decision,
-        chain: FilterChain | None,
-        hashed: tuple[model.HashRule, ...],
+        self, asker: Asker, asked: Asked, decision: Decision, chain: FilterChain | None, hashed: tuple[model.HashRule, ...]
     ) -> model.Outcome:
-        route = decision.route or NO_ROUTE
+        proxy, route = asker.proxy, decision.route or NO_ROUTE
         if decision.outcome in REJECTED:
-            return model.Outcome(route=route, flags=("NR",))
+            # Between proxies the caller cannot open the connection, and answers for it.
+            return model.Outcome(route=route, flags=("NR",)) if asker.kind == "client" else model.Outcome(route=route, local_status=503, flags=("UF",))
         tcp = chain is not None and isinstance(chain.filter, TcpProxy)
-        targets = self._targets(proxy, decision, tcp, client.connection.http)
+        targets = self._targets(asker, asked, decision, tcp)
         program = self.programs.of(proxy, decision)
         if targets is None:
             size = len(decision.body.encode()) if decision.outcome is Kind.DIRECT_RESPONSE else 0
@@ -130,7 +160,7 @@ class Router:
             retry=retry if retry is not None and retry.num_retries > 0 else None,
             hash=hashed,
             program=program,
-            mirrors=tuple(self._mirror(proxy, one, client.connection.http) for one in decision.mirrors if one.percent > 0.0),
+            mirrors=tuple(self._mirror(proxy, one, asker.http) for one in decision.mirrors if one.percent > 0.0),
         )
 
     def _mirror(self, proxy: Proxy, one: Mirror, http: int) -> model.Mirror:
@@ -139,49 +169,59 @@ class Router:
             return model.Mirror(cluster=-1, percent=one.percent)
         cluster = as_used(cluster, http)
         limits.report_cluster(proxy, cluster, self.collector)
-        return model.Mirror(cluster=self.backends.cluster(proxy, cluster, tcp=False), percent=one.percent)
+        return model.Mirror(cluster=self.backends.cluster(proxy, cluster, tcp=False, onward=False), percent=one.percent)
 
-    def _targets(
-        self, proxy: Proxy, decision: Decision, tcp: bool, http: int
-    ) -> tuple[model.WeightedTarget, ...] | None:
-        """The destinations; None when the gateway answers by itself."""
-        if decision.outcome not in (Kind.FORWARD, Kind.ERROR):
+    def _targets(self, asker: Asker, asked: Asked, decision: Decision, tcp: bool) -> tuple[model.WeightedTarget, ...] | None:
+        """The destinations; None when the proxy answers by itself."""
+        if decision.outcome not in (Kind.FORWARD, Kind.ERROR, Kind.PASSTHROUGH):
             return None
         weighted = [one for one in decision.clusters if one.weight > 0]
         if not weighted:
             return None
         if all(one.missing for one in weighted) and decision.status != 503:
             return None  # Routes of the Gateway API answer 500 instead.
-        return tuple(self._target(proxy, one, tcp, http) for one in weighted)
+        return tuple(self._target(asker, asked, one, tcp) for one in weighted)
 
-    def _target(self, proxy: Proxy, one: WeightedCluster, tcp: bool, http: int) -> model.WeightedTarget:
+    def _target(self, asker: Asker, asked: Asked, one: WeightedCluster, tcp: bool) -> model.WeightedTarget:
+        proxy = asker.proxy
         cluster = None if one.missing else proxy.clusters.get(one.cluster)
         if cluster is None:
             return model.WeightedTarget(cluster=-1, weight=one.weight, name=one.cluster)
-        cluster = as_used(cluster, http)
+        if cluster.name == PASSTHROUGH_CLUSTER:
+            cluster = wherever(cluster, asked.wire.request, asker.port)
+        cluster = as_used(cluster, asker.http)
         limits.report_cluster(proxy, cluster, self.collector)
         return model.WeightedTarget(cluster=self.backends.cluster(proxy, cluster, tcp=tcp), weight=one.weight, name=one.cluster)
 
 
-def hash_rules(client: file.Client, entry: file.MixEntry, policies: tuple[HashPolicy, ...]) -> tuple[model.HashRule, ...]:
+def wherever(cluster: Cluster, request: Request, port: int) -> Cluster:
+    """The cluster of unknown destinations, as it is for one of them: its only endpoint is what the client dialled."""
+    host = (request.destination or request.host).partition(":")[0]
+    only = Endpoint(address=host, port=port, pod=host)
+    return replace(cluster, host=host, port=port, endpoints=(only,), lb_policy=LbPolicy.ROUND_ROBIN)
+
+
+def hash_rules(
+    users: int | None, entry: file.MixEntry, headers: Mapping[str, str], policies: tuple[HashPolicy, ...]
+) -> tuple[model.HashRule, ...]:
     """What hash policies find in the requests of an entry: a value it gives, one of many users', or the connection's."""
     rules = []
     for policy in policies:
-        value = _value_of(entry, policy)
+        value = _value_of(entry, headers, policy)
         if policy.kind == "source_ip":
             rules.append(model.HashRule(kind="connection"))
         elif value is not None:
             rules.append(model.HashRule(kind="fixed", text=value))
-        elif client.users is not None:
-            rules.append(model.HashRule(kind="user", users=client.users))
+        elif users is not None:
+            rules.append(model.HashRule(kind="user", users=users))
         elif policy.kind == "cookie" and policy.cookie_ttl_s is not None:
             rules.append(model.HashRule(kind="connection"))  # The gateway gives a cookie, and the client keeps it.
     return tuple(rules)
 
 
-def _value_of(entry: file.MixEntry, policy: HashPolicy) -> str | None:
+def _value_of(entry: file.MixEntry, given: Mapping[str, str], policy: HashPolicy) -> str | None:
     """The text that an entry's requests all carry, if they do."""
-    headers = {name.lower(): value for name, value in entry.headers.items()}
+    headers = {name.lower(): value for name, value in given.items()}
     if policy.kind == "header":
         return headers.get(policy.name.lower())
     if policy.kind == "cookie":
@@ -223,7 +263,14 @@ def request_of(client: file.Client, entry: file.MixEntry, listener: Listener, tl
         headers=entry.headers,
         alpn=(("h2",) if client.connection.http == 2 else ("http/1.1",)) if tls is not None else (),
         client_certificate=client.client_certificate,
+        http_version="" if client.from_ is None else "2" if client.connection.http == 2 else "1.1",
     )
+
+
+def written_port(entry: file.MixEntry, client: file.Client) -> int:
+    """The port in an entry's host; 0: it has none."""
+    _, colon, port = (entry.host or client.sni or "").rpartition(":")
+    return int(port) if colon and port.isdigit() else 0
 
 
 def _name_of(host: str) -> str | None:
@@ -232,23 +279,25 @@ def _name_of(host: str) -> str | None:
     return name if name and not name.replace(".", "").isdigit() and not host.startswith("[") else None
 
 
-def _label(
-    name: str, client: file.Client, entry: file.MixEntry, proxy: Proxy, listener: Listener, decision: Decision
-) -> ClassLabel:
+def _label(asker: Asker, asked: Asked, decision: Decision, *, tcp: bool) -> ClassLabel:
+    request = asked.wire.request
     return ClassLabel(
-        client=name,
-        shape=entry_name(entry, client.sni or ""),
+        client=asker.name,
+        shape=asked.name,
         route=decision.route or NO_ROUTE,
         virtual_host=decision.virtual_host,
-        listener=listener.name,
-        gateway=fleet_name(proxy),
+        listener=decision.listener or str(asker.port),
+        gateway=fleet_name(asker.proxy),
         outcome=str(decision.outcome),
-        method=entry.method,
-        host=entry.host or client.sni or "",
-        path=entry.path,
+        method=asked.entry.method,
+        host=request.host,
+        path=request.path,
         reason=decision.reason,
-        http=client.connection.http,
-        sni=client.sni or "",
+        http=asker.http,
+        sni=asker.sni,
+        tls=asker.tls or "",
+        tcp=tcp,
+        derived=asker.kind != "client",
     )
 
 
@@ -257,4 +306,4 @@ def http_chains(listener: Listener) -> list[FilterChain]:
     return [one for one in listener.filter_chains if isinstance(one.filter, HttpConnectionManager)]
 
 
-__all__ = ["NO_ROUTE", "Routed", "Router", "hash_rules", "http_chains", "request_of", "tls_of"]
+__all__ = ["NO_ROUTE", "Asked", "Asker", "Router", "Steps", "Taken", "as_used", "hash_rules", "http_chains", "request_of", "tls_of", "written_port"]

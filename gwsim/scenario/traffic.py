@@ -105,6 +105,10 @@ class Traffic:
         """The round trip between client and gateway, seconds."""
         if client.rtt is not None:
             return client.rtt.resolved()
+        if client.from_ is not None:
+            rtt_s = self.network.same_node_rtt_s
+            self.assumptions[f"client {name}: the round trip to its sidecar is {format_duration_s(rtt_s)}, within a pod"] = None
+            return model.constant(rtt_s)
         median, p95 = self.network.internet_rtt_median_s, self.network.internet_rtt_p95_s
         told = f"lognormal, median {format_duration_s(median)}, p95 {format_duration_s(p95)}"
         self.assumptions[f"client {name}: the round trip is that of internet clients ({told})"] = None

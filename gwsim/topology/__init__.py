@@ -1,7 +1,7 @@
 """The model in Envoy's vocabulary, its builders and route choice."""
 
 from gwsim.topology.decision import ActiveFilter, Decision, Location, Outcome, Request, Rewrite, Step
-from gwsim.topology.journey import Hop, Leg, journey
+from gwsim.topology.journey import Hop, journey
 from gwsim.topology.listeners import (
     DownstreamTls,
     FilterChain,
@@ -28,6 +28,7 @@ from gwsim.topology.model import (
     Topology,
     Workload,
 )
+from gwsim.topology.onward import Leg, Reached, Wire, chain_of, leg_to, onward, reached
 from gwsim.topology.routes import (
     ClaimMatch,
     Cors,
@@ -117,6 +118,7 @@ __all__ = [
     "ProxyService",
     "ProxyServicePort",
     "QueryMatch",
+    "Reached",
     "Redirect",
     "Request",
     "RetryBudget",
@@ -138,8 +140,13 @@ __all__ = [
     "UpstreamTls",
     "VirtualHost",
     "WeightedCluster",
+    "Wire",
     "Workload",
+    "chain_of",
     "choose",
     "cluster_name",
     "journey",
+    "leg_to",
+    "onward",
+    "reached",
 ]

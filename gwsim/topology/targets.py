@@ -69,7 +69,7 @@ def resolve_target(topology: Topology, target: str) -> tuple[Proxy, Listener]:
         example = known[0] if known else "Service/istio-system/istio-ingressgateway:443"
         raise TargetMissing(f"target {target!r} cannot be read; write e.g. {example}")
     parts = form.groupdict()
-    proxies = [one for one in topology.proxies if parts["cluster"] in (None, one.cluster)]
+    proxies = [one for one in topology.proxies if parts["cluster"] in (None, one.cluster) and one.kind != "sidecar"]
     if not proxies and parts["cluster"] is not None:
         raise _missing("cluster", parts["cluster"], sorted({one.cluster for one in topology.proxies if one.cluster}))
     port, wanted = int(parts["port"]), (parts["namespace"], parts["name"])
@@ -82,7 +82,7 @@ def _behind_deployment(
     topology: Topology, proxies: list[Proxy], wanted: tuple[str, str], port: int, target: str
 ) -> tuple[Proxy, Listener]:
     found = [one for one in proxies if (one.namespace, one.name) == wanted]
-    proxy = _only(found, target, [f"Deployment/{one.key}" for one in topology.proxies])
+    proxy = _only(found, target, [f"Deployment/{one.key}" for one in topology.proxies if one.kind != "sidecar"])
     return proxy, _listener(proxy, port, target)
 
 

@@ -100,7 +100,7 @@ def test_an_empty_mix_and_weights_of_zero() -> None:
 
 
 def test_missing_fields_and_sections() -> None:
-    assert "target is missing in clients.web" in one(refused(changed(("    target: east/Service/istio-system/istio-ingressgateway:443\n", "")))).message
+    assert "give either target" in one(refused(changed(("    target: east/Service/istio-system/istio-ingressgateway:443\n", "")))).message
     assert one(refused("")).message == "the scenario is empty"
     assert "is a mapping" in one(refused("- 1")).message
     messages = [finding.message for finding in refused("apiVersion: gwsim/v1")]

@@ -1,6 +1,7 @@
 """The scenario file as typed models. Values are in SI units once read; `schema()` is what editors check against."""
 
 from gwsim.scenario.file.arrivals import Arrivals, Closed, Diurnal, ReplayLog
+from gwsim.scenario.file.calls import Call, CallStage
 from gwsim.scenario.file.clients import Client, ClientRetries, Connection, MixEntry
 from gwsim.scenario.file.distributions import Sizes, Times
 from gwsim.scenario.file.scenario import API_VERSION, Scenario
@@ -20,6 +21,8 @@ __all__ = [
     "Arrivals",
     "Backend",
     "BackendVersion",
+    "Call",
+    "CallStage",
     "Client",
     "ClientRetries",
     "Closed",

@@ -85,6 +85,8 @@ Whole = Annotated[int, Strict(), Field(ge=0)]
 """Whole number, at least 0."""
 Count = Annotated[int, Strict(), Field(ge=1)]
 """Whole number, at least 1."""
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+"""Number of a TCP port."""
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """Plain number, at least 0."""
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]

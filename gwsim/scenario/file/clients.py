@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from gwsim.scenario.file.arrivals import Arrivals
-from gwsim.scenario.file.base import Count, FileModel, Number, PositiveDuration, Share, Whole
+from gwsim.scenario.file.base import Count, FileModel, Number, Port, PositiveDuration, Share, Whole
 from gwsim.scenario.file.distributions import Sizes, Times
 
 
@@ -28,6 +29,19 @@ TlsVersion = Annotated[
     BeforeValidator(_tls),
     WithJsonSchema({"enum": ["auto", "none", "1.2", "1.3", 1.2, 1.3]}),
 ]
+
+
+_WORKLOAD = re.compile(r"[^/\s]+(/[^/\s]+){1,2}")
+
+
+def _workload(value: str) -> str:
+    if not _WORKLOAD.fullmatch(value):
+        raise ValueError(f"{value!r} names no workload; write [cluster/]namespace/name, e.g. shop/orders")
+    return value
+
+
+Workload = Annotated[str, AfterValidator(_workload)]
+"""A workload by name: `[cluster/]namespace/name`."""
 
 
 class Connection(FileModel):
@@ -76,6 +90,7 @@ class MixEntry(FileModel):
     name: str | None = Field(default=None, min_length=1, description="label in reports and budgets; default: method, host and path")
     method: str = Field(default="GET", min_length=1, description="HTTP method")
     host: str | None = Field(default=None, min_length=1, description="Host header; default: the client's sni")
+    port: Port | None = Field(default=None, description="of clients in the mesh: the port they dial; default: 80, or 443 with TLS")
     path: str = Field(default="/", pattern="^[/*]", description="path, with its query string if any")
     headers: dict[str, str] = Field(default={}, description="headers that routes may look at")
     weight: Number = Field(default=1.0, description="share of the requests, relative to the other entries")
@@ -94,16 +109,22 @@ def _weighted(mix: tuple[MixEntry, ...]) -> tuple[MixEntry, ...]:
 
 
 class Client(FileModel):
-    """A population of equal clients of one gateway port."""
+    """A population of equal clients: of one gateway port (`target`), or the pods of a workload in the mesh (`from`)."""
 
-    target: str = Field(
-        min_length=1, description="where they connect: [cluster/]Service/namespace/name:port, or Deployment/namespace/name:port"
+    target: str | None = Field(
+        default=None, min_length=1, description="where they connect: [cluster/]Service/namespace/name:port, or Deployment/namespace/name:port"
+    )
+    from_: Workload | None = Field(
+        default=None, alias="from",
+        description="the workload they are: [cluster/]namespace/name of a Deployment, StatefulSet, DaemonSet or WorkloadEntry; its sidecar decides where each request goes",
     )
     arrivals: Arrivals = Field(description="when requests come")
     mix: Annotated[tuple[MixEntry, ...], AfterValidator(_weighted)] = Field(min_length=1, description="what they ask for")
     sni: str | None = Field(default=None, description="server name of the TLS handshake; default: the host of the first entry")
     connection: Connection = Field(default=Connection(), description="how they keep connections")
-    rtt: Times | None = Field(default=None, description="round trip to the gateway, once per connection; default: internet clients")
+    rtt: Times | None = Field(
+        default=None, description="round trip to the gateway, once per connection; default: internet clients, and to a sidecar that within a node"
+    )
     timeout: PositiveDuration | None = Field(default=None, description="after which they give up; none: never")
     retries: ClientRetries | None = Field(default=None, description="their own retries")
     users: Count | None = Field(
@@ -115,6 +136,14 @@ class Client(FileModel):
     def _hosts(self) -> Client:
         if self.sni is None and any(one.host is None for one in self.mix):
             raise ValueError("an entry of the mix has no host, and the client no sni to take it from")
+        return self
+
+    @model_validator(mode="after")
+    def _where(self) -> Client:
+        if (self.target is None) == (self.from_ is None):
+            raise ValueError("give either target (a gateway's port) or from (a workload of the mesh)")
+        if self.target is not None and any(one.port is not None for one in self.mix):
+            raise ValueError("port in the mix is for clients in the mesh (from); here the target has the port")
         return self
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema, model_validator
 
 from gwsim.scenario.file.base import (
     UNIT_KEY,
@@ -17,6 +17,8 @@ from gwsim.scenario.file.base import (
     Share,
     Whole,
 )
+from gwsim.scenario.file.calls import CallStage
+from gwsim.scenario.file.clients import Connection
 from gwsim.scenario.file.distributions import Times
 
 VERSIONS = ("1.28", "1.29", "1.30", "1.31")
@@ -112,6 +114,9 @@ def _statuses(errors: dict[str, float]) -> dict[str, float]:
 Errors = Annotated[dict[str, Share], AfterValidator(_statuses)]
 
 
+ErrorStatus = Annotated[int, Strict(), Field(ge=400, le=599)]
+
+
 class BackendVersion(FileModel):
     """How the pods of one subset differ from the rest of the backend."""
 
@@ -158,6 +163,16 @@ class Backend(BackendVersion):
     faults: tuple[Fault, ...] = Field(default=(), description="times in which its pods misbehave")
     rollout: Rollout | None = Field(default=None, description="an update of its pods during the run")
     subsets: dict[str, BackendVersion] = Field(default={}, description="subsets of its DestinationRule that differ")
+    rtt: Duration | None = Field(
+        default=None, description="round trip to it from every proxy, in place of that of zones: for services outside the mesh"
+    )
+    calls: tuple[CallStage, ...] = Field(
+        default=(), description="requests it makes once its service time is over, one after the other, through its sidecar; it answers when all have ended"
+    )
+    call_error_status: ErrorStatus = Field(default=500, description="what it answers when a critical call fails")
+    call_connection: Connection = Field(
+        default=Connection(count=10), description="how each of its pods keeps connections for its calls, to every host of its own"
+    )
 
 
 class Between(FileModel):

@@ -19,14 +19,13 @@ from gwsim.resources.models import (
 )
 from gwsim.topology.chains import networks_of
 from gwsim.topology.from_istio.context import Context
+from gwsim.topology.from_istio.injection import TLS_MODE_LABEL, injection
 from gwsim.topology.from_istio.listed import has_list, listed_endpoints
 from gwsim.topology.from_istio.peer import peer_mode
 from gwsim.topology.from_istio.placement import locality, replicas_at_start, zones_of
 from gwsim.topology.from_istio.registry import Host, contains, workload_labels
 from gwsim.topology.upstream import Discovery, Endpoint, Locality
 
-INJECTION_LABEL = "sidecar.istio.io/inject"
-TLS_MODE_LABEL = "security.istio.io/tlsMode"
 NETWORK_LABEL = "topology.istio.io/network"
 LOCALITY_LABEL = "istio-locality"
 """Locality of a workload as a label, with dots for slashes."""
@@ -141,49 +140,20 @@ def _assumed(ctx: Context, host: Host, port: int, subset: Mapping[str, str] | No
     )
 
 
-def looks_like_gateway(deployment: PodOwner) -> bool:
-    """Whether the pods run a gateway proxy, whatever selects them."""
-    if "gateway" in deployment.annotations.get("inject.istio.io/templates", ""):
-        return True
-    proxy = deployment.container("istio-proxy")
-    return proxy is not None and "router" in proxy.args
-
-
 def has_sidecar(ctx: Context, deployment: PodOwner) -> bool:
-    """Whether the pods have an Istio sidecar, so that gateways reach them over mutual TLS.
-
-    The pod's own label or annotation decides, else the namespace's label. Gateway pods never have the label that
-    says so (gateway-injection-template.yaml).
-    Source: istio/istio pkg/kube/inject/inject.go `injectRequired`.
-    """
-    labels, annotations = deployment.labels, deployment.annotations
-    if TLS_MODE_LABEL in labels:
-        return labels[TLS_MODE_LABEL] == "istio"
-    if looks_like_gateway(deployment):
-        return False
-    own = labels.get(INJECTION_LABEL) or annotations.get(INJECTION_LABEL)
-    if own is not None:
-        return own.lower() == "true"
-    if deployment.container("istio-proxy") is not None:
-        return True
-    namespace = ctx.registry.namespaces.get(deployment.namespace)
-    if namespace is None:
+    """Whether the pods have an Istio sidecar, so that gateways reach them over mutual TLS."""
+    found = injection(deployment, ctx.registry.namespaces.get(deployment.namespace))
+    if found is None:
         ctx.assume(
             f"namespace {deployment.namespace} is not in the files: its pods are taken to have no sidecar, "
             "so gateways reach them in plaintext"
         )
-        return False
-    given = namespace.meta.labels
-    return given.get("istio-injection") == "enabled" or (
-        "istio.io/rev" in given and given.get("istio-injection") != "disabled"
-    )
+    return bool(found)
 
 
 def sidecar_told(ctx: Context, deployment: PodOwner) -> bool:
     """Whether the files tell if the pods have a sidecar, so that its absence is no mere guess."""
-    own = {**deployment.annotations, **deployment.labels}
-    told = TLS_MODE_LABEL in own or INJECTION_LABEL in own or looks_like_gateway(deployment)
-    return told or deployment.namespace in ctx.registry.namespaces
+    return injection(deployment, ctx.registry.namespaces.get(deployment.namespace)) is not None
 
 
 def _of_entry(ctx: Context, host: Host, entry: ServiceEntry, port: int) -> tuple[Endpoint, ...]:
@@ -234,18 +204,23 @@ def _by_address(ctx: Context, address: str | None) -> str:
     return ""
 
 
+def locality_of_entry(one: WorkloadEntry, labels: Mapping[str, str]) -> Locality:
+    """Where something written down is: as it says, else by its label."""
+    region, zone, subzone = [*(one.locality or labels.get(LOCALITY_LABEL, "").replace(".", "/")).split("/"), "", ""][:3]
+    return Locality(region=region, zone=zone, subzone=subzone)
+
+
 def _outside(
     ctx: Context, one: WorkloadEntry, port: int, labels: dict[str, str], workload: str, pod: str, *, mesh: bool
 ) -> Endpoint:
     """An endpoint that is written down rather than scheduled. A service account means that a sidecar runs there."""
-    region, zone, subzone = [*(one.locality or labels.get(LOCALITY_LABEL, "").replace(".", "/")).split("/"), "", ""][:3]
     injected = mesh and (bool(one.service_account) or labels.get(TLS_MODE_LABEL) == "istio")
     mode = peer_mode(ctx.registry, workload.partition("/")[0], labels, port)
     return Endpoint(
         address=one.address or pod,
         port=port,
         weight=one.weight or 1,
-        locality=Locality(region=region, zone=zone, subzone=subzone),
+        locality=locality_of_entry(one, labels),
         labels=labels,
         workload=workload,
         pod=pod,

@@ -15,9 +15,10 @@ from gwsim.resources.models import Container, KubernetesGateway, PodOwner, PodSp
 from gwsim.topology.from_istio.autoscaling import autoscaler_from, chart_autoscaler
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.converted import Deployed, ListenerGateway
-from gwsim.topology.from_istio.endpoints import NETWORK_LABEL, looks_like_gateway
+from gwsim.topology.from_istio.endpoints import NETWORK_LABEL
 from gwsim.topology.from_istio.gateway_services import NO_TRANSLATION_LABEL, entries_in_front
 from gwsim.topology.from_istio.hosts import DOMAIN, service_host
+from gwsim.topology.from_istio.injection import looks_like_gateway
 from gwsim.topology.from_istio.mesh_defaults import CONFIG_ANNOTATION, settings_of, telemetry_fields
 from gwsim.topology.from_istio.nodes import cpus_of, usable
 from gwsim.topology.from_istio.placement import autoscaler_of, locality, replicas_at_start, zones_of

@@ -129,7 +129,7 @@ class Registry:
             destination_rules=sorted(resources.destination_rules, key=_age),
             services=sorted(resources.services, key=_age),
             service_entries=sorted(resources.service_entries, key=_age),
-            deployments=sorted(_owners(resources), key=_age),
+            deployments=sorted(owners(resources), key=_age),
             nodes=sorted(resources.of(Node), key=_age),
             endpoint_slices=sorted(resources.of(EndpointSlice), key=_age),
             endpoints=sorted(resources.of(Endpoints), key=_age),
@@ -306,10 +306,10 @@ def _namespace_labels(resources: ResourceSet) -> dict[str, dict[str, str]]:
     return {name: {**written.get(name, {}), NAME_LABEL: name} for name in sorted(names)}
 
 
-def _owners(resources: ResourceSet) -> list[PodOwner]:
+def owners(resources: ResourceSet) -> list[PodOwner]:
     """Owners of pods; ReplicaSets and Pods of a dump that belong to another owner of it are that owner's."""
-    owners = resources.of(PodOwner)
-    names = {(one.meta.kind, one.namespace, one.name) for one in owners}
+    found = resources.of(PodOwner)
+    names = {(one.meta.kind, one.namespace, one.name) for one in found}
 
     def is_owned(one: PodOwner) -> bool:
         kind, _, name = one.meta.controller.partition("/")
@@ -318,7 +318,7 @@ def _owners(resources: ResourceSet) -> list[PodOwner]:
         # A dump without ReplicaSets: their names are those of the Deployment and a hash.
         return kind == "ReplicaSet" and ("Deployment", one.namespace, name.rpartition("-")[0]) in names
 
-    return [one for one in owners if not is_owned(one)]
+    return [one for one in found if not is_owned(one)]
 
 
 def _known(service: Service, free: Iterator[str]) -> KnownService:

@@ -5,6 +5,7 @@ Source: istio/istio pilot/pkg/networking/core/{listener,cluster}.go for proxies 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +15,25 @@ from gwsim.topology.from_istio.attachment import Attached
 from gwsim.topology.from_istio.clusters import ClusterBuilder
 from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.destinations import Destinations
+from gwsim.topology.from_istio.endpoints import locality_of_entry
 from gwsim.topology.from_istio.envoy_filters import Patcher
-from gwsim.topology.from_istio.fleet import Workload
+from gwsim.topology.from_istio.fleet import ASSUMED_NODE_CPUS, Workload
+from gwsim.topology.from_istio.mesh_defaults import CONFIG_ANNOTATION, settings_of, telemetry_fields
 from gwsim.topology.from_istio.outbound import OutboundListeners
 from gwsim.topology.from_istio.outbound_chains import OutboundChains
 from gwsim.topology.from_istio.outbound_hosts import OutboundHosts
 from gwsim.topology.from_istio.placement import locality, replicas_at_start, zones_of
-from gwsim.topology.from_istio.registry import contains
+from gwsim.topology.from_istio.registry import contains, workload_labels
 from gwsim.topology.from_istio.scope import Scope, Scopes, alternative_names
 from gwsim.topology.from_istio.virtual_services import VirtualServiceIndex
 from gwsim.topology.from_istio.workload_filters import WorkloadFilters, outbound_filtered
 from gwsim.topology.model import Proxy, ProxyPod
 from gwsim.topology.upstream import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER, Cluster, LbPolicy
+from gwsim.units import parse_quantity
+
+LIMIT_ANNOTATION = "sidecar.istio.io/proxyCPULimit"
+INJECTED_LIMIT_CORES = 2.0
+"""CPU limit that the injector gives. Source: istio/istio manifests/charts/istio-control/istio-discovery/values.yaml."""
 
 
 @dataclass(slots=True)
@@ -47,7 +55,7 @@ class SidecarBuilder:
         scope = self.scopes.of(namespace, labels)
         clusters = self.clusters.clusters_of(scope.services, namespace, labels, sidecar=True)
         clusters |= {one.name: one for one in _unknown_destinations()}
-        deployment = self._deployment(namespace, labels)
+        deployment = self._owner(namespace, labels)
         name = deployment.name if deployment is not None else _name(labels)
         workload = Workload(name=name, namespace=namespace, labels=labels, deployment=deployment)
         destinations = Destinations(self.ctx, workload, self.clusters.rules, clusters)
@@ -57,6 +65,7 @@ class SidecarBuilder:
         seen = Attached(namespace=namespace, labels=labels, root_namespace=self.ctx.root_namespace)
         filters = WorkloadFilters(self.ctx, self.ctx.policies, seen)
         patches = Patcher(self.ctx, seen, context="SIDECAR_OUTBOUND")
+        pods = self._pods(deployment, namespace, labels)
         return Proxy(
             name=name,
             namespace=namespace,
@@ -68,27 +77,49 @@ class SidecarBuilder:
             addresses=_addresses(scope, clusters),
             network=self.clusters.network_of(labels),
             zones=self.ctx.zones,
-            **self._pods(deployment),
+            **pods | filters.telemetry.fields(pods),
         )
 
-    def _deployment(self, namespace: str, labels: Mapping[str, str]) -> PodOwner | None:
+    def _owner(self, namespace: str, labels: Mapping[str, str]) -> PodOwner | None:
+        """What keeps the pods: with just these labels, else with more."""
         if not labels:
             return None
-        found = self.ctx.registry.deployments
-        return next((one for one in found if one.namespace == namespace and contains(one.labels, labels)), None)
+        found = [one for one in self.ctx.registry.deployments if one.namespace == namespace and contains(one.labels, labels)]
+        return next((one for one in found if dict(one.labels) == dict(labels)), next(iter(found), None))
 
-    def _pods(self, deployment: PodOwner | None) -> dict[str, Any]:
-        """Number and places of the client's pods."""
-        if deployment is None:
+    def _pods(self, owner: PodOwner | None, namespace: str, labels: Mapping[str, str]) -> dict[str, Any]:
+        """Number, places and size of the client's pods (or machines)."""
+        if owner is None:
+            machines = [] if not labels else self.ctx.registry.workload_entries_behind(labels, namespace)
+            pods = tuple(ProxyPod(name=one.name, locality=locality_of_entry(one.entry, workload_labels(one))) for one in machines)
+            if pods:
+                return {"replicas": len(pods), "pods": pods, "origin": machines[0].span}
             return {"pods": (ProxyPod(name="client-0", locality=locality(self.ctx, self.ctx.zones, 0)),)}
-        spec = deployment.template.spec
-        zones = zones_of(self.ctx, spec, f"{deployment.namespace}/{deployment.name}")
-        count = replicas_at_start(self.ctx, deployment)
+        spec = owner.template.spec
+        zones = zones_of(self.ctx, spec, f"{owner.namespace}/{owner.name}")
+        count = replicas_at_start(self.ctx, owner)
         pods = tuple(
-            ProxyPod(name=f"{deployment.name}-{ordinal}", locality=locality(self.ctx, zones, ordinal, spec))
-            for ordinal in range(count)
+            ProxyPod(name=f"{owner.name}-{ordinal}", locality=locality(self.ctx, zones, ordinal, spec)) for ordinal in range(count)
         )
-        return {"replicas": count, "pods": pods, "origin": deployment.span}
+        return {"replicas": count, "pods": pods, "origin": owner.span, **self._size(owner)}
+
+    def _size(self, owner: PodOwner) -> dict[str, Any]:
+        """Workers and CPU limit: those of the annotations, else the injector's (a limit of 2 cores, so 2 workers)."""
+        settings = settings_of(
+            self.ctx, owner.annotations, f"{owner.ref} {CONFIG_ANNOTATION}", namespace=owner.namespace, labels=owner.labels
+        )
+        limit = _cores(owner.annotations.get(LIMIT_ANNOTATION, ""))
+        given = settings.concurrency
+        workers = given or (max(1, math.ceil(limit)) if given is None else self.ctx.node_cpus or ASSUMED_NODE_CPUS)
+        return {"workers": workers, "cpu_limit_cores": limit, **telemetry_fields(self.ctx, settings)}
+
+
+def _cores(text: str) -> float:
+    """A CPU quantity; the injector's own limit where there is none."""
+    try:
+        return parse_quantity(text) if text else INJECTED_LIMIT_CORES
+    except ValueError:
+        return INJECTED_LIMIT_CORES
 
 
 def _name(labels: Mapping[str, str]) -> str:
