@@ -12,19 +12,25 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from gwsim import costs
 from gwsim.engine.codes import Component
 from gwsim.planning.cases import run_case
 from gwsim.planning.preparation import Given, prepare
+from gwsim.results.histograms import Floats
 from gwsim.results.intervals import Estimate
 from gwsim.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE.parent / "docs" / "figures" / "scenarios"
 PROFILE = costs.load()
-REPLICATIONS = {"one-connection": 8}
+REPLICATIONS = {"one-connection": 8, "scale-in": 1}
 OPENING_US = 1e6 * (PROFILE.si("connections.up_connect_us") + PROFILE.si("connections.up_attach_us"))
 """Of a connection to a backend: none stands yet, so each first request opens one."""
 ONE_POD = "gateway.istio-ingressgateway"
@@ -47,6 +53,17 @@ class Figure(NamedTuple):
     factor: float
     cases: Sequence[Case]
     duration: str = "8s"
+
+
+class Lines(NamedTuple):
+    """What is drawn of a scenario over time: a line a case, and beside it, dashed, a second quantity."""
+
+    name: str
+    axis: str
+    measure: Callable[[Results], Floats]
+    beside: Callable[[Results], Floats] | None
+    cases: Sequence[Case]
+    duration: str = ""
 
 
 def field(name: str) -> str:
@@ -102,9 +119,50 @@ def weights(name: str, path: str, v2_weight: int) -> Case:
     return Case(f"{v2_weight} %", (f"{whole}={v2_weight}", f"{other}={100 - v2_weight}"), v2_weight / 100)
 
 
-def figures() -> list[Figure]:
+def figures() -> list[Figure | Lines]:
     """All of them."""
-    return [*first(), *of_filters()]
+    return [*first(), *of_filters(), *of_pods()]
+
+
+def of_pods() -> list[Figure | Lines]:
+    """Gateway pods that come and go."""
+    drain = field("scale-in")
+    return [
+        Figure("grpc-replicas", "work of the new pods in 30 s, %", of_new_pods, 100,
+               cases("grpc-replicas", ("0", 0.0), *((str(n), 2 / 3 * (20 - n * 0.16 / 2) / 30) for n in (100, 50, 25))), ""),
+        Lines("scale-in", "failed requests per second (pods: dashed)", failed_rps, pods_over_time,
+              [Case("drain 5 s", (), None), Case("drain 35 s", (f'{drain}="terminationDrainDuration: 35s"',), None)]),
+        Figure("zone-failover", "failed requests", failed, 1, cases("zone-failover", ("5", 5.0), ("20", 20.0), ("0", 360.0)), ""),
+        Figure("two-gateways", "requests served by reviews, %", by_reviews, 100,
+               [Case("2026", (), 0.0), Case("2025", (f"{field('two-gateways')}=2025-01-01T00:00:00Z",), 0.3),
+                Case("2026, /old", ("VirtualService/team-a/shop:spec.http[0].match[0].uri.prefix=/old",), 0.3)], "4s"),
+    ]
+
+
+def failed(results: Results) -> float:
+    """Failed requests of a replication."""
+    return (results.total.errors.value or 0.0) * results.total.requests / results.replications
+
+
+def by_reviews(results: Results) -> float:
+    """Share of the requests that the reviews service got."""
+    return sum(one.count for one in results.total.clusters if "reviews" in one.name) / results.total.requests
+
+
+def of_new_pods(results: Results) -> float:
+    """Share of the CPU that the pods beyond the first two have."""
+    cores = [one.cpu_cores.value or 0.0 for one in results.pods]
+    return sum(cores[2:]) / sum(cores)
+
+
+def failed_rps(results: Results) -> Floats:
+    """Failed requests per second, by time bin."""
+    return np.nan_to_num(results.timeline.errors.value * results.timeline.served_rps.value)
+
+
+def pods_over_time(results: Results) -> Floats:
+    """Gateway pods, by time bin."""
+    return next(iter(results.timeline.pods.values())).value
 
 
 def of_filters() -> list[Figure]:
@@ -177,7 +235,7 @@ def simulated(name: str, case: Case, duration: str) -> Results:
     return run_case(prepare(given), engine="reference", workers=1).results
 
 
-def draw(figure: Figure) -> None:
+def draw(figure: Figure | Lines) -> None:
     """One figure as SVG, the same bytes for the same numbers."""
     import matplotlib
 
@@ -187,6 +245,32 @@ def draw(figure: Figure) -> None:
 
     drawing = Drawing(figsize=(6.4, 2.9), layout="constrained")
     ax = drawing.subplots()
+    if isinstance(figure, Lines):
+        draw_lines(ax, figure)
+    else:
+        draw_bars(ax, figure)
+    ax.set_title(figure.axis, loc="left", fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    drawing.savefig(FIGURES / f"{figure.name}.svg", metadata={"Date": None, "Creator": None})
+
+
+def draw_lines(ax: Axes, figure: Lines) -> None:
+    """A line a case over the time of the run."""
+    for case, color in zip(figure.cases, ("#4c78a8", "#f58518", "#54a24b"), strict=False):
+        results = simulated(figure.name, case, figure.duration)
+        at = results.timeline.edges_s[:-1]
+        shown = at < results.labels.duration_s
+        ax.step(at[shown], figure.measure(results)[shown], where="post", color=color, label=case.label)
+        if figure.beside is not None:
+            ax.step(at[shown], figure.beside(results)[shown], where="post", color=color, linestyle="--", linewidth=1)
+    ax.legend(frameon=False, loc="upper right", fontsize=9)
+    ax.set_ylim(0, ax.get_ylim()[1] * 1.25)
+    ax.set_xlabel("seconds", fontsize=8)
+
+
+def draw_bars(ax: Axes, figure: Figure) -> None:
+    """A bar a case with its interval, and a mark at what is derived."""
     top = 0.0
     for x, case in enumerate(figure.cases):
         got = figure.measure(simulated(figure.name, case, figure.duration))
@@ -205,10 +289,6 @@ def draw(figure: Figure) -> None:
     ax.set_xticks(range(len(figure.cases)), [case.label for case in figure.cases])
     ax.set_ylim(0, (top or 1.0) * 1.5)
     ax.set_xlabel(field(figure.name), fontsize=8)
-    ax.set_title(figure.axis, loc="left", fontsize=10)
-    ax.spines[["top", "right"]].set_visible(False)
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    drawing.savefig(FIGURES / f"{figure.name}.svg", metadata={"Date": None, "Creator": None})
 
 
 def main(names: Sequence[str]) -> None:
