@@ -68,7 +68,7 @@ def percentiles(
     with applied():
         figure, axes = axes_for(ax, WIDTH, HEIGHT)
         routes = [one for one in results.routes if latency_of(one, metric).count > BEYOND]
-        routes = sorted(routes, key=lambda one: -one.requests)[:MOST_CURVES]
+        routes = sorted(routes, key=lambda one: (one.derived, -one.requests))[:MOST_CURVES]
         colors = route_colors(results)
         end, low, high = 1.0, math.inf, 0.0
         for route in routes:
@@ -90,7 +90,7 @@ def percentiles(
 
 def route_colors(results: Results) -> dict[str, str]:
     """A colour for each of the busiest routes, the same in every figure."""
-    ordered = sorted(results.routes, key=lambda one: -one.requests)
+    ordered = sorted(results.routes, key=lambda one: (one.derived, -one.requests))
     return {one.label: color for one, color in zip(ordered, SERIES, strict=False)}
 
 
@@ -185,7 +185,7 @@ def _bars(results: Results) -> list[tuple[str, Split]]:
         return [(f"{name} · {words[band]}", by_band[band]) for band in bands if band in by_band]
 
     rows = of("all", results.total, ("median", "mean", "tail"))
-    routes = sorted((one for one in results.routes if one.splits), key=lambda one: -one.requests)[:5]
+    routes = sorted((one for one in results.routes if one.splits), key=lambda one: (one.derived, -one.requests))[:5]
     if len(routes) > 1:
         for route in routes:
             rows += of(route_name(route), route, ("median", "tail"))

@@ -58,7 +58,8 @@ class Names:
 
 def route_name(traffic: Traffic) -> str:
     """What a route is called: requests that match none have no name of their own."""
-    return traffic.label if traffic.label not in ("", "-") else "no route"
+    name = traffic.label if traffic.label not in ("", "-") else "no route"
+    return f"{name} at {traffic.gateway.rpartition('/')[2]}" if traffic.derived else name
 
 
 def title_of(name: str) -> str:

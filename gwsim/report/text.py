@@ -141,9 +141,9 @@ def _percent(share: float | None) -> str:
 
 
 def _routes(report: Report, most: int) -> list[Line]:
-    routes = sorted(report.results.routes, key=lambda one: -(one.offered_rps.value or 0.0))
+    routes = sorted(report.results.routes, key=lambda one: (one.derived, -(one.offered_rps.value or 0.0)))
     if len(routes) > most:
-        routes = sorted(routes, key=lambda one: (-(one.errors.value or 0.0), -(one.offered_rps.value or 0.0)))[:most]
+        routes = sorted(routes, key=lambda one: (one.derived, -(one.errors.value or 0.0), -(one.offered_rps.value or 0.0)))[:most]
     columns = [Column("ROUTE (client latency, ms)", right=False), *(Column(name) for name in ("rps", "p50", "p95", "p99", "errors", "retries"))]
     columns.append(Column("top failure", right=False))
     steady = report.results.verdict.meaningful

@@ -59,17 +59,17 @@ def _traffic(one: Traffic, keys: tuple[str, ...]) -> Row:
 
 def routes(results: Results) -> list[Row]:
     """One row a route."""
-    return [_traffic(one, ("route", "gateway")) for one in results.routes]
+    return [_traffic(one, ("route", "gateway", "derived")) for one in results.routes]
 
 
 def clients(results: Results) -> list[Row]:
     """One row a client."""
-    return [_traffic(one, ("client", "gateway")) for one in results.clients]
+    return [_traffic(one, ("client", "gateway", "derived")) for one in results.clients]
 
 
 def classes(results: Results) -> list[Row]:
     """One row a traffic class."""
-    return [_traffic(one, ("client", "shape", "route", "gateway")) for one in results.classes]
+    return [_traffic(one, ("client", "shape", "route", "gateway", "derived")) for one in results.classes]
 
 
 def clusters(results: Results) -> list[Row]:

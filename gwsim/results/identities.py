@@ -20,7 +20,7 @@ def check(labels: Labels, raws: Sequence[RawRun]) -> None:
 
 def violations(labels: Labels, raw: RawRun) -> list[str]:
     """The identities one replication breaks, in words."""
-    return [text for text, holds in (*_workers(labels, raw), *_requests(raw), *_latencies(raw)) if not holds]
+    return [text for text, holds in (*_workers(labels, raw), *_requests(labels, raw), *_latencies(raw)) if not holds]
 
 
 def _workers(labels: Labels, raw: RawRun) -> list[tuple[str, bool]]:
@@ -34,17 +34,18 @@ def _workers(labels: Labels, raw: RawRun) -> list[tuple[str, bool]]:
     ]
 
 
-def _requests(raw: RawRun) -> list[tuple[str, bool]]:
-    unfinished = raw.offered - raw.finished
-    complete = bool(raw.saturated[0]) or not unfinished.any()
+def _requests(labels: Labels, raw: RawRun) -> list[tuple[str, bool]]:
+    """What is made for other requests may be unfinished at the end, and is no request of the whole."""
+    roots, unfinished = labels.roots, raw.offered - raw.finished
+    complete = bool(raw.saturated[0]) or not unfinished[roots].any()
     return [
         ("offered = finished + unfinished", bool((unfinished >= 0).all()) and complete),
-        ("unfinished measured requests <= requests in flight", int(unfinished.sum()) <= int(raw.in_flight[0])),
+        ("unfinished measured requests <= requests in flight", int(unfinished[roots].sum()) <= int(raw.in_flight[0])),
         ("statuses = finished", bool(np.array_equal(raw.status.sum(axis=1), raw.finished))),
         ("good = statuses 200 to 399", bool(np.array_equal(raw.status[:, 200:400].sum(axis=1), raw.good))),
         ("handshakes = finished", bool(np.array_equal(raw.handshakes.sum(axis=1), raw.finished))),
         ("covered <= finished", bool((raw.covered <= raw.finished).all())),
-        ("measured <= requests", int(raw.offered.sum()) <= int(raw.requests[0])),
+        ("measured <= requests", int(raw.offered[roots].sum()) <= int(raw.requests[0])),
         ("arrivals by time bin <= requests", int(raw.bin_arrivals.sum()) <= int(raw.requests[0])),
         ("requests in the system, summed over time = times in the system, summed over requests",
          int(raw.area[0]) == int(raw.sojourn[0])),

@@ -150,6 +150,11 @@ class Labels:
         """Length of the measured window, seconds."""
         return self.duration_s - self.warmup_s
 
+    @property
+    def roots(self) -> list[int]:
+        """Classes whose requests are not made for others: totals are of these."""
+        return [i for i, one in enumerate(self.classes) if not one.derived]
+
 
 def labels_of(resolved: Resolved, model: Model | None = None) -> Labels:
     """The labels of a resolved scenario; `model` replaces its model (another cut, other replications)."""

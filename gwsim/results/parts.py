@@ -123,6 +123,8 @@ class Traffic:
     shape: str = ""
     route: str = ""
     gateway: str = ""
+    derived: bool = False
+    """Made for other requests, by backends or further proxies: no part of the whole. Latencies are what their callers see."""
     requests: int
     """Measured, all replications together."""
     offered_rps: Estimate

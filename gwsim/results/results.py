@@ -61,7 +61,7 @@ class Results:
     throughput: Throughput
     total: Traffic
     routes: tuple[Traffic, ...]
-    """By route, in order of first appearance."""
+    """By route, in order of first appearance; what is made for other requests after that, by route and proxy."""
     clients: tuple[Traffic, ...]
     classes: tuple[Traffic, ...]
     """In the order of `labels.classes`."""
@@ -147,15 +147,15 @@ def build(
     identities.check(labels, raws)
     counts = Counts(labels, tuple(raws), level)
     throughput = throughput_of(counts)
-    everything = range(len(labels.classes))
-    total = traffic_of(counts, everything)
+    roots = labels.roots
+    total = traffic_of(counts, roots, whole=True)
     verdict = verdict_of(counts, throughput, total, warmup)
     served = served_share(verdict, throughput)
 
     def groups(name: Callable[[ClassLabel], str]) -> tuple[Traffic, ...]:
-        by: dict[str, list[int]] = {}
-        for i, label in enumerate(labels.classes):
-            by.setdefault(name(label), []).append(i)
+        by: dict[tuple[str, str], list[int]] = {}
+        for i, label in sorted(enumerate(labels.classes), key=lambda one: one[1].derived):
+            by.setdefault((name(label), label.gateway if label.derived else ""), []).append(i)
         return tuple(traffic_of(counts, ids, served=served) for ids in by.values())
 
     workers, pods, fleets = machines.workers_of(counts), machines.pods_of(counts), machines.fleets_of(counts)
@@ -164,9 +164,9 @@ def build(
     return Results(
         labels=labels, level=level, verdict=verdict, throughput=throughput,
         notes=(*notes, *((warmup.note,) if warmup else ())),
-        total=total if served == 1.0 else traffic_of(counts, everything, served=served),
+        total=total if served == 1.0 else traffic_of(counts, roots, served=served, whole=True),
         routes=groups(lambda label: label.route), clients=groups(lambda label: label.client),
-        classes=tuple(traffic_of(counts, [i], served=served) for i in everything),
+        classes=tuple(traffic_of(counts, [i], served=served) for i in range(len(labels.classes))),
         fleets=fleets, pods=pods, workers=workers, clusters=clusters, backends=backends, ports=ports,
         bottleneck=bottleneck.bottleneck_of(labels, workers, pods, fleets, clusters, backends, ports),
         timeline=timeline_of(counts), warmup=warmup, digest=digest_of(raws), raws=tuple(raws),

@@ -12,12 +12,14 @@ from gwsim.results.labels import ClassLabel, Labels
 def classes_with(labels: Labels, wanted: Mapping[str, str]) -> tuple[int, ...]:
     """The traffic classes that have all the labels wanted (`client`, `shape`, `route`, `gateway`; empty: any).
 
+    Requests that are made for others are meant only by their client or gateway, or by labels that no other request has.
     A gateway may be named by its last parts (`istio-ingressgateway`), and a route, where no route has that name, by
     the entry of the mix that takes it. UsageError, with the nearest name, if no class has them.
     """
     ids = tuple(i for i, label in enumerate(labels.classes) if _has(labels, label, wanted))
+    roots = tuple(i for i in ids if not labels.classes[i].derived)
     if ids:
-        return ids
+        return ids if wanted.get("client") or wanted.get("gateway") or not roots else roots
     given = {key: value for key, value in wanted.items() if value}
     for key, value in given.items():
         if not any(_has(labels, label, {key: value}) for label in labels.classes):

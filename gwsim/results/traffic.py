@@ -21,8 +21,8 @@ MEDIAN_BAND = (0.4, 0.6)
 TAIL = 0.99
 
 
-def traffic_of(counts: Counts, ids: Sequence[int], *, served: float = 1.0) -> Traffic:
-    """The figures of the classes `ids` together.
+def traffic_of(counts: Counts, ids: Sequence[int], *, served: float = 1.0, whole: bool = False) -> Traffic:
+    """The figures of the classes `ids` together; with `whole`, the work of all classes: what these requests come to in the end.
 
     `served` is the share of all requests that end within the window: below 1 only for a saturated run, whose
     measured requests end after the window and would else count as served in it.
@@ -39,6 +39,7 @@ def traffic_of(counts: Counts, ids: Sequence[int], *, served: float = 1.0) -> Tr
     return Traffic(
         client=_common([row.client for row in rows]), shape=_common([row.shape for row in rows]),
         route=_common([row.route for row in rows]), gateway=_common([row.gateway for row in rows]),
+        derived=bool(rows) and all(row.derived for row in rows),
         requests=int(offered.sum()),
         offered_rps=rate(offered),
         served_rps=rate(finished).scaled(served),
@@ -62,7 +63,7 @@ def traffic_of(counts: Counts, ids: Sequence[int], *, served: float = 1.0) -> Tr
         splits=_splits(counts, ids),
         failed_attempts_s=ratio(counts.classes("failed_sum", ids) * NS, covered, level=level),
         clusters=_clusters(counts, ids),
-        work=work_of(counts, ids),
+        work=work_of(counts, ids, range(len(counts.labels.classes)) if whole else ids),
     )
 
 
@@ -141,7 +142,7 @@ def _split(band: Literal["mean", "median", "tail"], chosen: npt.NDArray[np.bool_
 def throughput_of(counts: Counts) -> Throughput:
     """All requests together; served by the end of the request, from the time bins within the window."""
     level, windows = counts.level, counts.windows_s
-    everything = range(len(counts.labels.classes))
+    everything = counts.labels.roots
     offered, served, seconds = _window_sums(counts)
     good, finished = counts.classes("good", everything), counts.classes("finished", everything)
     shares = good / np.maximum(finished, 1)

@@ -143,13 +143,13 @@ def _visits(counts: Counts) -> Floats:
     return np.asarray(counts.of("gw_streams") * (2.0 + calls) + 2.0 * counts.of("gateway_attempts") + connections, dtype=np.float64)
 
 
-def work_of(counts: Counts, ids: Sequence[int]) -> Work:
-    """The work of some classes together."""
-    rows = list(ids)
+def work_of(counts: Counts, ids: Sequence[int], doing: Sequence[int]) -> Work:
+    """The work of the classes `doing`, for the requests of the classes `ids` (the same, or what these had made for them besides)."""
+    asked, rows = list(ids), list(doing)
     cpu = counts.class_cpu_s[:, rows].sum(axis=1)
     charged = charged_s(counts)[:, rows].sum() if counts.labels.charges else 0.0
-    offered = counts.classes("offered", rows)
-    bytes_in, bytes_out = (int(counts.classes(name, rows).sum()) for name in ("request_bytes", "response_bytes"))
+    offered = counts.classes("offered", asked)
+    bytes_in, bytes_out = (int(counts.classes(name, asked).sum()) for name in ("request_bytes", "response_bytes"))
     per_request, costs = ratio(cpu, offered, level=counts.level), counts.labels.costs
     each = float(bytes_out) / max(int(offered.sum()), 1)
     return Work(

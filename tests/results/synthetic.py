@@ -28,6 +28,7 @@ from gwsim.scenario.model import (
     Fleet,
     Model,
     Network,
+    OnDemand,
     Outcome,
     Pod,
     Poisson,
@@ -79,6 +80,7 @@ def resolved(
         ClassLabel(
             client=client.name, shape=shape.name, route=shape.outcome.route, virtual_host="shop:80", listener="8080",
             gateway=of.fleets[client.fleet].name, outcome="route", method="GET", host="shop", path="/",
+            derived=isinstance(client.arrivals, OnDemand),
         )
         for client in of.clients for shape in client.mix
     )
