@@ -88,9 +88,10 @@ class Flag(IntFlag):
     FI = 4096
     DI = 8192
     RLSE = 16384
+    DT = 32768
 
 
-FLAG_ORDER = ("DI", "FI", "URX", "UF", "UC", "UR", "UT", "UO", "UH", "NR", "NC", "RL", "RLSE", "UAEX", "DC")
+FLAG_ORDER = ("DI", "FI", "URX", "UF", "UC", "UR", "UT", "UO", "UH", "NR", "NC", "RL", "RLSE", "UAEX", "DT", "DC")
 """Order in which set flags are printed: the order in which Envoy sets them in the situations modelled."""
 
 

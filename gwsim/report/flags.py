@@ -38,6 +38,7 @@ _ROWS = (
     ("RL", "RateLimited", "a rate limit refused the request", "rate limit configuration (EnvoyFilter)", "429"),
     ("RLSE", "RateLimitServiceError", "the rate limit service failed, and requests are refused then", "the rate limit service, failure_mode_deny", "500"),
     ("UAEX", "UnauthorizedExternalService", "the external authorisation service refused the request", "AuthorizationPolicy with a CUSTOM action", "403"),
+    ("DT", "DurationTimeout", "the connection was older than its longest duration", "DestinationRule connectionPool.tcp.maxConnectionDuration", "none: the connection is closed"),
     ("DC", "DownstreamConnectionTermination", "the client went away before the answer", "client time-outs below the latency of the route", "none: the client has gone"),
 )
 
@@ -45,14 +46,13 @@ _SIMULATED = "the simulation counts it"
 _ROUTED = "gwsim route and the simulation"
 _WHERE = {
     "NR": _ROUTED, "NC": _ROUTED, "UH": _ROUTED, "FI": _ROUTED, "DI": "gwsim route shows the delay", "RL": "the simulation, for rate limits of EnvoyFilters",
-    "UT": "the simulation; gwsim route with --backend-delay", "UAEX": "the simulation, for ext_authz filters",
+    "DT": "the simulation, for byte streams (TCP, TLS that is passed through)", "UT": "the simulation; gwsim route with --backend-delay", "UAEX": "the simulation, for ext_authz filters",
 }  # fmt: skip
 FLAGS: Mapping[str, FlagNote] = {row[0]: FlagNote(*row, where=_WHERE.get(row[0], _SIMULATED)) for row in _ROWS}
 """Every response flag of the model."""
 
 _NEVER = "never: "
 _OTHER_ROWS = (
-    ("DT", "DurationTimeout", "the request or connection was older than its longest duration", "connectionPool.tcp.maxConnectionDuration, max_stream_duration in EnvoyFilters", "504", _NEVER + "durations are not limited in the model"),
     ("LH", "FailedLocalHealthCheck", "the service's own health check filter failed the request", "health_check filters in EnvoyFilters; Istio sets none", "503", _NEVER + "Istio sets no such filter"),
     ("LR", "LocalReset", "Envoy itself reset the connection", "reloads of listeners, drains, overload", "503", _NEVER + "configuration does not change during a run"),
     ("DR", "DownstreamRemoteReset", "the client reset the stream", "browsers that cancel, HTTP/2 clients with short deadlines", "none: the client has gone", _NEVER + "clients that give up close their connection (DC)"),

@@ -144,6 +144,12 @@ class Outcome:
     """Size of a local reply's body."""
     tcp: bool = False
     """The listener hands bytes on (`tcp_proxy`): requests are exchanges on a stream, each connection has one of its own upstream."""
+    passthrough: bool = False
+    """Of such: the clients' TLS is handed on unopened; the endpoint answers their handshake."""
+    idle_timeout_s: float = 0.0
+    """Of such: a connection on which nothing moves is closed after this; 0: never."""
+    max_duration_s: float = 0.0
+    """Of such: a connection is closed after this, whatever moves on it; 0: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

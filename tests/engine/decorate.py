@@ -14,6 +14,7 @@ from gwsim.scenario.model import (
     Bucket,
     Call,
     Change,
+    Client,
     Delay,
     Fleet,
     HashRule,
@@ -31,6 +32,7 @@ from gwsim.scenario.model import (
     SimCluster,
     Station,
     TokenBucket,
+    WeightedTarget,
 )
 from gwsim.topology import LbPolicy, OutlierDetection, RetryBudget, ScalingPolicy, ScalingRules, SlowStart
 
@@ -299,6 +301,32 @@ def _autoscaling(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, fleets=tuple(scaled(one) if random.random() < 0.8 else one for one in model.fleets))
 
 
+# --- byte streams ----------------------------------------------------------------------------------------------
+
+
+def _tcp(model: Model, random: Random, lattice: bool) -> Model:
+    clusters = len(model.clusters)
+
+    def handed_on(client: Client) -> Client:
+        if not clusters or random.random() < 0.3:
+            return client
+        names = [random.randrange(-1 if random.random() < 0.1 else 0, clusters) for _ in range(random.choice((1, 1, 2)))]
+        targets = tuple(WeightedTarget(cluster=one, weight=random.choice((1, 3)), name=f"c{one}") for one in names)
+        outcome = Outcome(
+            route="stream", targets=targets, tcp=True, passthrough=client.connection.tls is not None and random.random() < 0.6,
+            hash=random.choice(((), (HashRule(kind="connection"),))), idle_timeout_s=random.choice((0.0, max(1e-3, _span(random, 1e-3, 30e-3, lattice)))),
+            max_duration_s=random.choice((0.0, max(1e-3, _span(random, 5e-3, 80e-3, lattice)))),
+        )
+        mix = tuple(replace(one, outcome=outcome) for one in client.mix)
+        return replace(client, connection=replace(client.connection, http=1, streams=1), mix=mix)
+
+    def greeting(station: Station) -> Station:
+        return replace(station, tls_hello_s=max(0.0, _span(random, -2e-3, 4e-3, lattice)))
+
+    clients = tuple(handed_on(one) for one in model.clients)
+    return replace(model, clients=clients, stations=tuple(greeting(one) for one in model.stations))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
@@ -308,4 +336,5 @@ CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.MODES: _modes,
     Feature.LIFECYCLE: _lifecycle,
     Feature.AUTOSCALING: _autoscaling,
+    Feature.TCP: _tcp,
 }

@@ -16,6 +16,7 @@ from gwsim.engine.reference.faults import Errors, Modes
 from gwsim.engine.reference.lifetimes import NEVER, Outages
 from gwsim.engine.reference.relays import Relay
 from gwsim.engine.reference.sampling import Quantity, u01
+from gwsim.engine.reference.streams import UpstreamRequest
 from gwsim.scenario.model import Station as StationModel
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.clients import Client
     from gwsim.engine.reference.lifetimes import UpstreamConnection
     from gwsim.engine.reference.recording import Recorder
-    from gwsim.engine.reference.streams import UpstreamRequest
+    from gwsim.engine.reference.tcp_pools import Piece
 
 FIRST_RETRANSMISSION = 200_000_000
 """Linux's smallest retransmission time-out, ns; it doubles."""
@@ -59,15 +60,18 @@ class Station:
         self.modes = Modes(model.modes)
         heapify(self.free)
 
-    def deliver(self, upstream: UpstreamRequest, instant: int) -> None:
-        """The request will be delivered at `instant`."""
-        self.agenda.at(instant, self.place | upstream.name, self.arrive, upstream)
+    def deliver(self, upstream: Piece, instant: int) -> None:
+        """The request, or what else a byte stream carries, will be delivered at `instant`."""
+        self.agenda.at(instant, self.place | upstream.name | upstream.place, self.arrive, upstream)
 
     def arrive(self, happening: Happening) -> None:
         """A request is delivered: it is served and answered, or refused."""
-        upstream: UpstreamRequest = happening.subject
+        upstream: Piece = happening.subject
         now = self.agenda._now
         if not self._heard(upstream, now):
+            return
+        if not isinstance(upstream, UpstreamRequest):
+            upstream.heard(self, now)
             return
         if self._full(now):
             self.recorder.rejected(self.index)
@@ -102,7 +106,7 @@ class Station:
         """A request goes to the proxy that the station stands for."""
         self.recorder.delivered(self.index)
 
-    def _heard(self, upstream: UpstreamRequest, now: int) -> bool:
+    def _heard(self, upstream: Piece, now: int) -> bool:
         """Whether the request finds its connection open and the pod there."""
         connection = upstream.connection
         if connection is None or connection.over:
@@ -139,7 +143,7 @@ class Station:
     def _farewell(self, happening: Happening) -> None:
         connection = happening.subject
         now = self.agenda._now
-        if not connection.over and not connection.streams and connection.closes > now:
+        if not connection.over and connection.pool.resting(connection) and connection.closes > now:
             connection.closes = now
             connection.pool.hung_up(connection, connection.name, unused=True)
 
@@ -164,6 +168,8 @@ class Station:
 
     def _answer(self, upstream: UpstreamRequest, departure: int, status: int) -> None:
         """The answer leaves at `departure`; nobody hears it if the attempt has ended."""
+        if upstream.connection is not None:
+            upstream.connection.busy_until = max(upstream.connection.busy_until, departure)
         if upstream.over:
             return
         ready = departure + upstream.pool.down

@@ -32,6 +32,7 @@ from gwsim.engine.reference.connections import Connection, Slot, Slots, State
 from gwsim.engine.reference.router import Route
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.engine.reference.streams import Cause, Request, Stream
+from gwsim.engine.reference.tcp_proxy import TcpConnection
 from gwsim.engine.schema import (
     ANSWER_RESET,
     ANSWER_TIMEOUT,
@@ -99,7 +100,7 @@ class Client:
 
     __slots__ = (
         "arrival_place", "classes", "connection_place", "costs", "derived", "fleet", "groups", "http1", "index", "model", "reconnect",
-        "retry", "rtt", "running_weights", "source", "time_out_ns", "tls", "tokens", "tokens_per_request",
+        "retry", "rtt", "running_weights", "source", "tcp", "time_out_ns", "tls", "tokens", "tokens_per_request",
         "weight", "world",
     )
 
@@ -112,6 +113,7 @@ class Client:
         self.fleet = world.fleets[model.fleet]
         self.costs = CostsNs(model.costs)
         self.tls = model.connection.tls
+        self.tcp = any(shape.outcome.tcp for shape in model.mix)
         self.http1 = model.connection.http == 1 and model.connection.streams == 1
         self.classes = [TrafficClass(self, first_class + i, shape, i) for i, shape in enumerate(model.mix)]
         self.derived = 0
@@ -225,7 +227,7 @@ class Client:
         key = slot.connection_key()
         worker = self.fleet.place(key, slot.group.pod)
         up, down = network.halves(self.rtt.ns(key))
-        connection = Connection(self, slot, opener, worker, up, down)
+        connection = (TcpConnection if self.tcp else Connection)(self, slot, opener, worker, up, down)
         slot.connection = connection
         return connection, key
 
@@ -234,6 +236,9 @@ class Client:
         if not self.fleet.targets:
             return
         connection, key = self.connect(slot, name_of(self.index, 0, 0))
+        if isinstance(connection, TcpConnection) and not connection.begin_warm():
+            connection.worker.connections -= 1
+            return
         connection.accepted = True
         slot.state = State.OPEN
         if slot.limit > 0:
@@ -258,7 +263,8 @@ class Client:
             self.connected_at(connection, synchronised)
             return
         pod = connection.worker.pod.index
-        connection.resumed = tls.resumes(self.model.connection.offers_ticket, slot.ticket_pod, pod, key)
+        if not connection.passthrough:
+            connection.resumed = tls.resumes(self.model.connection.offers_ticket, slot.ticket_pod, pod, key)
         stream.handshake = HANDSHAKE_RESUMED if connection.resumed else HANDSHAKE_FULL
         slot.ticket_pod = pod
         connection.deliver(synchronised + connection.up, Part.CLIENT_HELLO, stream.name, None)
@@ -276,7 +282,7 @@ class Client:
 
     def lose(self, slot: Slot, pod: Pod, now: int) -> None:
         """A pod has ended: what a slot has on it is lost."""
-        if slot.state is State.CLOSED or slot.connection.worker.pod is not pod:
+        if slot.state is State.CLOSED or slot.connection.worker.pod is not pod or slot.lost is not None:
             return
         for stream in slot.streams.values():
             stream.over = True
@@ -303,6 +309,7 @@ class Client:
             slot.group.requeue(slot)
         for stream in lost:
             stream.done = True
+            stream.flags |= connection.flags
             if stream.time_out is not None:
                 stream.time_out.cancel()
             if not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):

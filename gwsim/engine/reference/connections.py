@@ -159,6 +159,11 @@ class Connection:
         "streams", "up", "worker",
     )
 
+    flags: int = 0
+    """What the attempts that its end ends are marked with."""
+    passthrough = False
+    """Whether the client's TLS is not opened here."""
+
     def __init__(self, client: Client, slot: Slot, opener: int, worker: Worker, up: int, down: int) -> None:
         self.client = client
         self.slot = slot

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gwsim.engine.codes import Purpose
 from gwsim.engine.draws import below, draw64, fold, name64, ns
@@ -10,16 +10,49 @@ from gwsim.engine.reference import network
 from gwsim.engine.reference.chains import reached
 from gwsim.engine.reference.connections import kernel_choice, place
 from gwsim.engine.reference.cpu import PERIOD, Budget, Quota
+from gwsim.engine.reference.load_balancing import policy_of
 from gwsim.engine.reference.membership import Membership
 from gwsim.engine.reference.outliers import Detector
-from gwsim.engine.reference.pools import ClusterOnPod, WorkerCluster
+from gwsim.engine.reference.pools import ClusterOnPod, Pool
 from gwsim.engine.reference.rate_limits import Bucket
+from gwsim.engine.reference.tcp_pools import TcpPool
 from gwsim.engine.reference.worker import Worker
 from gwsim.scenario.model import Fleet as FleetModel
 from gwsim.scenario.model import Pod as PodModel
+from gwsim.topology import LbPolicy
 
 if TYPE_CHECKING:
+    from gwsim.engine.reference.backends import Station
+    from gwsim.engine.reference.source_ports import PortPools
     from gwsim.engine.reference.world import World
+
+
+AnyPool = TypeVar("AnyPool", bound=Pool)
+
+
+class WorkerCluster:
+    """A cluster as one worker sees it: its own pools and load balancing."""
+
+    __slots__ = ("balancer", "hashed", "pools", "shared", "tcp_pools", "worker")
+
+    def __init__(self, worker: Worker, shared: ClusterOnPod) -> None:
+        policy = shared.model.cluster.lb_policy
+        self.worker = worker
+        self.shared = shared
+        self.balancer = policy_of(policy)(shared.hosts, worker.key, shared.count)
+        self.hashed = policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV)
+        self.pools: list[Pool] = []
+        """One an endpoint; none if no request goes there."""
+        self.tcp_pools: list[TcpPool] = []
+        """The same for byte streams."""
+
+    def make(self, kind: type[AnyPool], stations: list[Station], zones: list[tuple[int, int]], ports: PortPools) -> list[AnyPool]:
+        """Pools to all endpoints."""
+        pod = self.worker.pod.index
+        return [
+            kind(self.worker, self.shared, endpoint, station, up, down, ports.of(station.model.ports, pod, station.index))
+            for endpoint, (station, (up, down)) in enumerate(zip(stations, zones, strict=True))
+        ]
 
 
 class Pod:
@@ -129,23 +162,29 @@ def _quota(world: World, fleet: Fleet, position: int) -> Quota | None:
 
 def _give_clusters(world: World, pod: Pod) -> None:
     """Pools exist where a client of the fleet has a route to the cluster, whatever its weight."""
-    reached = _reached(world, pod.fleet.index)
+    requests, streams = _reached(world, pod.fleet.index)
     for index, sim in enumerate(world.model.clusters):
-        if index not in reached:
+        if index not in requests | streams:
             continue
         stations = [world.stations[s] for s in sim.stations]
         shared = ClusterOnPod(index, sim, world.recorder, [s.model.name for s in stations], pod.model.view)
         pod.clusters[index] = shared
         delays = [network.between(world.model.network, pod.model.zone, s.model.zone) for s in stations]
         for worker in pod.workers:
-            worker.router.clusters[index] = WorkerCluster(worker, shared, stations, delays, world.port_pools)
+            made = WorkerCluster(worker, shared)
+            if index in requests:
+                made.pools = made.make(Pool, stations, delays, world.port_pools)
+            if index in streams:
+                made.tcp_pools = made.make(TcpPool, stations, delays, world.port_pools)
+            worker.router.clusters[index] = made
         if any(host.from_s > 0.0 or host.to_s is not None for host in sim.hosts):
             shared.membership = Membership(world.agenda, pod.index, shared)
         if sim.cluster.outlier_detection is not None and shared.hosts.members:
             shared.detector = Detector(world.agenda, world.run_key, pod.index, index, shared.hosts, shared.count, shared.drain)
 
 
-def _reached(world: World, fleet: int) -> set[int]:
-    """Clusters that the fleet's requests, their filters and their copies go to."""
+def _reached(world: World, fleet: int) -> tuple[set[int], set[int]]:
+    """Clusters that the fleet's requests, their filters and their copies go to, and those that its byte streams go to."""
     outcomes = [shape.outcome for client in world.model.clients if client.fleet == fleet for shape in client.mix]
-    return {cluster for outcome in outcomes for cluster in reached(outcome)}
+    streams = {target.cluster for outcome in outcomes if outcome.tcp for target in outcome.targets}
+    return {cluster for outcome in outcomes if not outcome.tcp for cluster in reached(outcome)}, streams

@@ -28,20 +28,22 @@ SYN_AT = tuple(r * SECOND for r in (0, 1, 2, 3, 4, 5, 7, 11, 19, 35, 67))
 """A SYN and its repetitions. Source: Linux tcp_syn_linear_timeouts = 4, tcp_syn_retries = 6."""
 
 
+def within(seconds: float | None, horizon: int) -> int:
+    """A duration in ns; 0, for none, if it does not end within the run."""
+    if seconds is None or seconds <= 0.0 or ns(seconds) >= horizon:
+        return 0
+    return max(1, ns(seconds))
+
+
 class Lifetimes:
     """Durations of a pool's connections, ns; 0: without limit. What does not fit into the run is without limit."""
 
     __slots__ = ("connect", "duration", "idle", "keepalive")
 
     def __init__(self, cluster: Cluster, station: StationModel, horizon: int) -> None:
-        def within(seconds: float | None) -> int:
-            if seconds is None or seconds <= 0.0 or ns(seconds) >= horizon:
-                return 0
-            return max(1, ns(seconds))
-
-        self.idle = within(cluster.idle_timeout_s)
-        self.duration = within(cluster.max_connection_duration_s)
-        self.keepalive = within(station.keepalive_s)
+        self.idle = within(cluster.idle_timeout_s, horizon)
+        self.duration = within(cluster.max_connection_duration_s, horizon)
+        self.keepalive = within(station.keepalive_s, horizon)
         needed = bool(station.outages) or station.ports >= 0 or station.relay is not None or cluster.connect_timeout_s < 1.0
         self.connect = max(1, ns(cluster.connect_timeout_s)) if needed and cluster.connect_timeout_s > 0.0 else 0
 
@@ -76,7 +78,7 @@ class Outages:
 class UpstreamConnection:
     """A connection to an endpoint, from its opening to its end."""
 
-    __slots__ = ("attaching", "closes", "expiry", "has_port", "left", "link", "name", "over", "patience", "pool", "ready", "streams")
+    __slots__ = ("attaching", "busy_until", "closes", "expiry", "has_port", "left", "link", "name", "over", "patience", "pool", "ready", "streams")
 
     def __init__(self, pool: Pool, name: int) -> None:
         self.pool = pool
@@ -90,6 +92,8 @@ class UpstreamConnection:
         self.over = False
         self.has_port = False
         """It holds a source port, where they may run out."""
+        self.busy_until = 0
+        """When the endpoint has done, as far as is known, all that it was asked on it."""
         self.closes = NEVER
         """When the endpoint gives it up, unless a request arrives before."""
         self.link: Link | None = None

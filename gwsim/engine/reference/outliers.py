@@ -175,6 +175,13 @@ class Detector:
         if self.settings.split_external_local_origin_errors and h in self.watched:
             self.watched[h].failures[DL] = 0
 
+    def connected(self, h: int, now: int) -> None:
+        """A byte stream got a connection to the host, which is all that can be told of it."""
+        if self.settings.split_external_local_origin_errors:
+            self.attached(h)
+        else:
+            self.answered(h, 200, now)
+
     def _failed(self, h: int, kind: Counter, threshold: int, now: int) -> None:
         failures = self.watched[h].failures
         failures[kind] += 1

@@ -16,18 +16,16 @@ from gwsim.engine.reference.accounting import NEXT_HOP, POOL_WAIT, PROXY_CPU, UP
 from gwsim.engine.reference.agenda import name_of
 from gwsim.engine.reference.hosts import HostSet
 from gwsim.engine.reference.lifetimes import WARM, Lifetimes, Notice, UpstreamConnection
-from gwsim.engine.reference.load_balancing import policy_of
 from gwsim.engine.reference.relays import Links
 from gwsim.engine.reference.sampling import byte_cost
 from gwsim.scenario.model import UNLIMITED, SimCluster, UpstreamCosts
-from gwsim.topology import LbPolicy
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.backends import Station
     from gwsim.engine.reference.membership import Membership
     from gwsim.engine.reference.outliers import Detector
     from gwsim.engine.reference.recording import Recorder
-    from gwsim.engine.reference.source_ports import PortPools, SourcePorts
+    from gwsim.engine.reference.source_ports import SourcePorts
     from gwsim.engine.reference.streams import UpstreamRequest
     from gwsim.engine.reference.worker import Worker
 
@@ -107,22 +105,6 @@ class ClusterOnPod:
                 connection.pool.retire(connection, None, now)
                 if not connection.over:
                     self.established[host].append(connection)
-
-
-class WorkerCluster:
-    """A cluster as one worker sees it: its own pools and load balancing."""
-
-    __slots__ = ("balancer", "hashed", "pools", "shared")
-
-    def __init__(self, worker: Worker, shared: ClusterOnPod, stations: list[Station], zones: list[tuple[int, int]], ports: PortPools) -> None:
-        policy = shared.model.cluster.lb_policy
-        self.shared = shared
-        self.balancer = policy_of(policy)(shared.hosts, worker.key, shared.count)
-        self.hashed = policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV)
-        self.pools = [
-            Pool(worker, shared, endpoint, station, up, down, ports.of(station.model.ports, worker.pod.index, station.index))
-            for endpoint, (station, (up, down)) in enumerate(zip(stations, zones, strict=True))
-        ]
 
 
 class Pool:
@@ -340,6 +322,10 @@ class Pool:
         elif times.keepalive and not self.limits.http2:
             connection.closes = times.keepalive + (end if last is None else last.ready - self.down)
             self.station.hang_up(connection, name, connection.closes, start, unused)
+
+    def resting(self, connection: UpstreamConnection) -> bool:
+        """Whether nothing is under way on it."""
+        return not connection.streams
 
     def hung_up(self, connection: UpstreamConnection, name: int, unused: bool) -> None:
         """The endpoint has closed the connection: the gateway will hear of it."""

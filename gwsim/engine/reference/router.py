@@ -19,7 +19,7 @@ from gwsim.engine.schema import ANSWER_LOCAL, ANSWER_TIMEOUT, ANSWER_UPSTREAM
 from gwsim.scenario.model import Outcome
 
 if TYPE_CHECKING:
-    from gwsim.engine.reference.pools import WorkerCluster
+    from gwsim.engine.reference.fleets import WorkerCluster
     from gwsim.engine.reference.recording import Recorder
     from gwsim.engine.reference.streams import Stream
     from gwsim.engine.reference.worker import Worker

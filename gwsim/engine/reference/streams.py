@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.calls import Job
     from gwsim.engine.reference.clients import TrafficClass
     from gwsim.engine.reference.connections import Connection, Slot
+    from gwsim.engine.reference.fleets import WorkerCluster
     from gwsim.engine.reference.lifetimes import UpstreamConnection
-    from gwsim.engine.reference.pools import Pool, WorkerCluster
+    from gwsim.engine.reference.pools import Pool
 
 
 Cause: TypeAlias = "Job | UpstreamRequest"
@@ -134,6 +135,8 @@ class UpstreamRequest:
         "sent_bytes", "status", "stream", "timeline", "written",
     )
 
+    place = 0
+    """Part of the key of its delivery there."""
     pool: Pool
 
     def __init__(self, stream: Stream, a: int, key: int, owner: Owner, timeline: Timeline) -> None:

@@ -7,7 +7,7 @@ where it is produced: it is armed and done one iteration later, after that itera
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gwsim.engine.codes import Part, Visit
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.lifetimes import Notice, UpstreamConnection
     from gwsim.engine.reference.recording import Recorder
     from gwsim.engine.reference.streams import Stream, UpstreamRequest
+    from gwsim.engine.reference.tcp_pools import Pair, Passing
 
-    Socket: TypeAlias = Connection | UpstreamRequest | UpstreamConnection | Notice
-    Armed: TypeAlias = Connection | UpstreamRequest | tuple[UpstreamConnection, UpstreamRequest]
+    Socket: TypeAlias = Connection | UpstreamRequest | UpstreamConnection | Notice | Passing
+    Armed: TypeAlias = Connection | UpstreamRequest | Pair | tuple[UpstreamConnection, UpstreamRequest]
     Timed: TypeAlias = Stream | UpstreamRequest | UpstreamConnection | Notice
 
 MS = 1_000_000
@@ -256,6 +257,14 @@ class Worker:
         heappush(self.items, (ready, tie, socket, stream))
         if self.asleep:
             self._rouse(ready)
+
+    def take_back(self, socket: Connection) -> list[tuple[int, int, Stream | None]]:
+        """What is on its way to a connection that nothing is to be read from: (instant, tie key, stream)."""
+        taken = [(ready, tie, stream) for ready, tie, one, stream in self.items if one is socket]
+        if taken:
+            self.items = [item for item in self.items if item[2] is not socket]
+            heapify(self.items)
+        return taken
 
     def deliver_connection(self, ready: int, connection: Connection) -> None:
         """A connection waits to be accepted from `ready` on."""
