@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gwsim._version import __version__
 from gwsim.diagnostics import Finding
-from gwsim.report import figures, html_tables, picture, svg
+from gwsim.report import anatomy, anatomy_tables, figures, html_tables, picture, svg
 from gwsim.report.lines import clip
 from gwsim.report.names import route_name
 from gwsim.report.report import Report
@@ -68,6 +68,7 @@ def render(report: Report) -> str:
         word_style=_word_style(report.headline.word), sentence=report.names.shorten(report.headline.sentence),
         bars=[bar(one, report) for one in report.budgets.checked], facts=_facts(report), pictures=_pictures(report),
         bottleneck=report.names.shorten(results.bottleneck.sentence), limits=html_tables.limits(report),
+        tail=report.names.shorten(anatomy.sentence(results)), tail_tables=anatomy_tables.tables(report),
         tables=html_tables.tables(report), findings=[one for one in report.ranked_findings if one.code not in NOT_MODELLED],
         not_modelled=[one for one in report.ranked_findings if one.code in NOT_MODELLED], place=_place,
         scenario=report.scenario_text, run_text=_run_text(report), command=_portable_command(report, next_=False),
@@ -156,7 +157,10 @@ def _pictures(report: Report) -> dict[str, Any]:
         for name, metric in (("client", "client.latency"), ("gateway", "gateway.latency")):
             figure = figures.percentiles(results, metric, budgets=report.budgets)  # type: ignore[arg-type]
             made[name] = svg.inline(figure, name=f"figure-{name}", title=figures.WORDS[metric] + " by percentile", description=_latency_words(report, metric))
-        if results.total.splits:
+        if results.anatomy is not None:
+            words = anatomy.in_words(results.anatomy, report.names)
+            made["anatomy"] = svg.inline(anatomy.figure(results), name="figure-anatomy", title="Where the time of the median, the p95 and the p99 went", description=words)
+        if len([route for route in results.routes if route.splits]) > 1:
             text = "; ".join(f"{split.band}: {format_duration_s(split.total_s)}" for split in results.total.splits)
             made["time"] = svg.inline(figures.where_time_went(results), name="figure-time", title="Where the time went", description=f"Shares by component. {text}. The same numbers are in the JSON output.")
     made["timeline"] = svg.inline(

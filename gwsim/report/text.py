@@ -26,6 +26,7 @@ from gwsim.report.lines import (
 )
 from gwsim.report.names import COMPONENTS, route_name
 from gwsim.report.report import Report
+from gwsim.results.anatomy import Anatomy
 from gwsim.results.evaluation import Answer, Checked
 from gwsim.results.headline import Word
 from gwsim.results.intervals import Estimate, Quality
@@ -197,6 +198,8 @@ def _time(report: Report, most: int) -> list[Line]:
     """The median beside the tail, by component, the largest of the tail first."""
     if not report.results.verdict.meaningful:
         return []
+    if report.results.anatomy is not None and len(report.results.anatomy.hops) > 1:
+        return _time_of_chain(report, report.results.anatomy, most + 1)
     splits = {split.band: split for split in report.results.total.splits}
     if "median" not in splits or "tail" not in splits:
         return []
@@ -209,6 +212,20 @@ def _time(report: Report, most: int) -> list[Line]:
     ]
     rows.append(["all", milliseconds(median.total_s), "", milliseconds(tail.total_s), "", ""])
     return [*table([*columns, Column("", right=False)], rows), EMPTY]
+
+
+def _time_of_chain(report: Report, made: Anatomy, most: int) -> list[Line]:
+    """The same through several proxies, each cause at its proxy."""
+    from gwsim.report.anatomy import cause_name, listed
+
+    heads = [Column(f"p{group.percent:g}") for group in made.groups]
+    rows: list[list[str | Part]] = [
+        [cause_name(one, made, report.names), *(milliseconds(time) for time in one.times_s), _percent(made.share(one, -1)), bar(made.share(one, -1))]
+        for one in listed(made)[:most]
+    ]
+    rows.append(["all", *(milliseconds(group.total_s) for group in made.groups), "", ""])
+    columns = [Column("WHERE THE TIME WENT (ms)", right=False), *heads, Column("share"), Column("", right=False)]
+    return [*table(columns, rows), EMPTY]
 
 
 def _cell(split: Split, component: Component) -> tuple[str, str]:

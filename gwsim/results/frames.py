@@ -152,6 +152,19 @@ def components(results: Results) -> list[Row]:
     ]
 
 
+def anatomy(results: Results) -> list[Row]:
+    """One row a percentile and a cause (proxy and component): mean time of the requests around that percentile."""
+    made = results.anatomy
+    return [] if made is None else [
+        {
+            "percentile": group.percent, "gateway": cause.gateway, "depth": cause.depth, "component": cause.component.name.lower(),
+            "time_ms": cause.times_s[at] * 1e3, "share_pct": made.share(cause, at) * 100.0, "requests": group.count,
+        }
+        for at, group in enumerate(made.groups)
+        for cause in made.causes
+    ]
+
+
 def errors(results: Results) -> list[Row]:
     """One row a class and status or response flag."""
     return [
@@ -209,7 +222,7 @@ def _records(results: Results, kinds: tuple[str, ...]) -> list[Row]:
 
 FRAMES: Mapping[str, Callable[[Results], list[Row]]] = {
     "routes": routes, "clients": clients, "classes": classes, "clusters": clusters, "workers": workers, "pods": pods,
-    "fleets": fleets, "backends": backends, "ports": ports, "components": components, "errors": errors, "timeseries": timeseries,
+    "fleets": fleets, "backends": backends, "ports": ports, "components": components, "anatomy": anatomy, "errors": errors, "timeseries": timeseries,
     "samples": samples, "records": records,
 }
 """The frames there are. Each function gives its rows as plain dictionaries, which CSV and JSON need no pandas for."""

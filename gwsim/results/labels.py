@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gwsim.engine.draws import ns
+from gwsim.results.next_hops import next_hops_of
 from gwsim.results.work import ChargeLabel, charges_of
 from gwsim.scenario.model import UNLIMITED, ClosedLoop, Model
 from gwsim.scenario.resolved import ClassLabel, Resolved
@@ -144,6 +145,8 @@ class Labels:
     charges: tuple[ChargeLabel, ...] = ()
     """What the cost profile charges each class."""
     ports: tuple[PortLabel, ...] = ()
+    next_hops: tuple[tuple[int, ...], ...] = ()
+    """By class, the derived classes of the requests made for its own; empty without chains."""
 
     @property
     def window_s(self) -> float:
@@ -177,7 +180,7 @@ def labels_of(resolved: Resolved, model: Model | None = None) -> Labels:
             profile=costs.profile, digest=costs.digest, calibrated=costs.calibrated, low=costs.low, high=costs.high,
             vcpu_hour_usd=costs.vcpu_hour_usd, internet_gb_usd=costs.internet_gb_usd,
         ),
-        charges=charges_of(model),
+        charges=charges_of(model), next_hops=next_hops_of(model),
         ports=tuple(PortLabel(name=one.name, ports=one.ports, shared=one.scope == "shared") for one in model.port_pools),
         assumptions=resolved.assumptions,
         budgets=tuple(BudgetText(text=one.text, file=one.span.file, line=one.span.line) for one in resolved.budgets),
@@ -250,6 +253,7 @@ def from_plain(plain: Mapping[str, Any]) -> Labels:
     rows["budgets"] = tuple(BudgetText(**row) for row in plain["budgets"])
     rows["charges"] = tuple(ChargeLabel(**row) for row in plain.get("charges", ()))
     rows["ports"] = tuple(PortLabel(**row) for row in plain.get("ports", ()))
+    rows["next_hops"] = tuple(tuple(row) for row in plain.get("next_hops", ()))
     rows["costs"] = CostLabel(**plain["costs"])
     rows["assumptions"] = tuple(plain["assumptions"])
     return Labels(**rows)

@@ -12,6 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from gwsim.results.anatomy import Anatomy
+from gwsim.results.contrast import Contrast, Trait
 from gwsim.results.evaluation import Budgets
 from gwsim.results.histograms import Histogram
 from gwsim.results.intervals import Estimate
@@ -29,7 +31,9 @@ PARTS = (
     "backends", "bottleneck",
 )
 """Fields of `Results` in run.json as they are; the time bins are in arrays.npz only."""
-EXTRA: dict[type, tuple[str, ...]] = {Split: ("total_s",), Limit: ("headroom",)}
+FOLLOWING: dict[str, Any] = {"anatomy": Anatomy | None, "contrast": Contrast | None}
+"""Properties of `Results` in run.json, and their types."""
+EXTRA: dict[type, tuple[str, ...]] = {Split: ("total_s",), Limit: ("headroom",), Trait: ("factor",)}
 """Properties that readers of run.json would else have to compute."""
 
 
@@ -65,7 +69,7 @@ def summary(results: Results, budgets: Budgets | None) -> dict[str, Any]:
         "replications": results.replications,
         "requests": results.requests,
         "digest": results.digest,
-        **{name: to_plain(getattr(results, name)) for name in PARTS},
+        **{name: to_plain(getattr(results, name)) for name in (*PARTS, *FOLLOWING)},
         "budgets": to_plain(budgets),
     }
 
@@ -87,6 +91,7 @@ def json_schema() -> dict[str, Any]:
         "digest": text,
         "arrays_sha256": text,
         **{name: _schema(hints[name], definitions) for name in PARTS},
+        **{name: _schema(hint, definitions) for name, hint in FOLLOWING.items()},
         "budgets": _schema(Budgets | None, definitions),
     }
     return {

@@ -15,12 +15,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gwsim.engine.schema import RawRun
 from gwsim.results import bottleneck, identities, machines
+from gwsim.results.anatomy import Anatomy, anatomy_of
+from gwsim.results.contrast import Contrast, contrast_of
 from gwsim.results.counts import Counts
 from gwsim.results.intervals import LEVEL
 from gwsim.results.labels import ClassLabel, Labels, labels_of
@@ -60,6 +63,7 @@ class Results:
     """Assumptions made while running: the warm-up cut, the replicas an autoscaler settled at."""
     throughput: Throughput
     total: Traffic
+    """All that clients send; requests made for these, at further proxies, are in `routes`, `clients` and `classes`."""
     routes: tuple[Traffic, ...]
     """By route, in order of first appearance; what is made for other requests after that, by route and proxy."""
     clients: tuple[Traffic, ...]
@@ -109,6 +113,16 @@ class Results:
     def events(self) -> int:
         """Events executed (by the compiled engine)."""
         return sum(int(raw.events[0]) for raw in self.raws)
+
+    @cached_property
+    def anatomy(self) -> Anatomy | None:
+        """Where the time of the median, the p95 and the p99 requests went; None without any that latencies cover."""
+        return anatomy_of(self.counts)
+
+    @cached_property
+    def contrast(self) -> Contrast | None:
+        """What the slow requests have in common; None where too few were sampled."""
+        return contrast_of(self.counts)
 
     def select(self, *, client: str = "", shape: str = "", route: str = "", gateway: str = "") -> Traffic:
         """The figures of the classes that have all the labels given; UsageError, with the nearest, if none has."""
