@@ -50,6 +50,8 @@ class Visit(IntEnum):
     UP_EXPIRE = 17
     UP_FAILED = 18
     CONNECT_TIMEOUT = 19
+    DOWN_EXPIRE = 20
+    DOWN_CLOSE = 21
 
 
 class Part(IntEnum):
@@ -170,6 +172,7 @@ class Purpose(IntEnum):
     QUOTA = 31
     HPA = 32
     CALL = 33
+    AGE = 34
 
 
 N_COMPONENTS = len(Component)

@@ -25,6 +25,7 @@ class Feature(StrEnum):
     CONNECTIONS = "lifetimes, limits and failures of upstream connections, and retry budgets"
     CHAINS = "requests that go on through further proxies, and calls between services"
     MEMBERSHIP = "backend pods that come and go"
+    AGEING = "connections of clients that the gateway ends"
     PORTS = "source ports that run out"
     TCP = "gateways that hand bytes on, and TLS that they do not open"
 
@@ -60,6 +61,8 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.MEMBERSHIP)
     if any(host.from_s > 0.0 or host.to_s is not None for cluster in model.clusters for host in cluster.hosts):
         found.add(Feature.MEMBERSHIP)
+    if any(client.max_connection_duration_s is not None for client in model.clients):
+        found.add(Feature.AGEING)
     if model.port_pools:
         found.add(Feature.PORTS)
     if any(one.tcp for one in outcomes):

@@ -72,8 +72,6 @@ def report_chain(proxy: Proxy, chain: FilterChain, collector: Collector) -> None
             missing = _of_filter(http)
             if missing:
                 _topology(collector, f"HTTP filter {http.name} {missing}", http.origin or chain.origin)
-        if chain.filter.max_requests_per_connection is not None:
-            _topology(collector, f"{chain.name}: the gateway's limit of requests per connection is not simulated", chain.origin)
 
 
 def _of_filter(http: HttpFilter) -> str:
@@ -99,7 +97,7 @@ def _of_cluster(cluster: Cluster) -> Iterator[str]:
     if cluster.lb_policy not in SIMULATED_POLICIES:
         yield f"load balancing by {cluster.lb_policy} is simulated as LEAST_REQUEST"
     if cluster.slow_start is not None:
-        yield "no endpoint joins during a run, so slow start has no effect"
+        yield "endpoints join during a run only where a backend has a rollout; elsewhere slow start has no effect"
     if cluster.tls is not None and not cluster.tls.usable:
         yield f"the secret {cluster.tls.credential_name!r} is missing, so every connection would fail; it is simulated as if it were there"
     mixed = {one.mtls for one in cluster.endpoints}

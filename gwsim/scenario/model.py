@@ -178,6 +178,10 @@ class Client:
     mix: tuple[Shape, ...]
     timeout_s: float | None = None
     retry: ClientRetry | None = None
+    max_connection_duration_s: float | None = None
+    """The gateway drains connections that are older; None: never."""
+    drain_s: float = 5.0
+    """It closes an idle one so long after (Envoy: `drain_timeout`)."""
     own_pod: bool = False
     """Derived clients of backends: each backend pod dials the proxy pod beside it (`Station.pod`), on slots of its own."""
 

@@ -24,7 +24,7 @@ from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import Resolved, RunPlan
 from gwsim.scenario.rollouts import Rollouts
 from gwsim.scenario.shapes import Asked, Asker, Router, Taken, request_of, tls_of, written_port
-from gwsim.scenario.traffic import Traffic, entry_name, retry
+from gwsim.scenario.traffic import Traffic, age_limit_s, entry_name, limited, retry
 from gwsim.scenario.workloads import sidecar_named
 from gwsim.topology import FilterChain, Listener, Locality, Proxy, Request, TargetMissing, Topology, Wire
 from gwsim.topology.dialling import dial
@@ -165,12 +165,13 @@ class _Resolution:
             name=name,
             fleet=self.fleets.index(proxy),
             arrivals=self.traffic.arrivals(name, client),
-            connection=self.traffic.connection(name, client, tls),
+            connection=limited(self.traffic.connection(name, client, tls), chain),
             rtt_s=self.traffic.rtt(name, client),
             costs=self.pricing.downstream(proxy, listener, chain, client.connection.http, tls),
             mix=(),
             timeout_s=client.timeout,
             retry=retry(client.retries),
+            max_connection_duration_s=age_limit_s(chain),
         )
 
     def _mix(self, name: str, client: file.Client, taken: list[Taken]) -> list[model.Shape]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from gwsim.costs import Network
@@ -10,6 +10,7 @@ from gwsim.diagnostics import Collector, code
 from gwsim.scenario import file, model, replay
 from gwsim.scenario.file.arrivals import DIURNAL_SEGMENTS
 from gwsim.scenario.reading import LoadedScenario
+from gwsim.topology import FilterChain, HttpConnectionManager
 from gwsim.units import format_duration_s
 
 CONSTANT_SEGMENT_S = 86400.0
@@ -168,4 +169,20 @@ def entry_name(entry: file.MixEntry, default_host: str) -> str:
     return entry.name or f"{entry.method} {entry.host or default_host}{entry.path}"
 
 
-__all__ = ["BODY_METHODS", "Traffic", "diurnal", "entry_name", "retry"]
+
+def age_limit_s(chain: FilterChain | None) -> float | None:
+    """How old the listener lets connections of clients become, seconds; None: as old as they like."""
+    manager = chain.filter if chain is not None else None
+    return manager.max_connection_duration_s or None if isinstance(manager, HttpConnectionManager) else None
+
+
+def limited(connection: model.Connection, chain: FilterChain | None) -> model.Connection:
+    """The connection with the listener's own limit of requests, which it tells clients with the last answer."""
+    manager = chain.filter if chain is not None else None
+    most = manager.max_requests_per_connection if isinstance(manager, HttpConnectionManager) else None
+    if not most:
+        return connection
+    return replace(connection, requests=min(most, connection.requests or most))
+
+
+__all__ = ["BODY_METHODS", "Traffic", "age_limit_s", "diurnal", "entry_name", "limited", "retry"]

@@ -29,6 +29,7 @@ from gwsim.engine.reference.agenda import (
 from gwsim.engine.reference.calls import Job
 from gwsim.engine.reference.chains import callers
 from gwsim.engine.reference.connections import Connection, Slot, Slots, State
+from gwsim.engine.reference.lifetimes import WARM
 from gwsim.engine.reference.router import Route
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.engine.reference.streams import Cause, Request, Stream
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.sources import Source
     from gwsim.engine.reference.world import World
 
-CONNECTED, ANSWERED, RESET = 0, 1, 2
+CONNECTED, ANSWERED, RESET, GOAWAY = 0, 1, 2, 3
 SHARED = -1
 """In the place of a station, of slots that belong to none."""
 QUICKEST_REFUSAL = 1_000_000
@@ -99,7 +100,7 @@ class Client:
     """One population of clients: its slots, its patience and its retries."""
 
     __slots__ = (
-        "arrival_place", "classes", "connection_place", "costs", "derived", "fleet", "groups", "http1", "index", "model", "reconnect",
+        "age_limit", "arrival_place", "classes", "connection_place", "costs", "derived", "drain_ns", "fleet", "groups", "http1", "index", "model", "reconnect",
         "retry", "rtt", "running_weights", "source", "tcp", "time_out_ns", "tls", "tokens", "tokens_per_request",
         "weight", "world",
     )
@@ -126,6 +127,10 @@ class Client:
         self.rtt = Quantity(model.rtt_s, Purpose.RTT)
         delay = model.connection.reconnect_delay_s
         self.reconnect = None if delay is None else Quantity(delay, Purpose.RECONNECT)
+        age = 0 if model.max_connection_duration_s is None else max(1, ns(model.max_connection_duration_s))
+        self.age_limit = age if age < world.horizon else 0
+        """Of a connection, ns; 0: none."""
+        self.drain_ns = max(1, ns(model.drain_s))
         self.time_out_ns = None if model.timeout_s is None else max(1, ns(model.timeout_s))
         self.retry = model.retry
         self.tokens = FULL_BUDGET
@@ -235,11 +240,13 @@ class Client:
         """The slot has been open since before the run."""
         if not self.fleet.targets:
             return
-        connection, key = self.connect(slot, name_of(self.index, 0, 0))
+        connection, key = self.connect(slot, name_of(self.index, slot.index, WARM))
         if isinstance(connection, TcpConnection) and not connection.begin_warm():
             connection.worker.connections -= 1
             return
         connection.accepted = True
+        if self.age_limit:
+            connection.expire_at(1 + below(draw64(key, Purpose.AGE), self.age_limit))
         slot.state = State.OPEN
         if slot.limit > 0:
             slot.remaining = 1 + below(draw64(key, Purpose.REMAINING), slot.limit)
@@ -315,6 +322,22 @@ class Client:
             if not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):
                 self.finish(stream, now, 0, stream.flags, ANSWER_RESET, 0)
 
+    def goaway_at(self, connection: Connection, instant: int) -> None:
+        """The client will read at `instant` that the connection takes no more requests."""
+        key = self.connection_place | connection.opener | GOAWAY
+        self.world.agenda.at(instant, key, self.goaway, connection)
+
+    def goaway(self, happening: Happening) -> None:
+        """GOAWAY: what is under way is finished, what comes takes another connection."""
+        connection: Connection = happening.subject
+        slot = connection.slot
+        if slot.connection is not connection or slot.state is not State.OPEN:
+            return
+        slot.group.retire(slot)
+        if not slot.in_use:
+            self.close(slot, connection.opener, self.world.agenda._now)
+            slot.group.requeue(slot)
+
     def connected(self, happening: Happening) -> None:
         """CONNECTED: what waits on the slot is sent, unless the client has given up."""
         connection: Connection = happening.subject
@@ -328,10 +351,10 @@ class Client:
             stream.timeline.enter(now, CLIENT_NETWORK)
             self.send(stream, now)
 
-    def close(self, slot: Slot, stream: Stream, now: int) -> None:
-        """The client closes a slot's connection, in the name of `stream`."""
+    def close(self, slot: Slot, name: int, now: int) -> None:
+        """The client closes a slot's connection, in the name of an attempt."""
         connection = slot.connection
-        connection.deliver(now + connection.up, Part.CLOSE, stream.name, None)
+        connection.deliver(now + connection.up, Part.CLOSE, name, None)
         connection.worker.connections -= 1
         slot.close()
 
@@ -359,7 +382,7 @@ class Client:
         if stream.closing and slot.connection is stream.connection:
             slot.group.retire(slot)
         if slot.group.release(slot):
-            self.close(slot, stream, now)
+            self.close(slot, stream.name, now)
             slot.group.requeue(slot)
         if stream.status < 500 or not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):
             self.finish(stream, now, stream.status, stream.flags, stream.answer, stream.response_bytes)
@@ -381,7 +404,7 @@ class Client:
         slot = stream.slot
         slot.in_use -= 1
         del slot.streams[stream.name]
-        self.close(slot, stream, now)
+        self.close(slot, stream.name, now)
         if self.reconnect is not None:
             slot.not_before = now + self.reconnect.ns(slot.connection_key())
         else:
@@ -397,7 +420,7 @@ class Client:
         else:
             slot.waiting.remove(stream)
         if slot.group.release(slot):
-            self.close(slot, stream, now)
+            self.close(slot, stream.name, now)
             slot.group.requeue(slot)
 
     def retried(self, stream: Stream, now: int, listed: bool) -> bool:

@@ -155,7 +155,7 @@ class Connection:
     """The gateway's side of a connection: it belongs to one worker for life."""
 
     __slots__ = (
-        "accepted", "answers", "armed", "backlog", "client", "down", "due", "link", "open_from", "opener", "over", "resumed", "slot",
+        "accepted", "answers", "armed", "backlog", "client", "down", "draining", "due", "link", "open_from", "opener", "over", "resumed", "slot",
         "streams", "up", "worker",
     )
 
@@ -176,6 +176,8 @@ class Connection:
         """The other side, if that is a proxy."""
         self.resumed = False
         self.accepted = False
+        self.draining = False
+        """It is too old: its answers ask the client to close it."""
         self.over = False
         self.backlog: list[tuple[int, int, Stream | None]] = []
         """What was delivered before the connection was accepted."""
@@ -212,6 +214,8 @@ class Connection:
         for instant, tie, stream in self.backlog:
             heappush(self.worker.items, (max(instant, end), tie, self, stream))
         self.backlog = []
+        if self.client.age_limit and self.link is None:
+            self.expire_at(end + self.client.age_limit)
         return end
 
     def read(self, start: int) -> int:
@@ -291,12 +295,37 @@ class Connection:
         for stream in answers:
             cost += byte_cost(stream.response_bytes, costs.write_down_byte_s)
         end = self.worker.spend(Visit.WRITE_DOWN, answers[0].name, start, cost)
-        draining = self.worker.pod.draining
+        draining = self.worker.pod.draining or self.draining
         for stream in answers:
             stream.closing = draining
             stream.timeline.enter(start, PROXY_CPU)
             stream.timeline.enter(end, CLIENT_NETWORK)
             (self.link or self.client).answered_at(stream, end + self.down)
+        return end
+
+
+    # --- its age ---------------------------------------------------------------------------------------------
+
+    def expire_at(self, deadline: int) -> None:
+        """It will be too old then."""
+        self.worker.set_timer(deadline, self.opener, Visit.DOWN_EXPIRE, self)
+
+    def expired(self, start: int) -> int:
+        """DOWN_EXPIRE visit (Envoy: `ConnectionManagerImpl::onConnectionDurationTimeout`): the drain begins."""
+        client = self.client
+        end = self.worker.spend(Visit.DOWN_EXPIRE, self.opener, start, client.costs.timer)
+        self.draining = True
+        if client.model.connection.http == 2:
+            client.goaway_at(self, end + self.down)
+        self.worker.set_timer(end + client.drain_ns, self.opener, Visit.DOWN_CLOSE, self)
+        return end
+
+    def drained(self, start: int) -> int:
+        """DOWN_CLOSE visit (Envoy: `onDrainTimeout`, `checkForDeferredClose`): closed, if nothing is under way."""
+        end = self.worker.spend(Visit.DOWN_CLOSE, self.opener, start, self.client.costs.close)
+        if not self.streams and not self.armed:
+            self.over = True
+            self.client.reset_at(self, end + self.down)
         return end
 
 

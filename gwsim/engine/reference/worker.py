@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     Socket: TypeAlias = Connection | UpstreamRequest | UpstreamConnection | Notice | Passing
     Armed: TypeAlias = Connection | UpstreamRequest | Pair | tuple[UpstreamConnection, UpstreamRequest]
-    Timed: TypeAlias = Stream | UpstreamRequest | UpstreamConnection | Notice
+    Timed: TypeAlias = Connection | Stream | UpstreamRequest | UpstreamConnection | Notice
 
 MS = 1_000_000
 NEVER = 1 << 62
 WRITE_DOWN, ATTACH, BACKOFF = Visit.WRITE_DOWN, Visit.ATTACH, Visit.BACKOFF
-TIMER_ORDER = {Visit.ROUTE_TIMEOUT: 0, Visit.TRY_TIMEOUT: 1, Visit.BACKOFF: 2, Visit.DELAY: 3, Visit.CALL_TIMEOUT: 4}
+TIMER_ORDER = {Visit.ROUTE_TIMEOUT: 0, Visit.TRY_TIMEOUT: 1, Visit.BACKOFF: 2, Visit.DELAY: 3, Visit.CALL_TIMEOUT: 4, Visit.DOWN_EXPIRE: 9, Visit.DOWN_CLOSE: 10}
 UPSTREAM_VISIT: dict[int, Visit] = {
     Part.UP_RESPONSE: Visit.READ_UP,
     Part.UP_CONNECTED: Visit.UP_CONNECTED,
@@ -119,6 +119,8 @@ class Worker:
             Visit.BACKOFF: self.router.back_off_over,
             Visit.DELAY: self.filters.delay_over,
             Visit.CALL_TIMEOUT: lambda upstream, start: upstream.owner.timed_out(upstream, start),
+            Visit.DOWN_EXPIRE: lambda connection, start: connection.expired(start),
+            Visit.DOWN_CLOSE: lambda connection, start: connection.drained(start),
         }
 
     # --- the loop --------------------------------------------------------------------------------------------
