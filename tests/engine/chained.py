@@ -26,7 +26,7 @@ from gwsim.scenario.model import (
     WeightedTarget,
 )
 
-FEATURES = frozenset(Feature) - {Feature.LIFECYCLE, Feature.AUTOSCALING, Feature.TCP}
+FEATURES = frozenset(Feature) - {Feature.TCP}
 MID, END = "mid", "end"
 
 

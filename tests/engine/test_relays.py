@@ -35,6 +35,7 @@ from gwsim.engine import schema
 from gwsim.engine.codes import Component, Counter, Flag, Visit
 from gwsim.engine.reference import Options, run
 from gwsim.engine.schema import (
+    ANSWER_RESET,
     ANSWER_TIMEOUT,
     ANSWER_UPSTREAM,
     HANDSHAKE_FULL,
@@ -239,6 +240,22 @@ def test_a_proxy_that_takes_long_to_shake_hands_is_given_up() -> None:
     assert (web.status, web.flags, web.gateway_attempts) == (503, Flag.UF, 1)
     assert [v.visit for v in visits(raw) if v.worker == 1][:3] == ["ACCEPT", "CLIENT_HELLO", "CLOSE"]
     assert raw.offered.tolist() == [2, 0]
+
+
+def test_a_pod_that_is_killed_ends_what_it_had_sent_on() -> None:
+    """The proxy behind it hears so half a round trip later, the client after its own."""
+    m = model(
+        client(replay(0.0, 50 * MS), shape(to(1)), rtt_s=4 * MS), derived("hop", 1, shape(to(0))),
+        clusters=(cluster(0, name="backend"), cluster(1, name="next")), stations=(station(20 * MS), relay(1, name="b1")),
+        fleets=(fleet(lifecycle=Lifecycle(initial=1, start_s=1.0, deregister_s=1.0, drain_s=1.0, changes=(Change(at_s=10 * MS, kind="kill"),))), fleet(name="gw2")),
+        rtt_s=2 * MS, duration_s=0.1,
+    )
+    raw = run(m, 0, ALL)
+    web, _, hop = records(raw)
+    assert (web.status, web.answer, web.end_ns) == (0, ANSWER_RESET, 12 * 10**6)
+    assert (hop.status, hop.flags, hop.answer, hop.end_ns) == (0, Flag.DC, ANSWER_TIMEOUT, 10 * 10**6)
+    assert [(v.visit, v.start_ns) for v in visits(raw) if v.worker == 1][-1] == ("CLOSE", 11 * 10**6)
+    assert raw.gw_flags[1, int(Flag.DC).bit_length() - 1] == 1
 
 
 # --- load balancing ------------------------------------------------------------------------------------------

@@ -18,9 +18,9 @@ def check_chains(model: Model) -> None:
             raise UsageError(f"client {client.name}: either backends or other proxies make its requests, not both")
         if client.own_pod:
             _check_own_pod(model, index, client)
-    for station in model.stations:
+    for s, station in enumerate(model.stations):
         if station.relay is not None:
-            _check_relay(model, station, station.relay)
+            _check_relay(model, s, station, station.relay)
 
 
 def callers(model: Model, client: int) -> list[int]:
@@ -40,7 +40,7 @@ def _check_own_pod(model: Model, index: int, client: Client) -> None:
             raise UsageError(f"station {station.name}: fleet {fleet.name} has no pod {station.pod} to be its proxy")
 
 
-def _check_relay(model: Model, station: Station, relay: Relay) -> None:
+def _check_relay(model: Model, s: int, station: Station, relay: Relay) -> None:
     client = model.clients[relay.client]
     fleet = model.fleets[client.fleet]
     name = f"station {station.name}"
@@ -55,14 +55,11 @@ def _check_relay(model: Model, station: Station, relay: Relay) -> None:
         raise UsageError(f"{name}: fleet {fleet.name} has no pod {relay.pod}")
     if any(not 0 <= shape < len(client.mix) for shape in relay.shapes.values()):
         raise UsageError(f"{name}: client {client.name} has only {len(client.mix)} shapes")
-    behind = {k for k, cluster in enumerate(model.clusters) if model.stations.index(station) in cluster.stations}
-    for c, s in model.classes():
+    behind = {k for k, cluster in enumerate(model.clusters) if s in cluster.stations}
+    for c, entry in model.classes():
         caller = model.clients[c]
-        if not behind.isdisjoint(reached(caller.mix[s].outcome)):
-            if (c, s) not in relay.shapes:
-                raise UsageError(f"{name}: no shape for requests of client {caller.name}, shape {caller.mix[s].name}")
-            if model.fleets[caller.fleet].lifecycle is not None:
-                raise UsageError(f"fleet {model.fleets[caller.fleet].name}: its pods come and go, so they cannot have proxies behind them")
+        if not behind.isdisjoint(reached(caller.mix[entry].outcome)) and (c, entry) not in relay.shapes:
+            raise UsageError(f"{name}: no shape for requests of client {caller.name}, shape {caller.mix[entry].name}")
 
 
 def reached(outcome: Outcome) -> set[int]:

@@ -72,11 +72,12 @@ class Pod:
         """Its answers ask clients to close their connections."""
         self.over = False
 
-    def end(self) -> None:
+    def end(self, now: int) -> None:
         """The proxy is gone, with all that was in it."""
         self.over = True
         for worker in self.workers:
             worker.die()
+            worker.router.leave(now)
         for shared in self.clusters.values():
             if shared.detector is not None:
                 shared.detector.stop()

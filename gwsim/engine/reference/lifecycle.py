@@ -167,7 +167,7 @@ class Lifecycle:
     def _finish_pod(self, i: int, now: int) -> None:
         """The pod ends: what was in it is gone, and clients hear of it."""
         pod = self.fleet.pods[i]
-        pod.end()
+        pod.end(now)
         for client in self.world.clients:
             if client.fleet is self.fleet:
                 for slot in client.slots():

@@ -53,11 +53,13 @@ class Relay:
 class Links:
     """The connections of one pool to a further proxy."""
 
-    __slots__ = ("known", "opened", "pool")
+    __slots__ = ("known", "links", "opened", "pool")
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.opened = 0
+        self.links: list[Link] = []
+        """Those that are not closed, in the order of their opening."""
         self.known: set[int] = set()
         """Pods that have given the pool a ticket."""
 
@@ -82,13 +84,22 @@ class Links:
         self.opened += 1
         worker = relay.client.fleet.place(slot.key, relay.pod)
         downstream = Connection(relay.client, slot, upstream.name, worker, pool.up, pool.down)
-        return Link(self, relay, upstream, downstream)
+        link = Link(self, relay, upstream, downstream)
+        self.links.append(link)
+        return link
+
+    def end(self, now: int) -> None:
+        """The caller's pod is gone."""
+        for link in list(self.links):
+            link.close(None, now)
+            for name in sorted(link.running):
+                link.abort(link.running[name], now)
 
 
 class Link:
     """A connection between two proxies: A's side is `upstream`, B's side `downstream`."""
 
-    __slots__ = ("client", "downstream", "handshake", "links", "relay", "tls", "upstream")
+    __slots__ = ("client", "downstream", "handshake", "links", "relay", "running", "tls", "upstream")
 
     def __init__(self, links: Links, relay: Relay, upstream: UpstreamConnection, downstream: Connection) -> None:
         self.links = links
@@ -96,6 +107,8 @@ class Link:
         self.client = relay.client
         self.upstream = upstream
         self.downstream = downstream
+        self.running: dict[int, Stream] = {}
+        """Requests at B that have not ended for A, by packed name."""
         self.tls = relay.client.tls is not None
         self.handshake = HANDSHAKE_FULL if self.tls else HANDSHAKE_PLAIN
         """What its first request says of its opening."""
@@ -128,6 +141,7 @@ class Link:
             name = pool.name_as(pool.limits.index, DRAINED) | attempt_of(downstream.slot.index % ATTEMPTS)
         downstream.deliver(end + downstream.up, Part.CLOSE, name, None)
         downstream.worker.connections -= 1
+        self.links.links.remove(self)
 
     # --- requests --------------------------------------------------------------------------------------------
 
@@ -145,6 +159,7 @@ class Link:
         stream.timeline = Timeline(end, CLIENT_NETWORK)
         stream.timeline.enter(end + downstream.up, WORKER_QUEUE)
         upstream.hop = stream
+        self.running[stream.name] = stream
         downstream.deliver(end + downstream.up, Part.REQUEST, stream.name, stream)
 
     def answered_at(self, stream: Stream, instant: int) -> None:
@@ -163,6 +178,7 @@ class Link:
         stream: Stream = happening.subject
         if not stream.done:
             stream.done = True
+            del self.running[stream.name]
             now = self.client.world.agenda._now
             self.client.finish(stream, now, stream.status, stream.flags, stream.answer, stream.response_bytes)
 
@@ -172,7 +188,12 @@ class Link:
         if stream is None:
             return
         if not stream.done:
-            stream.done = True
-            self.client.finish(stream, start, 0, stream.flags | Flag.DC, ANSWER_TIMEOUT, 0)
+            self.abort(stream, start)
         if upstream.pool.limits.http2:
             self.downstream.deliver(end + self.downstream.up, Part.CANCEL, stream.name, stream)
+
+    def abort(self, stream: Stream, now: int) -> None:
+        """A request ends without its answer."""
+        stream.done = True
+        del self.running[stream.name]
+        self.client.finish(stream, now, 0, stream.flags | Flag.DC, ANSWER_TIMEOUT, 0)

@@ -137,6 +137,13 @@ class Router:
         stream.tried.add(host)
         return host
 
+    def leave(self, now: int) -> None:
+        """The worker is gone: proxies behind it hear so."""
+        for index in sorted(self.clusters):
+            for pool in self.clusters[index].pools:
+                if pool.links is not None:
+                    pool.links.end(now)
+
     # --- how a stream ends -----------------------------------------------------------------------------------
 
     def reply(self, stream: Stream, status: int, flags: int, end: int, answer: int = ANSWER_LOCAL) -> None:
