@@ -99,6 +99,12 @@ def busiest(results: Results) -> float:
     return float(sum(one.max() / one.sum() for one in used) / len(used))
 
 
+def partner_calls(results: Results) -> float:
+    """Attempts at the partner for an order."""
+    partner = next(one for one in results.classes if one.label == "to-partner")
+    return partner.requests * (1 + (partner.gateway_retries.value or 0.0)) / results.total.requests
+
+
 def larger_half(connections: int) -> float:
     """E[max(B, c - B)] / c for B binomial(c, 1/2)."""
     c = connections
@@ -219,6 +225,10 @@ def first() -> list[Figure]:
                cases("autoscaler-target", *((str(t), float(math.ceil(0.155 / (t / 1000)))) for t in (80, 60, 40, 20))), "4s"),
         Figure("cpu-limit", "p99 at the client, ms", lambda r: r.total.client_latency.p99, 1e3, cases("cpu-limit", ("500m", None), ("1", None), ("4", None))),
         Figure("sizing", "workers busy, %", lambda r: r.fleets[0].utilisation, 100, cases("sizing", *((str(n), (0.25 * 1.5 + 0.35 * 0.048) / n) for n in (1, 2, 4))), "3s"),
+        Figure("egress-http", "a call at the median, ms", lambda r: r.total.client_latency.p50, 1e3,
+               [Case("gateway", (), 0.05005 + 0.0004 + 2 * 0.000146 + 247e-6), Case("sidecar alone", (f"{field('egress-http')}={{host: api.partner.com, port: {{number: 443}}}}",), 0.05005 + 0.000146 + 119.5e-6),
+                Case("gateway, new connections", ("DestinationRule/shop/partner:spec.trafficPolicy.portLevelSettings[0].connectionPool.http.maxRequestsPerConnection=1",), 0.11005 + 0.0004 + 2 * 0.000146 + 777e-6)], "3s"),
+        Figure("order-journey", "calls of the partner for an order", partner_calls, 1, cases("order-journey", ("{attempts: 2, retryOn: 5xx}", 27.0), ("{attempts: 1, retryOn: 5xx}", 18.0), ("{attempts: 0}", 9.0)), "6s"),
         Figure("pull-request", "requests that fail, %", lambda r: r.total.errors, 100,
                cases("pull-request", *((f"{ms}ms", beyond(ms)) for ms in (1000, 100, 60, 40)))),
     ]

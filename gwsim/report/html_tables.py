@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gwsim.report.flags import NO_ANSWER, meaning_of
-from gwsim.report.names import route_name
+from gwsim.report.names import route_name, serving
 from gwsim.report.report import Report
 from gwsim.report.text import milliseconds
 from gwsim.results.bottleneck import NOTICEABLE
@@ -242,7 +242,7 @@ def _backends(report: Report) -> Table:
             _rate(one.requests_per_s), _share(one.utilisation, busy=True) if one.concurrency else Cell(NONE, -1.0),
             _ms(one.service_s), _ms(one.wait_s), _share(one.errors, bad=True), _share(one.rejected, bad=True),
         )
-        for one in report.results.backends
+        for one in serving(report.results)
     ]
     headings = _headings("Backend pod|Zone", "serves at once|rps|busy|service ms|wait ms|errors|rejected")
     return Table("backends", "Backend pods", headings, tuple(rows), "Service and wait are means.")

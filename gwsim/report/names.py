@@ -8,7 +8,8 @@ from pathlib import PurePath
 
 from gwsim.engine.codes import Component
 from gwsim.results.labels import ClusterLabel, Labels
-from gwsim.results.parts import Traffic
+from gwsim.results.parts import BackendFigures, Traffic
+from gwsim.results.results import Results
 
 COMPONENTS: Mapping[Component, str] = {
     Component.CLIENT_NETWORK: "client network",
@@ -54,6 +55,12 @@ class Names:
         for full in sorted(known, key=len, reverse=True):
             text = text.replace(full, known[full])
         return text
+
+
+def serving(results: Results) -> list[BackendFigures]:
+    """The backends, without the pods of further proxies, which have rows as gateways."""
+    gateways = {fleet.gateway for fleet in results.fleets}
+    return [one for one in results.backends if one.backend not in gateways]
 
 
 def route_name(traffic: Traffic) -> str:
@@ -111,4 +118,4 @@ def _distinct(names: Sequence[str], ways: Sequence[Callable[[str], str]]) -> dic
     return {name: name for name in names}
 
 
-__all__ = ["COMPONENTS", "Names", "route_name", "shortest", "title_of"]
+__all__ = ["COMPONENTS", "Names", "route_name", "serving", "shortest", "title_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gwsim.diagnostics import render
 from gwsim.report.flags import meaning_of
 from gwsim.report.lines import EMPTY, Column, Line, Part, line, paragraph, table
-from gwsim.report.names import route_name
+from gwsim.report.names import route_name, serving
 from gwsim.report.report import Report
 from gwsim.results.intervals import Estimate
 from gwsim.units import format_share
@@ -67,11 +67,12 @@ def _pods(report: Report) -> list[Line]:
 
 def _backends(report: Report) -> list[Line]:
     columns = [Column("BACKEND POD", right=False), Column("zone", right=False), *(Column(c) for c in ("serves", "rps", "busy", "service ms", "wait ms", "errors", "rejected"))]
+    backends = serving(report.results)
     return table(columns, [
         [report.names.backends[one.name], one.zone or "-", str(one.concurrency or "any"), _rate(one.requests_per_s),
          _share(one.utilisation) if one.concurrency else "-", _ms(one.service_s), _ms(one.wait_s), _share(one.errors), _share(one.rejected)]
-        for one in report.results.backends
-    ]) if report.results.backends else []
+        for one in backends
+    ]) if backends else []
 
 
 def _failures(report: Report) -> list[Line]:

@@ -288,7 +288,8 @@ class Backends:
         if assumed:
             self.assumptions[f"backend {backend}: {DEFAULT_TEXT}, because the scenario does not say"] = None
         self.labels.append(StationLabel(
-            name=name, backend=backend, subset=subset, zone=zone, assumed=assumed, workload=endpoint.workload,
+            name=name, backend=backend, subset=subset, zone=zone_of(endpoint.locality.region, endpoint.locality.zone), assumed=assumed,
+            workload=endpoint.workload,
             app=_label(endpoint, "app"), version=_label(endpoint, "version"),
             address=f"{endpoint.address}:{endpoint.port}", mtls=endpoint.mtls,
         ))

@@ -242,3 +242,55 @@ def test_a_pull_request_is_held_against_its_budget(capsys: pytest.CaptureFixture
     assert errors(run("pull-request", duration="8s")) < 0.002
     code = execute(["compare", str(SCENARIOS / "pull-request"), "--set", change, "--engine", "reference", "--duration", "3s", "-n", "3"])
     assert code == 1 and "errors" in capsys.readouterr().out
+
+
+def proxy_s(results: Results, gateway: str) -> float:
+    """What a proxy adds to an unloaded request: two wake-ups, four iterations, its visits."""
+    labels = results.labels
+    charge = next(one for one, label in zip(labels.charges, labels.classes, strict=True) if label.gateway.endswith(gateway))
+    return (2 * cost_us("worker.wakeup_us") + 4 * cost_us("worker.iteration_us")) * 1e-6 + (charge.request + charge.attempt) * 1e-9
+
+
+def test_an_egress_gateway_adds_a_hop_and_connections_cost_round_trips() -> None:
+    def median(results: Results) -> float:
+        return value(results.total.client_latency.p50)
+
+    through = run("egress-http", duration="4s")
+    direct = run("egress-http", decides("egress-http", "{host: api.partner.com, port: {number: 443}}"), duration="4s")
+    pool = "DestinationRule/shop/partner:spec.trafficPolicy.portLevelSettings[0].connectionPool.http.maxRequestsPerConnection"
+    fresh = run("egress-http", f"{pool}=1", duration="4s")
+    assert [one.gateway for one in direct.fleets] == ["sidecar east/shop/orders"]
+    assert median(direct) == pytest.approx(0.02 + 0.03 + 0.00005 + proxy_s(direct, "orders"), abs=3e-5)
+    assert median(through) - median(direct) == pytest.approx(0.0004 + proxy_s(through, "istio-egressgateway"), abs=3e-5)
+    opening_s = next(one.opening_ns for one in fresh.labels.clusters if one.host == "api.partner.com") * 1e-9
+    assert median(fresh) - median(through) == pytest.approx(2 * 0.03 + opening_s, rel=0.01)
+    assert through.total.requests == direct.total.requests, "totals are of the client's requests alone"
+    gateway = next(one for one in through.classes if one.gateway.endswith("istio-egressgateway"))
+    assert 0.05 < value(gateway.gateway_latency.p50) < 0.05 + proxy_s(through, "istio-egressgateway")
+
+
+def test_three_layers_of_retries_send_27_calls() -> None:
+    """Of every order: exactly, as all fail; and it takes what the attempts and their back-offs add up to."""
+    ingress, sidecar = decides("order-journey", "{attempts: 0}"), "VirtualService/shop/partner:spec.http[0].retries={attempts: 0}"
+    backoff = 0.0125 + 0.025
+    for settings, calls, tries in (((), 27, (3, 3)), ((ingress,), 9, (1, 3)), ((ingress, sidecar), 3, (1, 1))):
+        results = run("order-journey", *settings, duration="6s")
+        partner = next(one for one in results.classes if one.label == "to-partner")
+        assert partner.requests * (1 + value(partner.gateway_retries)) == pytest.approx(results.total.requests * calls)
+        assert errors(results) == 1.0
+        gateway = 3 * 0.0503 + backoff
+        outward = tries[1] * (gateway + 0.0006) + (backoff if tries[1] > 1 else 0.0)
+        order = tries[0] * (0.005 + 0.0108 + 0.0008 + outward) + (backoff if tries[0] > 1 else 0.0)
+        assert value(results.total.client_latency.mean) == pytest.approx(0.02 + order, rel=0.03)
+
+
+def test_an_order_takes_its_own_time_and_that_of_its_calls() -> None:
+    results = run("order-journey", "backends.api.partner.com.errors={}", duration="6s")
+    sidecar, ingress, egress = (proxy_s(results, name) for name in ("orders", "istio-ingressgateway", "istio-egressgateway"))
+    stock = 0.00005 + sidecar + 0.0004 + 0.01
+    partner = 0.00005 + sidecar + 0.0004 + egress + 0.05
+    assert value(results.total.client_latency.p50) == pytest.approx(0.02 + ingress + 0.0004 + 0.005 + stock + partner, abs=2e-4)
+    assert errors(results) == 0.0
+    median = next(one for one in results.total.splits if one.band == "median").parts_s
+    assert median[Component.NEXT_HOP] == pytest.approx(stock + partner, abs=2e-4)
+    assert median[Component.UPSTREAM_SERVICE] == pytest.approx(0.005)
