@@ -72,7 +72,6 @@ class Chains:
     network: Network
     collector: Collector
     drafts: list[Draft] = field(default_factory=list)
-    assumptions: dict[str, None] = field(default_factory=dict)
     _further: dict[tuple[int, str, int], int] = field(default_factory=dict)
     """Derived client by cluster, gateway and port."""
     _shapes: dict[int, dict[Class, int]] = field(default_factory=dict)

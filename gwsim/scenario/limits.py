@@ -23,16 +23,12 @@ SIMULATED_POLICIES = frozenset(LbPolicy) - {LbPolicy.ORIGINAL_DST}
 
 def report_scenario(loaded: LoadedScenario, collector: Collector) -> None:
     """Settings of the file that have no effect yet."""
-    scenario = loaded.scenario
     if loaded.has("front", "idle_timeout"):
         text = "idle_timeout of the load balancer has no effect: idle connections are never dropped"
         _own(loaded, collector, text, "front", "idle_timeout")
     if loaded.has("front", "deregistration") and not _pods_leave(loaded):
         text = "deregistration of the load balancer has no effect: no pod leaves during a run"
         _own(loaded, collector, text, "front", "deregistration")
-    if len(scenario.clusters) > 1:
-        text = "clusters are simulated side by side: no request goes from one to another"
-        _own(loaded, collector, text, "clusters")
 
 
 def _pods_leave(loaded: LoadedScenario) -> bool:

@@ -242,6 +242,8 @@ class _Resolution:
         )  # fmt: skip
         chains.follow()
         self.collector.raise_if_errors()
+        if any(draft.asker.proxy.kind == "sidecar" for draft in drafts):
+            self.assumptions["only the sidecars of workloads that send requests are in the way; those of called services (inbound) add no time"] = None
         return chains
 
     def _assumed(self) -> tuple[str, ...]:

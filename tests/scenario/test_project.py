@@ -89,7 +89,6 @@ def test_two_clusters_side_by_side(folder: Path) -> None:
     resolved = scenario.resolve(project.loaded, project.topology)
     assert [proxy.cluster for proxy in project.topology.proxies] == ["west", "east"]
     assert resolved.fleets[0].name == "east/istio-system/istio-ingressgateway"
-    assert any("side by side" in finding.message for finding in resolved.findings)
 
 
 def test_the_template_is_a_scenario_that_resolves(tmp_path: Path) -> None:
