@@ -56,6 +56,7 @@ verification: setup $(TOOLS)
 verify: setup $(TOOLS)
 	$(BIN)/gwsim verify routes tests/topology/cases scenarios --generated 200
 	$(BIN)/gwsim verify behaviour
+	$(BIN)/python verification/recorded_pairs.py
 	$(BIN)/gwsim verify latency
 
 benchmark: setup

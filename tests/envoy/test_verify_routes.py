@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -10,12 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gwsim.cli import execute
 from gwsim.envoy import find_envoy
 from gwsim.envoy.certificates import can_make
 from gwsim.envoy.verify.expressions import matching
-from gwsim.envoy.verify.questions import questions
+from gwsim.envoy.verify.questions import Matchers, questions
 from gwsim.envoy.verify.routes import Question, verify
 from gwsim.envoy.verify.run_routes import Subject, of_cases, of_configuration, run
 from gwsim.envoy.verify.session import session
@@ -54,6 +57,23 @@ def test_upstreams_cases() -> None:
     assert [str(one) for one in report.total.disagreements] == []
     assert report.failed == []
     assert report.total.asked > 30
+
+
+@with_envoy
+@pytest.mark.parametrize("name", ["ingress-bookinfo", "api-gateway"])
+def test_requests_that_hypothesis_makes_of_the_matchers(name: str) -> None:
+    """Every draw of a request is hypothesis's, so that a disagreement is shrunk to a small one."""
+    subject = of_configuration([str(ROOT / "scenarios" / name / "istio")])[0]
+    with session(subject.proxy) as running:
+        matchers, names = Matchers(running.proxy), itertools.count()
+
+        @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(rng=st.randoms(use_true_random=False))
+        def agrees(rng: random.Random) -> None:
+            tally = verify(running, [matchers.question(rng, name=f"drawn-{next(names)}") for _ in range(8)])
+            assert [str(one) for one in tally.disagreements] == []
+
+        agrees()
 
 
 @with_envoy

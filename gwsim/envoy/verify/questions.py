@@ -42,29 +42,43 @@ class _Hints:
     claims: list[tuple[tuple[str, ...], StringMatch]] = field(default_factory=list)
 
 
+_Pool = tuple[Listener, FilterChain, VirtualHost, Route | None]
+
+
+class Matchers:
+    """The conditions of a proxy's routes and policies, to make requests from."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self.pools: list[_Pool] = [
+            (listener, chain, host, route)
+            for listener in proxy.listeners
+            if listener.protocol == "tcp"
+            for chain in (*listener.filter_chains, *([listener.default_chain] if listener.default_chain else []))
+            if isinstance(chain.filter, HttpConnectionManager)
+            for host in chain.filter.route_config.virtual_hosts
+            for route in (*host.routes, None)
+        ]
+        self._hints = {id(chain): _hints(chain) for _, chain, _, _ in self.pools}
+
+    def question(self, rng: random.Random, *, name: str = "generated", route: int | None = None) -> Question:
+        """A request that a route takes (that one, or any), as a rule with something changed."""
+        listener, chain, host, chosen = rng.choice(self.pools) if route is None else self.pools[route]
+        request = _request(self.proxy, chain, host, chosen, self._hints[id(chain)], rng)
+        if route is None or rng.random() < 0.3:
+            for _ in range(rng.choice((1, 1, 1, 2))):
+                request = _changed(request, rng)
+        return Question(id=name, port=listener.port, request=request)
+
+
 def questions(proxy: Proxy, *, count: int, seed: int = 1) -> Iterator[Question]:
     """At most `count` questions, spread over all routes of a gateway; the same for the same seed."""
-    rng = random.Random(seed)
-    pools = [
-        (listener, chain, host, route)
-        for listener in proxy.listeners
-        if listener.protocol == "tcp"
-        for chain in (*listener.filter_chains, *([listener.default_chain] if listener.default_chain else []))
-        if isinstance(chain.filter, HttpConnectionManager)
-        for host in chain.filter.route_config.virtual_hosts
-        for route in (*host.routes, None)
-    ]
-    hints = {id(chain): _hints(chain) for _, chain, _, _ in pools}
-    if not pools:
+    rng, matchers = random.Random(seed), Matchers(proxy)
+    if not matchers.pools:
         yield from _connections(proxy, rng, count)
         return
     for number in range(count):
-        listener, chain, host, route = pools[number % len(pools)] if number < len(pools) else rng.choice(pools)
-        request = _request(proxy, chain, host, route, hints[id(chain)], rng)
-        if number >= len(pools) or rng.random() < 0.3:
-            for _ in range(rng.choice((1, 1, 1, 2))):
-                request = _changed(request, rng)
-        yield Question(id=f"generated-{number}", port=listener.port, request=request)
+        yield matchers.question(rng, name=f"generated-{number}", route=number if number < len(matchers.pools) else None)
 
 
 def _connections(proxy: Proxy, rng: random.Random, count: int) -> Iterator[Question]:
@@ -235,7 +249,7 @@ def _other_path(path: str, rng: random.Random) -> str:
     bare, mark, query = path.partition("?")
     tail = mark + query
     return rng.choice((
-        f"{bare}/{tail}", f"{bare}x{tail}", f"{bare}/x{tail}", (bare[:-1] or "/") + tail, bare.upper() + tail, bare.rstrip("/") + tail or "/",
+        f"{bare}/{tail}", f"{bare}x{tail}", f"{bare}/x{tail}", (bare[:-1] or "/") + tail, bare.upper() + tail, (bare.rstrip("/") or "/") + tail,
         f"/{bare}{tail}", f"{bare}/../{tail}", f"{bare}/./x{tail}", bare.replace("/", "//") + tail, f"{bare}%2F{tail}", f"{bare}?{query}x=1",
         f"{bare}#f", f"{bare}%41{tail}", bare, rng.choice(STRAYS),
     ))  # fmt: skip
@@ -278,4 +292,4 @@ def listeners_with_http(proxy: Proxy) -> list[Listener]:
     return [one for one in proxy.listeners if any(isinstance(chain.filter, HttpConnectionManager) for chain in one.filter_chains)]
 
 
-__all__ = ["listeners_with_http", "questions"]
+__all__ = ["Matchers", "listeners_with_http", "questions"]

@@ -20,6 +20,7 @@ from gwsim.topology import (
     FaultDelay,
     FilterChain,
     HttpConnectionManager,
+    HttpFilter,
     Proxy,
     Route,
     filters,
@@ -28,6 +29,7 @@ from gwsim.topology import (
 CHANCE = (filters.LocalRateLimit, filters.NetworkLocalRateLimit)
 """Filters whose answer depends on time."""
 LOG_S = 3.0
+CALL_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,10 @@ def session(proxy: Proxy, *, signer: Signer | None = None) -> Iterator[Session]:
 
 
 def without_chance(proxy: Proxy) -> tuple[Proxy, tuple[str, ...]]:
-    """The proxy with faults that always or never happen, delays too short to wait for, and no rate limits."""
+    """The proxy with faults that always or never happen, delays too short to wait for, no rate limits, and calls that may take long.
+
+    A busy machine answers an authorization call late now and then, which is a denial that no route choice can foresee.
+    """
     told: dict[str, None] = {}
 
     def chain(one: FilterChain) -> FilterChain:
@@ -88,7 +93,7 @@ def without_chance(proxy: Proxy) -> tuple[Proxy, tuple[str, ...]]:
         if not isinstance(one.filter, HttpConnectionManager):
             return replace(one, network_filters=network)
         manager = one.filter
-        kept = tuple(each for each in manager.http_filters if not isinstance(each.config, CHANCE))
+        kept = tuple(_patient(each) for each in manager.http_filters if not isinstance(each.config, CHANCE))
         if len(kept) < len(manager.http_filters):
             told["local rate limits"] = None
         hosts = tuple(
@@ -106,6 +111,11 @@ def without_chance(proxy: Proxy) -> tuple[Proxy, tuple[str, ...]]:
         for one in proxy.listeners
     )  # fmt: skip
     return replace(proxy, listeners=listeners), tuple(told)
+
+
+def _patient(one: HttpFilter) -> HttpFilter:
+    config = one.config
+    return replace(one, config=replace(config, timeout_s=CALL_S)) if isinstance(config, filters.ExtAuthz) else one
 
 
 def _certain(route: Route, told: dict[str, None]) -> Route:
