@@ -26,6 +26,7 @@ class Feature(StrEnum):
     CHAINS = "requests that go on through further proxies, and calls between services"
     MEMBERSHIP = "backend pods that come and go"
     AGEING = "connections of clients that the gateway ends"
+    UPDATES = "configuration that changes during the run"
     PORTS = "source ports that run out"
     TCP = "gateways that hand bytes on, and TLS that they do not open"
 
@@ -41,7 +42,7 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.LOAD_BALANCING)
     if any(cluster.cluster.outlier_detection is not None and cluster.stations for cluster in model.clusters):
         found.add(Feature.OUTLIERS)
-    outcomes = [shape.outcome for client in model.clients for shape in client.mix]
+    outcomes = [outcome for client in model.clients for shape in client.mix for outcome in shape.outcomes()]
     if any(one.program or one.mirrors or one.local_bytes for one in outcomes):
         found.add(Feature.FILTERS)
     if any(_connected(cluster, model) for cluster in model.clusters):
@@ -63,6 +64,8 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.MEMBERSHIP)
     if any(client.max_connection_duration_s is not None for client in model.clients):
         found.add(Feature.AGEING)
+    if any(shape.later for client in model.clients for shape in client.mix):
+        found.add(Feature.UPDATES)
     if model.port_pools:
         found.add(Feature.PORTS)
     if any(one.tcp for one in outcomes):

@@ -220,7 +220,7 @@ def _cluster(model: Model, index: int, name: str) -> ClusterLabel:
     one = model.clusters[index]
     reaching = {
         client.fleet for client in model.clients for shape in client.mix
-        if any(target.cluster == index for target in shape.outcome.targets)
+        if any(target.cluster == index for outcome in shape.outcomes() for target in outcome.targets)
     }
     breakers = one.cluster.circuit_breakers
 

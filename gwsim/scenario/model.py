@@ -161,6 +161,12 @@ class Shape:
     outcome: Outcome
     request_bytes: Distribution
     response_bytes: Distribution
+    later: tuple[tuple[float, Outcome], ...] = ()
+    """Outcomes of requests from certain moments on, (seconds, outcome) ascending: the configuration changes during the run."""
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """All outcomes it has in a run."""
+        return (self.outcome, *(outcome for _, outcome in self.later))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

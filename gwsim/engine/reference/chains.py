@@ -58,7 +58,8 @@ def _check_relay(model: Model, s: int, station: Station, relay: Relay) -> None:
     behind = {k for k, cluster in enumerate(model.clusters) if s in cluster.stations}
     for c, entry in model.classes():
         caller = model.clients[c]
-        if not behind.isdisjoint(reached(caller.mix[entry].outcome)) and (c, entry) not in relay.shapes:
+        leads = not all(behind.isdisjoint(reached(outcome)) for outcome in caller.mix[entry].outcomes())
+        if leads and (c, entry) not in relay.shapes:
             raise UsageError(f"{name}: no shape for requests of client {caller.name}, shape {caller.mix[entry].name}")
 
 

@@ -84,7 +84,7 @@ class CostsNs:
 class TrafficClass:
     """A client's requests of one shape."""
 
-    __slots__ = ("class_id", "client", "request_bytes", "response_bytes", "route", "shape", "source")
+    __slots__ = ("class_id", "client", "later", "request_bytes", "response_bytes", "route", "shape", "source")
 
     def __init__(self, client: Client, class_id: int, shape: Shape, index: int) -> None:
         self.client = client
@@ -92,8 +92,17 @@ class TrafficClass:
         self.shape = index
         self.class_id = class_id
         self.route = Route(shape.outcome)
+        self.later = [(ns(at_s), Route(outcome)) for at_s, outcome in shape.later]
         self.request_bytes = Quantity(shape.request_bytes, Purpose.REQUEST_BYTES)
         self.response_bytes = Quantity(shape.response_bytes, Purpose.RESPONSE_BYTES)
+
+    def route_at(self, now: int) -> Route:
+        """What the configuration of the moment does with it."""
+        route = self.route
+        for begin, other in self.later:
+            if begin <= now:
+                route = other
+        return route
 
 
 class Client:

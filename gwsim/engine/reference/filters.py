@@ -51,12 +51,13 @@ class Filters:
     def begin(self, stream: Stream, start: int, end: int) -> None:
         """The request was read (Envoy: `FilterManager::decodeHeaders`)."""
         stream.gw_start = start
+        stream.route = stream.request.traffic.route_at(start)
         stream.timeline.enter(start, PROXY_CPU)
         self._go_on(stream, 0, start, end)
 
     def _go_on(self, stream: Stream, at: int, start: int, end: int) -> None:
         """Operations from `at` on, in the visit [start, end]; after the last one the router."""
-        route = stream.request.traffic.route
+        route = stream.route
         for i in range(at, len(route.program)):
             stream.operation = i  # before it runs: a call that fails at once has gone on from here when `_operate` returns
             if not self._operate(route.program[i], i, stream, start, end):
@@ -127,7 +128,7 @@ class Filters:
         stream = upstream.stream
         stream.call = None
         stream.timeline.enter(start, PROXY_CPU)
-        operation = stream.request.traffic.route.program[stream.operation]
+        operation = stream.route.program[stream.operation]
         assert isinstance(operation, Call)
         if upstream.status >= 500:
             self._failed(stream, operation, start, end)
@@ -141,7 +142,7 @@ class Filters:
         stream = upstream.stream
         upstream.over = True
         stream.call = None
-        operation = stream.request.traffic.route.program[stream.operation]
+        operation = stream.route.program[stream.operation]
         assert isinstance(operation, Call)
         stream.timeline.cut(start)
         stream.timeline.enter(start, PROXY_CPU)
@@ -157,7 +158,7 @@ class Filters:
         end = give_up(self.worker, upstream, start)
         stream.call = None
         stream.timeline.enter(start, PROXY_CPU)
-        operation = stream.request.traffic.route.program[stream.operation]
+        operation = stream.route.program[stream.operation]
         assert isinstance(operation, Call)
         self._failed(stream, operation, start, end)
         return end
@@ -172,7 +173,7 @@ class Filters:
 
     def _mirror(self, stream: Stream, start: int, end: int) -> None:
         """Send copies (Envoy: `ShadowWriterImpl::shadow`)."""
-        route = stream.request.traffic.route
+        route = stream.route
         for j, mirror in enumerate(route.mirrors):
             if chance(stream.key, Purpose.MIRROR, j, mirror.percent) and mirror.cluster >= 0:
                 key = fold(stream.key, name64(f"mirror/{j}"))
@@ -209,7 +210,7 @@ def send(worker: Worker, upstream: UpstreamRequest, cluster_index: int, time_out
         worker.set_timer(end + time_out_ns, upstream.name, Visit.CALL_TIMEOUT, upstream)
     stream = upstream.stream
     cluster = worker.router.clusters[cluster_index]
-    x = stream.request.traffic.route.hash_of(stream) if cluster.hashed else None
+    x = stream.route.hash_of(stream) if cluster.hashed else None
     host = cluster.balancer.pick(upstream.key, 0, start, x)
     if host == NONE:
         cluster.shared.count(Counter.UPSTREAM_CX_NONE_HEALTHY)

@@ -164,11 +164,13 @@ def _quota(world: World, fleet: Fleet, position: int) -> Quota | None:
 def _give_clusters(world: World, pod: Pod) -> None:
     """Pools exist where a client of the fleet has a route to the cluster, whatever its weight."""
     requests, streams = _reached(world, pod.fleet.index)
+    first, _ = _reached(world, pod.fleet.index, later=False)
     for index, sim in enumerate(world.model.clusters):
         if index not in requests | streams:
             continue
         stations = [world.stations[s] for s in sim.stations]
         shared = ClusterOnPod(index, sim, world.recorder, [s.model.name for s in stations], pod.model.view)
+        shared.warm = index in first
         pod.clusters[index] = shared
         delays = [network.between(world.model.network, pod.model.zone, s.model.zone) for s in stations]
         for worker in pod.workers:
@@ -184,8 +186,12 @@ def _give_clusters(world: World, pod: Pod) -> None:
             shared.detector = Detector(world.agenda, world.run_key, pod.index, index, shared.hosts, shared.count, shared.drain)
 
 
-def _reached(world: World, fleet: int) -> tuple[set[int], set[int]]:
-    """Clusters that the fleet's requests, their filters and their copies go to, and those that its byte streams go to."""
-    outcomes = [shape.outcome for client in world.model.clients if client.fleet == fleet for shape in client.mix]
+def _reached(world: World, fleet: int, later: bool = True) -> tuple[set[int], set[int]]:
+    """Clusters that the fleet's requests, their filters and their copies go to, and those that its byte streams go to.
+
+    Not `later`: with the configuration at the start.
+    """
+    shapes = [shape for client in world.model.clients if client.fleet == fleet for shape in client.mix]
+    outcomes = [outcome for shape in shapes for outcome in (shape.outcomes() if later else (shape.outcome,))]
     streams = {target.cluster for outcome in outcomes if outcome.tcp for target in outcome.targets}
     return {cluster for outcome in outcomes if not outcome.tcp for cluster in reached(outcome)}, streams

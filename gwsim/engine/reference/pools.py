@@ -70,6 +70,7 @@ class ClusterOnPod:
         "recorder",
         "requests",
         "retries",
+        "warm",
     )
 
     def __init__(self, index: int, model: SimCluster, recorder: Recorder, names: list[str], view: str) -> None:
@@ -82,6 +83,8 @@ class ClusterOnPod:
         self.counters = recorder.clusters[index].cluster_counters
         self.active = [0] * len(model.stations)
         self.hosts = HostSet(model, view, names, self.active)
+        self.warm = True
+        """There were connections to it before the run."""
         self.detector: Detector | None = None
         self.membership: Membership | None = None
         """Set where hosts come and go."""

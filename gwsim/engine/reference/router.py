@@ -85,7 +85,7 @@ class Router:
 
     def begin(self, stream: Stream, start: int, end: int) -> None:
         """The filters before it have let the request pass (Envoy: `decodeHeaders`)."""
-        route = stream.request.traffic.route
+        route = stream.route
         if not route.targets:
             stream.flags |= route.flags
             self._respond(stream, route.local_status, ANSWER_LOCAL, route.local_bytes, end)
@@ -106,7 +106,7 @@ class Router:
         assert cluster is not None
         a = stream.attempts
         upstream = UpstreamRequest(stream, a, fold(stream.key, a), self, stream.timeline)
-        retries = stream.request.traffic.route.retries
+        retries = stream.route.retries
         if retries is not None:
             upstream.per_try_ns = retries.per_try_ns
         host = self._pick(cluster, upstream, start)
@@ -123,7 +123,7 @@ class Router:
     def _pick(self, cluster: WorkerCluster, upstream: UpstreamRequest, start: int) -> int:
         """A host, avoiding those tried before if the retry policy says so (Envoy: `shouldSelectAnotherHost`)."""
         stream = upstream.stream
-        route = stream.request.traffic.route
+        route = stream.route
         x = route.hash_of(stream) if cluster.hashed else None
         if route.retries is None:
             return cluster.balancer.pick(upstream.key, 0, start, x)
@@ -180,7 +180,7 @@ class Router:
         assert cluster is not None
         status = upstream.status
         self._release_retry(stream)
-        retries = stream.request.traffic.route.retries
+        retries = stream.route.retries
         if retries is not None and retries.on_status(status) and self._retry(upstream, start, end):
             return
         if upstream.a > 0 and status < 500:
@@ -208,7 +208,7 @@ class Router:
         stream.cluster.shared.count(Counter.UPSTREAM_RQ_PER_TRY_TIMEOUT)
         self._stop_upstream(stream, start, end)
         self.blame(upstream, start)
-        retries = stream.request.traffic.route.retries
+        retries = stream.route.retries
         if retries is None or not retries.on_time_out or not self._retry(upstream, start, end):
             self.reply(stream, 504, Flag.UT, end, ANSWER_TIMEOUT)
         return end
@@ -218,7 +218,7 @@ class Router:
         stream = upstream.stream
         self._interrupt(stream, start)
         self._release_retry(stream)
-        retries = stream.request.traffic.route.retries
+        retries = stream.route.retries
         if retries is None or not retries.on_failure(flag, upstream.written >= 0) or not self._retry(upstream, start, end):
             self.reply(stream, 503, flag, end)
 
@@ -272,7 +272,7 @@ class Router:
     def _retry(self, upstream: UpstreamRequest, start: int, end: int) -> bool:
         """Try again after a back-off, if the policy's number and the breaker allow it."""
         stream = upstream.stream
-        cluster, retries = stream.cluster, stream.request.traffic.route.retries
+        cluster, retries = stream.cluster, stream.route.retries
         assert cluster is not None and retries is not None
         if not retries.admit(stream, cluster.shared):
             return False

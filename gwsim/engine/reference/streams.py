@@ -62,7 +62,7 @@ class Stream:
 
     __slots__ = (
         "answer", "attempts", "call", "closing", "cluster", "connection", "done", "failed_ns", "flags", "gw_end", "gw_start",
-        "handshake", "k", "key", "name", "operation", "over", "request", "response_bytes", "retries", "retry_slot", "sent", "slot",
+        "handshake", "k", "key", "name", "operation", "over", "request", "response_bytes", "retries", "retry_slot", "route", "sent", "slot",
         "start", "station", "status", "time_out", "timeline", "tried", "upstream", "upstream_ns",
     )
 
@@ -85,6 +85,8 @@ class Stream:
         self.closing = False
         """Its answer asks the client to close the connection."""
         # at the gateway
+        self.route = request.traffic.route
+        """What the configuration says of it when it is read."""
         self.gw_start = -1
         self.gw_end = -1
         self.over = False

@@ -104,7 +104,7 @@ class World:
         """What was open before the run: pools first, then the clients' connections."""
         for index in range(len(self.model.clusters)):
             for pod in [pod for fleet in self.fleets for pod in fleet.targets]:
-                if index not in pod.clusters:
+                if index not in pod.clusters or not pod.clusters[index].warm:
                     continue
                 pickable = pod.clusters[index].hosts.pickable()
                 for worker in pod.workers:
@@ -160,7 +160,7 @@ class World:
 def run(model: Model, replication: int, options: Options = DEFAULT) -> RawRun:
     """One replication of `model`."""
     for client in model.clients:
-        policies = [shape.outcome.retry for shape in client.mix]
+        policies = [outcome.retry for shape in client.mix for outcome in shape.outcomes()]
         attempts = [policy.num_retries for policy in policies if policy is not None]
         attempts += [client.retry.attempts] if client.retry is not None else []
         if max(attempts, default=0) >= MAX_ATTEMPTS:
