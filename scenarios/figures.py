@@ -210,6 +210,8 @@ def first() -> list[Figure]:
         Figure("default-retries", "attempts beyond the first per cart request, %", lambda r: r.route("cart").gateway_retries, 100,
                [Case("default", (), 1 / 3), *cases("default-retries", ("{attempts: 0}", 0.0), ("{attempts: 1}", 1 / 3))]),
         Figure("retry-storm", "errors in the last fifth, %", late_errors, 100, [Case("no budget", (), None), *cases("retry-storm", ("10%", 0.0), ("20%", 0.0))], ""),
+        Figure("config-update", "requests that fail, %", lambda r: r.total.errors, 100,
+               cases("config-update", *((f"{s}s", max(6 - s, 0) / 10) for s in (2, 4, 5, 7)))),
         Figure("backend-rollout", "requests that fail, %", lambda r: r.total.errors, 100,
                cases("backend-rollout", *((str(s), max(3 - s, 0) / 22) for s in (1, 2, 3, 5)))),
         Figure("one-connection", "CPU of the busier worker, % of the pod's", busiest, 100,

@@ -90,7 +90,7 @@ class Chains:
         paths: dict[Class, tuple[Class, ...]] = {}
         while waiting:
             one = waiting.popleft()
-            for cluster in _clusters(self.drafts[one[0]].mix[one[1]].outcome):
+            for cluster in _clusters_of(self.drafts[one[0]].mix[one[1]]):
                 for new in self._through(one, cluster):
                     paths[new] = (*paths.get(one, ()), one)
                     if self._circles(new, paths[new]):
@@ -307,7 +307,7 @@ class Chains:
             return (*path[path.index(one) :], one)
         if one in done:
             return ()
-        for cluster in _clusters(self.drafts[one[0]].mix[one[1]].outcome):
+        for cluster in _clusters_of(self.drafts[one[0]].mix[one[1]]):
             for station in self.backends.clusters[cluster].stations:
                 for following in self._after(station, one):
                     found = self._back_to_itself(following, (*path, one), done)
@@ -350,7 +350,7 @@ class Chains:
             (c, s)
             for c, draft in enumerate(self.drafts)
             for s, shape in enumerate(draft.mix)
-            if any(station in self.backends.clusters[at].stations for at in _clusters(shape.outcome))
+            if any(station in self.backends.clusters[at].stations for at in _clusters_of(shape))
         ]
         names = {one: (self.drafts[one[0]].mix[one[1]].name, self.drafts[one[0]].taken[one[1]].label.route) for one in reaching}
         known = {name for both in names.values() for name in both}
@@ -373,6 +373,11 @@ NO_COSTS = model.DownstreamCosts(
 def _clusters(outcome: model.Outcome) -> list[int]:
     """The clusters that requests of an outcome may reach."""
     return list(dict.fromkeys(one.cluster for one in outcome.targets if one.cluster >= 0))
+
+
+def _clusters_of(shape: model.Shape) -> list[int]:
+    """The clusters that requests of a shape may reach during the run."""
+    return list(dict.fromkeys(at for outcome in shape.outcomes() for at in _clusters(outcome)))
 
 
 def _short(proxy: Proxy) -> str:

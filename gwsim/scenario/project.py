@@ -13,7 +13,8 @@ from gwsim.scenario.defaults import DEFAULT_CLUSTER, default_scenario
 from gwsim.scenario.fleets import refuse_under_autoscaler
 from gwsim.scenario.overrides import ObjectOverride, split
 from gwsim.scenario.reading import LoadedScenario, find_file, load
-from gwsim.scenario.workloads import sidecars
+from gwsim.scenario.updates import updates
+from gwsim.scenario.workloads import Names, sidecars
 from gwsim.topology import Proxy, Topology
 from gwsim.topology.from_istio import ClusterConfig, build_mesh, from_istio
 
@@ -95,9 +96,23 @@ def _check_clusters(objects: Iterable[ObjectOverride], clusters: Iterable[str], 
 
 
 def build_topology(loaded: LoadedScenario, resources: Mapping[str, ResourceSet], collector: Collector) -> Topology:
-    """The topology of all clusters, which are one mesh, with the sidecars of the workloads that send requests."""
-    scenario = loaded.scenario
+    """The topology of all clusters, which are one mesh, with the sidecars of the workloads that send requests.
+
+    What `updates` of clusters make of it follows in `Topology.later`.
+    """
     in_mesh = sidecars(loaded, resources, collector)
+    later = [
+        # What was to be said of the objects that stay has been said once.
+        (at_s, _built(loaded, objects, in_mesh, Collector()))
+        for at_s, objects in updates(loaded, resources, collector)
+    ]
+    return replace(_built(loaded, resources, in_mesh, collector), later=tuple(later))
+
+
+def _built(
+    loaded: LoadedScenario, resources: Mapping[str, ResourceSet], in_mesh: Names, collector: Collector
+) -> Topology:
+    scenario = loaded.scenario
     clusters = [
         ClusterConfig(
             resources=resources[name],

@@ -7,7 +7,7 @@ finding. Nothing here draws a random number or reads YAML.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gwsim import costs
@@ -113,7 +113,31 @@ class _Resolution:
         chain = self._chain(name, taken)
         self._limits(proxy, chain)
         asker = _asker(name, client, proxy, port_of(client, client.mix[0], listener, tls), tls)
-        return Draft(self._made(name, client, proxy, listener, tls, chain), asker, chain, mix=self._mix(name, client, taken), taken=taken)
+        mix = self._mix(name, client, taken)
+        if self.topology.later:
+            mix = [replace(shape, later=self._later(name, proxy, one)) for shape, one in zip(mix, taken, strict=True)]
+        return Draft(self._made(name, client, proxy, listener, tls, chain), asker, chain, mix=mix, taken=taken)
+
+    def _later(self, name: str, proxy: Proxy, first: Taken) -> tuple[tuple[float, model.Outcome], ...]:
+        """What becomes of an entry after each change of the configuration that changes it."""
+        found: list[tuple[float, model.Outcome]] = []
+        last = first.outcome
+        for at_s, topology in self.topology.later:
+            same = next((one for one in topology.proxies if (one.kind, one.qualified) == (proxy.kind, proxy.qualified)), None)
+            if same is None or last.tcp:
+                self._not_followed(name, at_s)
+                continue
+            asker = replace(first.asker, proxy=same)
+            outcome = self.router.take(asker, first.asked).outcome
+            if outcome != last:
+                found.append((at_s, outcome))
+                last = outcome
+        self.assumptions["configuration that changes during the run is followed at the gateway that clients dial, in all its pods at once"] = None
+        return tuple(found)
+
+    def _not_followed(self, name: str, at_s: float) -> None:
+        text = f"client {name}: the configuration of {format_duration_s(at_s)} takes its gateway away, or its bytes are only handed on; it stays as it was"
+        self.collector.add(code("SCENARIO_NOT_MODELLED"), text, self.loaded.span("clients", name))
 
     def _at_gateway(self, name: str, client: file.Client) -> tuple[Proxy, Listener] | None:
         try:

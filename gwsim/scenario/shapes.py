@@ -73,6 +73,7 @@ class Asked:
 class Taken:
     """What became of it there."""
 
+    asker: Asker
     asked: Asked
     decision: Decision
     chain: FilterChain | None
@@ -112,7 +113,7 @@ class Router:
         outcome = self._outcome(asker, asked, decision, chain, self._hash(asker, asked, decision))
         tcp = chain is not None and isinstance(chain.filter, TcpProxy)
         label = _label(asker, asked, decision, tcp=tcp)
-        return Taken(asked=asked, decision=decision, chain=chain, outcome=outcome, label=label)
+        return Taken(asker=asker, asked=asked, decision=decision, chain=chain, outcome=outcome, label=label)
 
     def _report(self, asker: Asker, asked: Asked, decision: Decision) -> None:
         span = self.loaded.span(*asked.steps)

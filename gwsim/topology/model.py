@@ -229,6 +229,8 @@ class Topology:
     services: tuple[KnownService, ...] = ()
     workloads: tuple[Workload, ...] = ()
     assumptions: tuple[str, ...] = ()
+    later: tuple[tuple[float, Topology], ...] = ()
+    """What takes its place during a run, (seconds, topology) ascending."""
 
     def proxy(self, namespace: str, name: str, cluster: str | None = None) -> Proxy:
         """The proxy of that name; raises `gwsim.topology.TargetMissing`, naming the nearest one."""

@@ -125,6 +125,15 @@ def test_a_rolling_update_costs_what_gateways_do_not_know_yet() -> None:
     assert value(hidden.total.errors) == 0.0 and value(hidden.total.gateway_retries) > 0.05
 
 
+def test_a_route_before_its_subsets_fails_until_they_are_there() -> None:
+    """503 NC for the time between the two, over the 10 s of the run."""
+    for second in (4, 7):
+        total = run("config-update", decides("config-update", f"{second}s"), "run.replications=1").total
+        expected = max(6 - second, 0) / 10
+        assert value(total.errors) == pytest.approx(expected, abs=0.25 * expected)
+        assert {one.name for one in total.flags} == ({"NC"} if expected else set())
+
+
 def test_a_retry_storm_ends_only_with_a_budget() -> None:
     def at_the_end(results: Results) -> float:
         """Share of errors in the last fifth of the run."""

@@ -48,6 +48,20 @@ def _no_duplicates(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+class ConfigUpdate(FileModel):
+    """Objects that are applied during the run; gateways have them from that moment on."""
+
+    at: PositiveDuration = Field(description="when gateways have it: the moment of kubectl apply, and istiod's debounce and push")
+    apply: tuple[str, ...] = Field(default=(), description="files and folders: objects of the same kind and name are replaced, others added")
+    delete: tuple[str, ...] = Field(default=(), description="objects taken away: Kind/namespace/name")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> ConfigUpdate:
+        if not self.apply and not self.delete:
+            raise ValueError("give apply or delete")
+        return self
+
+
 class ClusterSection(FileModel):
     """One Kubernetes cluster and the files of its configuration."""
 
@@ -55,6 +69,7 @@ class ClusterSection(FileModel):
     network: str = Field(default="", description="Istio network its pods are in")
     zones: Annotated[tuple[str, ...], AfterValidator(_no_duplicates)] = Field(default=(), description="zones pods are placed on, in turn")
     node: Node = Field(default=Node(), description="its machines")
+    updates: tuple[ConfigUpdate, ...] = Field(default=(), description="changes of its configuration during the run")
 
 
 class Front(FileModel):
@@ -236,6 +251,7 @@ __all__ = [
     "BackendVersion",
     "Between",
     "ClusterSection",
+    "ConfigUpdate",
     "Costs",
     "Fault",
     "Front",
