@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE.parent / "docs" / "figures" / "scenarios"
 PROFILE = costs.load()
-REPLICATIONS = {"one-connection": 8, "scale-in": 1}
+REPLICATIONS = {"one-connection": 8, "scale-in": 1, "eastwest-bottleneck": 24}
 OPENING_US = 1e6 * (PROFILE.si("connections.up_connect_us") + PROFILE.si("connections.up_attach_us"))
 """Of a connection to a backend: none stands yet, so each first request opens one."""
 ONE_POD = "gateway.istio-ingressgateway"
@@ -127,7 +127,77 @@ def weights(name: str, path: str, v2_weight: int) -> Case:
 
 def figures() -> list[Figure | Lines]:
     """All of them."""
-    return [*first(), *of_filters(), *of_pods()]
+    return [*first(), *of_filters(), *of_pods(), *of_egress(), *of_clusters()]
+
+
+def of_egress() -> list[Figure | Lines]:
+    """Through the egress gateway, and past it."""
+    fresh = f"{field('egress-mutual').rpartition('.tls')[0]}.connectionPool.http.maxRequestsPerConnection"
+    base, signature = 838.0, 1e6 * PROFILE.si("tls.client.rsa2048.mutual_extra_us")
+    return [
+        Figure("egress-bypass", "requests past the egress gateway, % of billing's", past_the_gateway, 100,
+               cases("egress-bypass", ("ALLOW_ANY", 0.25), ("REGISTRY_ONLY", 0.0)), "4s"),
+        Figure("egress-mutual", "CPU of the egress gateway per call, µs", lambda r: r.select(gateway="istio-egressgateway").work.cpu_us_per_request, 1,
+               [*cases("egress-mutual", ("SIMPLE", None), ("MUTUAL", base + signature)), Case("MUTUAL, kept", (f"{field('egress-mutual')}=MUTUAL", f"{fresh}=0"), None)], "3s"),
+        Figure("egress-outage", "calls that time out", timed_out, 1, cases("egress-outage", *((f"{t}s", 100.0 * (4 - t)) for t in (1, 2, 3)), ("5s", 0.0)), ""),
+    ]
+
+
+def of_clusters() -> list[Figure | Lines]:
+    """Between clusters and tiers."""
+    nodes = "clients.orders.arrivals.poisson=200rps"
+    return [
+        Figure("two-tiers", "connections at each inner pod", lambda r: inner_connections(r) / 2, 1,
+               cases("two-tiers", *((str(n), 2.0 * n) for n in (1, 2, 4, 8))), "2s"),
+        Figure("cluster-failover", "calls that leave the cluster, %", to_the_other_cluster, 100,
+               [*cases("cluster-failover", ("true", 0.0), ("false", 0.5)),
+                Case("true, home fails", ("backends.east/payments.shop.faults=[{from: 0s, for: 60s, errors: {503: 100%}}]",), 1.0)], "4s"),
+        Figure("eastwest-bottleneck", "work of the busiest of four workers, %", lambda r: busiest_of(r, "istio-eastwestgateway"), 100,
+               [Case(str(n), (f"{field('eastwest-bottleneck')}={n}", nodes, "run.warmup=100ms"), busiest_of_many(2 * n, 4)) for n in (2, 4, 8, 16)], "1s"),
+        Figure("vm-to-service", "a call at the median, ms", lambda r: r.total.client_latency.p50, 1e3,
+               cases("vm-to-service", ("net-vm", None), ("net-west", None)), "3s"),
+    ]
+
+
+def past_the_gateway(results: Results) -> float:
+    """Share of billing's requests that leave from its sidecar."""
+    made = [one for one in results.classes if one.client == "billing"]
+    return sum(one.requests for one in made if one.route == "allow_any") / sum(one.requests for one in made)
+
+
+def timed_out(results: Results) -> float:
+    """Requests of a replication that the gateway gave up."""
+    return next((one.count for one in results.total.statuses if one.name == "504"), 0) / results.replications
+
+
+def inner_connections(results: Results) -> float:
+    """Connections from the edge to the inner gateway."""
+    return next(one for one in results.clusters if one.name.startswith("outbound|80||inner")).counters["upstream_cx_total"] / results.replications
+
+
+def to_the_other_cluster(results: Results) -> float:
+    """Share of the calls that come through the east-west gateway."""
+    return sum(one.requests for one in results.classes if one.gateway.endswith("istio-eastwestgateway")) / results.total.requests
+
+
+def busiest_of(results: Results, gateway: str) -> float:
+    """Share of a gateway's CPU that its busiest worker has, on average over replications."""
+    workers = [at for at, one in enumerate(results.workers) if one.gateway.endswith(gateway)]
+    used = [raw.worker_window_cpu[workers] for raw in results.raws]
+    return float(sum(one.max() / one.sum() for one in used) / len(used))
+
+
+def busiest_of_many(connections: int, workers: int) -> float:
+    """E[max] / c of a multinomial of c connections over equal workers."""
+    below = 0.0
+    for most in range(connections):
+        row = np.ones(1)
+        part = np.array([1 / math.factorial(i) for i in range(most + 1)])
+        for _ in range(workers):
+            row = np.convolve(row, part)[: connections + 1]
+        if len(row) > connections:
+            below += row[connections] * math.factorial(connections) / workers**connections
+    return (connections - below) / connections
 
 
 def of_pods() -> list[Figure | Lines]:
@@ -293,7 +363,8 @@ def draw_bars(ax: Axes, figure: Figure) -> None:
             ax.errorbar(x, value * figure.factor, yerr=[[(value - low) * figure.factor], [(high - value) * figure.factor]], color="#222", capsize=4)
         if case.derived is not None:
             ax.plot([x - 0.36, x + 0.36], [case.derived * figure.factor] * 2, color="#e45756", linewidth=2.2)
-        ax.annotate(f"{value * figure.factor:.3g}", (x, value * figure.factor), ha="center", va="bottom", xytext=(17, 2), textcoords="offset points")
+        shown = value * figure.factor
+        ax.annotate(f"{shown:,.0f}" if shown >= 1000 else f"{shown:.3g}", (x, value * figure.factor), ha="center", va="bottom", xytext=(17, 2), textcoords="offset points")
         top = max(top, value * figure.factor, (case.derived or 0.0) * figure.factor, (high or 0.0) * figure.factor)
     if any(case.derived is not None for case in figure.cases):
         ax.plot([], [], color="#e45756", linewidth=2.2, label="derived")

@@ -1,4 +1,5 @@
-"""`gwsim route`: which way a request goes, and why; `gwsim route test`: whether that is the way it should go."""
+"""`gwsim route`: which way a request goes, and why; `gwsim route test`: whether that is the way it should go;
+`gwsim route audit`: which ways lead out of the mesh."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gwsim.cli import route_test
+from gwsim.cli import route_audit, route_test
 from gwsim.cli.output import Color, Format, notice, write, write_lines
 from gwsim.errors import ExitCode, UsageError
 
@@ -32,6 +33,7 @@ def commands() -> typer.Typer:
     group = typer.Typer(cls=_WithDefault, help="Where requests go.", rich_markup_mode=None)
     group.command(ASK, short_help="Which way one request goes, and why.")(ask)
     group.command("test", short_help="Compare files of requests with the answers they should get.")(route_test.test)
+    group.command("audit", short_help="Which workloads reach external hosts, through an egress gateway or past it.")(route_audit.audit)
     return group
 
 

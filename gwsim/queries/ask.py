@@ -12,7 +12,7 @@ from gwsim.diagnostics import Collector, Finding, did_you_mean
 from gwsim.errors import UsageError
 from gwsim.queries.actual import actual_of
 from gwsim.resources import ResourceSet, read
-from gwsim.resources.models import Deployment
+from gwsim.resources.models import Deployment, Namespace, PodOwner
 from gwsim.topology import (
     Decision,
     HttpConnectionManager,
@@ -27,6 +27,8 @@ from gwsim.topology import (
 )
 from gwsim.topology.exchange import in_time
 from gwsim.topology.from_istio import ClusterConfig, build_mesh
+from gwsim.topology.from_istio.injection import injection, looks_like_gateway
+from gwsim.topology.from_istio.registry import owners
 
 GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
 NOWHERE = frozenset(
@@ -80,10 +82,11 @@ def load(
     assume_exists: Sequence[str] = (),
     gateways: Sequence[tuple[str, Mapping[str, str]]] = (),
     client: str = "",
+    everyone: bool = False,
     unknown_fields: str = "warn",
 ) -> Configuration:
     """Read and build; `configs` are paths, or `cluster=path` for several clusters. `client` names a workload
-    (`[cluster/]namespace/name` or `namespace/label=value`) whose sidecar is wanted too.
+    (`[cluster/]namespace/name` or `namespace/label=value`) whose sidecar is wanted too; `everyone`: those of all workloads.
 
     Raises InputError with everything that is wrong, UsageError for paths that are not there.
     """
@@ -97,7 +100,7 @@ def load(
                 resources=resources[name],
                 name=name,
                 gateways=gateways,
-                sidecars=_sidecar(client, name, resources[name]),
+                sidecars=_everyone(resources[name]) if everyone else _sidecar(client, name, resources[name]),
             )
         )
     topology = build_mesh(clusters, istio_version=istio_version, assume_exists=assume_exists, collector=collector)
@@ -132,6 +135,17 @@ def _sidecar(client: str, cluster: str, resources: ResourceSet) -> list[tuple[st
         return [(namespace, dict(deployment.labels))]
     # A workload kept elsewhere: only its namespace and the usual label count.
     return [(namespace, {"app": name})]
+
+
+def _everyone(resources: ResourceSet) -> list[tuple[str, Mapping[str, str]]]:
+    """Namespace and pod labels of every workload that has a sidecar, or of which the files do not say."""
+    namespaces = {one.name: one for one in resources.namespaces}
+    return [(one.namespace, dict(one.labels)) for one in owners(resources) if has_sidecar(one, namespaces.get(one.namespace))]
+
+
+def has_sidecar(owner: PodOwner, namespace: Namespace | None) -> bool:
+    """Whether pods are asked for as clients: they are no gateway, and the files do not say that they have no sidecar."""
+    return not looks_like_gateway(owner) and injection(owner, namespace) is not False
 
 
 @dataclass(slots=True)
