@@ -278,6 +278,17 @@ def test_an_egress_gateway_adds_a_hop_and_connections_cost_round_trips() -> None
     assert 0.05 < value(gateway.gateway_latency.p50) < 0.05 + proxy_s(through, "istio-egressgateway")
 
 
+def test_ports_of_a_nat_carry_so_many_connections_a_second() -> None:
+    """Two pods' 64 ports, each 30 s at rest and a call of 0.17 s under way: a bound that is nearly reached; kept connections need few."""
+    spent = run("egress-nat", "run.replications=1")
+    bound_rps = 2 * 64 / 30.17
+    assert 0.8 * bound_rps < value(spent.throughput.good_rps) < 1.05 * bound_rps
+    first = spent.bottleneck.first
+    assert first is not None and first.kind == "ports"
+    kept = run("egress-nat", decides("egress-nat", "0"), "run.replications=1")
+    assert value(kept.total.errors) == 0.0 and kept.ports[0].peak < 10
+
+
 def test_three_layers_of_retries_send_27_calls() -> None:
     """Of every order: exactly, as all fail; and it takes what the attempts and their back-offs add up to."""
     ingress, sidecar = decides("order-journey", "{attempts: 0}"), "VirtualService/shop/partner:spec.http[0].retries={attempts: 0}"
