@@ -318,7 +318,7 @@ def _tcp(model: Model, random: Random, lattice: bool) -> Model:
             max_duration_s=random.choice((0.0, max(1e-3, _span(random, 5e-3, 80e-3, lattice)))),
         )
         mix = tuple(replace(one, outcome=outcome) for one in client.mix)
-        return replace(client, connection=replace(client.connection, http=1, streams=1), mix=mix)
+        return replace(client, mix=mix)
 
     def greeting(station: Station) -> Station:
         return replace(station, tls_hello_s=max(0.0, _span(random, -2e-3, 4e-3, lattice)))

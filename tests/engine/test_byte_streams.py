@@ -373,3 +373,13 @@ def test_cpu_is_that_of_the_visits() -> None:
 def test_outcomes_say_what_they_are() -> None:
     assert Outcome(route="r").tcp is False
     assert to(0).passthrough is False
+
+
+def test_http2_that_passes_is_many_exchanges_on_one_connection() -> None:
+    """What the client gives up the endpoint finishes; the connection stays."""
+    mux = Connection(http=2, count=1, streams=100, tls="1.3")
+    web = client(replay(0.0, 0.0, 0.02), stream(passthrough=True), connection=mux, timeout_s=30 * MS)
+    raw = go(web, stations=(station(Distribution(kind="quantiles", points=((0.0, 0.01), (0.5, 0.01), (0.5, 0.05), (1.0, 0.05)), mean=0.03)),), start="cold")
+    assert raw.station_jobs[0] == 3
+    assert count(raw, Counter.UPSTREAM_CX_TOTAL) == count(raw, Counter.UPSTREAM_RQ_TOTAL) == 1
+    assert {r.answer for r in records(raw)} == {ANSWER_UPSTREAM, ANSWER_TIMEOUT}

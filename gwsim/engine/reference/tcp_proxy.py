@@ -223,7 +223,9 @@ class TcpConnection(Connection):
                 cost += costs.close
                 break
             said = True
-            cost += costs.read_stream + (0 if stream is None else byte_cost(stream.request.request_bytes, costs.read_byte_s))
+            cost += costs.read_stream
+            if stream is not None and tie & 15 == Part.REQUEST:
+                cost += byte_cost(stream.request.request_bytes, costs.read_byte_s)
         return (Visit.READ, cost + costs.read) if said else (Visit.CLOSE, cost)
 
     def _pass_on(self, tie: int, stream: Stream | None, start: int, end: int) -> None:
@@ -231,7 +233,10 @@ class TcpConnection(Connection):
         assert self.pair is not None
         part = Part(tie & 15)
         if stream is not None:
-            self._begin_exchange(stream, start, end)
+            if part is Part.REQUEST:
+                self._begin_exchange(stream, start, end)
+            else:
+                self._cancel(stream, start, end)
         elif part is Part.CLOSE:
             for name in sorted(self.streams):
                 self._end(self.streams[name], start, end, Flag.DC)
@@ -241,6 +246,13 @@ class TcpConnection(Connection):
             self.pair.put(Passing(part, tie - part, self, self.pair))
         else:
             self._take(part, stream, start, end)
+
+    def _cancel(self, stream: Stream, start: int, end: int) -> None:
+        """The client takes a request back: the endpoint goes on with it, and nobody waits for the answer."""
+        if stream in self.answers:
+            self.answers.remove(stream)
+        if not stream.over:
+            self._end(stream, start, end, Flag.DC)
 
     def _begin_exchange(self, stream: Stream, start: int, end: int) -> None:
         pair, worker = self.pair, self.worker
