@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gwsim.diagnostics import render
-from gwsim.report.flags import meaning_of
+from gwsim.report.flags import NO_ANSWER, meaning_of
 from gwsim.report.lines import EMPTY, Column, Line, Part, line, paragraph, table
 from gwsim.report.names import route_name, serving
 from gwsim.report.report import Report
@@ -77,7 +77,7 @@ def _backends(report: Report) -> list[Line]:
 
 def _failures(report: Report) -> list[Line]:
     rows = [
-        [route_name(route), share.name if share.name != "0" else "time-out", f"{share.count:,}", _share(share.share), meaning_of(share.name)]
+        [route_name(route), share.name if share.name != "0" else NO_ANSWER, f"{share.count:,}", _share(share.share), meaning_of(share.name)]
         for route in report.results.routes
         for share in (*route.statuses, *route.flags)
         if not share.name.isdigit() or int(share.name) >= 400 or share.name == "0"

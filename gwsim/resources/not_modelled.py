@@ -8,7 +8,7 @@ built, its rows go. A test checks that every row names a field that exists.
 
 from __future__ import annotations
 
-_L4 = "routes of TLS and TCP connections are not simulated yet"
+_L4 = "connections are told apart by port and server name alone"
 _FILES = "certificate files are not looked at; the kind of key comes from a Secret or the scenario"
 _POLICY = "not simulated yet"
 _SETTLED = "a run uses the replicas that the autoscaler settles at"
@@ -32,8 +32,13 @@ NOT_MODELLED: dict[str, str] = {
     "ServerTls.maxProtocolVersion": "the scenario says which TLS version clients use",
     "ServerTls.cipherSuites": "the cost of ciphers is not told apart",
     # VirtualService
-    "VirtualService.tls": _L4,
-    "VirtualService.tcp": _L4,
+    "TLSMatchAttributes.destinationSubnets": _L4,
+    "TLSMatchAttributes.sourceLabels": _L4,
+    "TLSMatchAttributes.sourceNamespace": _L4,
+    "L4MatchAttributes.destinationSubnets": _L4,
+    "L4MatchAttributes.sourceSubnet": _L4,
+    "L4MatchAttributes.sourceLabels": _L4,
+    "L4MatchAttributes.sourceNamespace": _L4,
     "HTTPRetry.retryRemoteLocalities": "retries may go to a priority that was tried before",
     "HTTPRoute.corsPolicy": "cross-origin requests are not told apart",
     "HTTPRoute.headers": "changed headers are not carried on",
@@ -109,8 +114,6 @@ NOT_MODELLED: dict[str, str] = {
     "GatewayUDPRoute.useDefaultGateways": "Istio itself ignores it",
     "GatewayUDPRoute.parentRefs": "Istio does not serve UDPRoutes",
     "GatewayUDPRoute.rules": "Istio does not serve UDPRoutes",
-    "GatewayTLSRoute.rules": _L4,
-    "GatewayTCPRoute.rules": _L4,
     "HTTPRouteFilter.requestHeaderModifier": "changed headers are not carried on",
     "HTTPRouteFilter.responseHeaderModifier": "changed headers are not carried on",
     "HTTPRouteFilter.cors": "cross-origin requests are not told apart",

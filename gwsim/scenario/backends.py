@@ -318,7 +318,7 @@ class Backends:
             number, unique = number + 1, f"{name} ({number})"
         return unique
 
-    def _made(self, name: str, zone: str, base: BackendVersion, version: BackendVersion) -> Station:
+    def _made(self, name: str, zone: str, base: Backend, version: BackendVersion) -> Station:
         """A station: the subset's settings, then the backend's, then the default."""
         service = version.service_time or base.service_time or DEFAULT_SERVICE_TIME
         errors = version.errors if version.errors is not None else base.errors or {}
@@ -329,6 +329,7 @@ class Backends:
             concurrency=version.concurrency if version.concurrency is not None else base.concurrency,
             queue=version.queue if version.queue is not None else base.queue,
             errors=error_shares(errors),
+            tls_hello_s=self.pricing.hello_s() if base.tls_handshake is None else base.tls_handshake,
         )
 
     def cluster_names(self) -> tuple[str, ...]:

@@ -123,6 +123,10 @@ class Pricing:
         )
         return made, priced.up_tls_rtts_full
 
+    def hello_s(self) -> float:
+        """CPU with which a server answers a client hello in full, as far as nothing is known of its certificate."""
+        return costs.visit_costs(self.profile, downstream_tls="1.3", certificate=ASSUMED_CERTIFICATE).client_hello_full_s
+
     def loop_s(self) -> tuple[float, float]:
         """CPU of a wake-up and of an iteration of a worker."""
         return self.profile.si("worker.wakeup_us"), self.profile.si("worker.iteration_us")

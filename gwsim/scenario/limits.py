@@ -58,8 +58,8 @@ def report_proxy(proxy: Proxy, collector: Collector) -> None:
 
 def report_chain(proxy: Proxy, chain: FilterChain, collector: Collector) -> None:
     """What a filter chain has that is not simulated."""
-    if isinstance(chain.filter, TcpProxy):
-        text = f"filter chain {chain.name} proxies TCP: each request is simulated as one exchange over its connection, without HTTP"
+    if isinstance(chain.filter, TcpProxy) and chain.filter.max_connect_attempts != 1:
+        text = f"filter chain {chain.name}: of {chain.filter.max_connect_attempts} attempts to connect only the first is simulated"
         _topology(collector, text, chain.origin)
     for network in chain.network_filters:
         _topology(collector, f"network filter {network.name} is not simulated", network.origin or chain.origin)

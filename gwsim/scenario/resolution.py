@@ -167,7 +167,27 @@ class _Resolution:
         entry = client.mix[at]
         asker = _asker(name, client, proxy, port_of(client, entry, listener, tls), tls)
         wire = Wire(request_of(client, entry, listener, tls))
-        return self.router.take(asker, Asked(name=entry_name(entry, client.sni or ""), entry=entry, wire=wire, steps=("clients", name, "mix", at)))
+        steps = ("clients", name, "mix", at)
+        taken = self.router.take(asker, Asked(name=entry_name(entry, client.sni or ""), entry=entry, wire=wire, steps=steps))
+        if client.from_ is None:
+            self._check_entry(client, entry, taken, listener)
+        return taken
+
+    def _check_entry(self, client: file.Client, entry: file.MixEntry, taken: Taken, listener: Listener) -> None:
+        """Report what an entry says of HTTP where a port reads none, and what it does not say where one does."""
+        steps, tls = taken.asked.steps, taken.label.tls
+        if not taken.label.tcp:
+            if entry.host is None and client.sni is None:
+                text = f"port {listener.port} speaks HTTP, but the entry has no host, and the client no sni to take it from"
+                self.collector.add(code("SCENARIO_VALUE"), text, self.loaded.span(*steps), help="give the entry its host")
+            return
+        if tls:
+            return  # The host is the server name, and HTTP may be what is inside.
+        for name in ("host", "method", "path", "headers"):
+            if name in entry.model_fields_set:
+                text = f"port {listener.port} hands bytes on (TCP) and reads no HTTP, so {name} means nothing"
+                help = "leave it out; a name, request_size and response_size are what an exchange of bytes has"
+                self.collector.add(code("SCENARIO_VALUE"), text, self.loaded.span(*steps, name), help=help)
 
     def _chain(self, name: str, taken: list[Taken]) -> FilterChain | None:
         """The filter chain of the client's connections: that of the first entry that is not rejected."""
@@ -204,7 +224,7 @@ class _Resolution:
                 name=one.asked.name,
                 weight=entry.weight,
                 outcome=one.outcome,
-                request_bytes=self.traffic.request_bytes(name, entry),
+                request_bytes=self.traffic.request_bytes(name, entry, tcp=one.label.tcp),
                 response_bytes=self.traffic.response_bytes(name, entry),
             )
             for entry, one in zip(client.mix, taken, strict=True)

@@ -145,8 +145,11 @@ class Router:
         if decision.outcome in REJECTED:
             # Between proxies the caller cannot open the connection, and answers for it.
             return model.Outcome(route=route, flags=("NR",)) if asker.kind == "client" else model.Outcome(route=route, local_status=503, flags=("UF",))
-        tcp = chain is not None and isinstance(chain.filter, TcpProxy)
-        targets = self._targets(asker, asked, decision, tcp)
+        stream = chain.filter if chain is not None and isinstance(chain.filter, TcpProxy) else None
+        targets = self._targets(asker, asked, decision, stream is not None)
+        if stream is not None and chain is not None and targets is not None:
+            through = chain.tls is None and asker.tls is not None
+            return stream_outcome(stream, route, targets, hashed, passthrough=through)
         program = self.programs.of(proxy, decision)
         if targets is None:
             size = len(decision.body.encode()) if decision.outcome is Kind.DIRECT_RESPONSE else 0
@@ -179,7 +182,7 @@ class Router:
         weighted = [one for one in decision.clusters if one.weight > 0]
         if not weighted:
             return None
-        if all(one.missing for one in weighted) and decision.status != 503:
+        if all(one.missing for one in weighted) and decision.status != 503 and not tcp:
             return None  # Routes of the Gateway API answer 500 instead.
         return tuple(self._target(asker, asked, one, tcp) for one in weighted)
 
@@ -193,6 +196,16 @@ class Router:
         cluster = as_used(cluster, asker.http)
         limits.report_cluster(proxy, cluster, self.collector)
         return model.WeightedTarget(cluster=self.backends.cluster(proxy, cluster, tcp=tcp), weight=one.weight, name=one.cluster)
+
+
+def stream_outcome(
+    stream: TcpProxy, route: str, targets: tuple[model.WeightedTarget, ...], hashed: tuple[model.HashRule, ...], *, passthrough: bool
+) -> model.Outcome:
+    """What becomes of connections whose bytes are handed on."""
+    return model.Outcome(
+        route=route, targets=targets, hash=hashed, tcp=True, passthrough=passthrough,
+        idle_timeout_s=stream.idle_timeout_s, max_duration_s=stream.max_connection_duration_s,
+    )
 
 
 def wherever(cluster: Cluster, request: Request, port: int) -> Cluster:

@@ -115,10 +115,13 @@ class Traffic:
         self.assumptions[f"client {name}: the round trip is that of internet clients ({told})"] = None
         return file.Times.model_validate({"lognormal": {"median": median, "p95": p95}}).resolved()
 
-    def request_bytes(self, name: str, entry: file.MixEntry) -> model.Distribution:
-        """Size of a request's body."""
+    def request_bytes(self, name: str, entry: file.MixEntry, *, tcp: bool = False) -> model.Distribution:
+        """Size of a request's body; of what a client says on a byte stream before it is answered."""
         if entry.request_size is not None:
             return entry.request_size.resolved()
+        if tcp:
+            self.assumptions[f"client {name}: requests are lognormal, median 600 B, p99 50 kB, where no size is given"] = None
+            return REQUEST_SIZE.resolved()
         if entry.method.upper() not in BODY_METHODS:
             return model.constant(0.0)
         self.assumptions[f"client {name}: bodies of POST, PUT and PATCH are lognormal, median 600 B, p99 50 kB, where no size is given"] = None
@@ -166,7 +169,8 @@ def retry(retries: file.ClientRetries | None) -> model.ClientRetry | None:
 
 def entry_name(entry: file.MixEntry, default_host: str) -> str:
     """The label of an entry of the mix."""
-    return entry.name or f"{entry.method} {entry.host or default_host}{entry.path}"
+    host = entry.host or default_host
+    return entry.name or (f"{entry.method} {host}{entry.path}" if host else "exchange")
 
 
 

@@ -108,8 +108,10 @@ def test_missing_fields_and_sections() -> None:
 
 
 def test_a_host_must_come_from_somewhere() -> None:
-    text = changed(("    sni: shop.example\n", ""), ("name: cart, host: shop.example", "name: cart"))
-    assert "has no host" in one(refused(text)).message
+    """In the mesh it is what is dialled; at a gateway the port decides (TCP has none)."""
+    target = "    target: east/Service/istio-system/istio-ingressgateway:443\n"
+    nameless = changed(("    sni: shop.example\n", ""), ("name: cart, host: shop.example", "name: cart"), (target, "    from: shop/orders\n"))
+    assert "has no host" in one(refused(nameless)).message
 
 
 def test_syntax_errors_and_duplicate_keys() -> None:

@@ -89,7 +89,7 @@ class MixEntry(FileModel):
 
     name: str | None = Field(default=None, min_length=1, description="label in reports and budgets; default: method, host and path")
     method: str = Field(default="GET", min_length=1, description="HTTP method")
-    host: str | None = Field(default=None, min_length=1, description="Host header; default: the client's sni")
+    host: str | None = Field(default=None, min_length=1, description="Host header; default: the client's sni; none where the gateway's port is TCP")
     port: Port | None = Field(default=None, description="of clients in the mesh: the port they dial; default: 80, or 443 with TLS")
     path: str = Field(default="/", pattern="^[/*]", description="path, with its query string if any")
     headers: dict[str, str] = Field(default={}, description="headers that routes may look at")
@@ -134,7 +134,7 @@ class Client(FileModel):
 
     @model_validator(mode="after")
     def _hosts(self) -> Client:
-        if self.sni is None and any(one.host is None for one in self.mix):
+        if self.from_ is not None and self.sni is None and any(one.host is None for one in self.mix):
             raise ValueError("an entry of the mix has no host, and the client no sni to take it from")
         return self
 

@@ -175,6 +175,9 @@ class Backend(BackendVersion):
     """A service behind the gateway; all its pods are alike, but for those of `subsets`."""
 
     keepalive_timeout: PositiveDuration | None = Field(default=None, description="idle connections are closed by the pod after this")
+    tls_handshake: Duration | None = Field(
+        default=None, description="until a pod answers a TLS client hello that gateways hand on unopened; default: that of a full handshake in the cost profile"
+    )
     faults: tuple[Fault, ...] = Field(default=(), description="times in which its pods misbehave")
     rollout: Rollout | None = Field(default=None, description="an update of its pods during the run")
     subsets: dict[str, BackendVersion] = Field(default={}, description="subsets of its DestinationRule that differ")
