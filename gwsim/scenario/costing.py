@@ -84,7 +84,8 @@ class Pricing:
         """The client's side of a gateway, for clients that speak `http` over `tls` (None: plaintext)."""
         version = tls if chain is None or chain.tls is not None else None
         priced = self._priced(proxy, chain, http=http, tls=version)
-        inspected = priced.tls_inspector_s if any(one.match.server_names for one in listener.filter_chains) else 0.0
+        named = tls is not None and any(one.match.server_names for one in listener.filter_chains)
+        inspected = self.profile.si("connections.tls_inspector_us") if named else 0.0
         return DownstreamCosts(
             accept_s=priced.accept_s,
             client_hello_full_s=priced.client_hello_full_s + inspected,

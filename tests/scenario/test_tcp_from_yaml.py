@@ -151,6 +151,12 @@ def test_tls_that_passes(resolve: Resolve) -> None:
     assert setup - cheaper == pytest.approx(3e-3, rel=0.05)
 
 
+def test_looking_at_the_server_name_has_its_price(resolve: Resolve) -> None:
+    """Nothing is opened, but every hello is read to choose the chain: 140 us in the profile, and none for plaintext."""
+    assert resolve(*THROUGH).model.clients[0].costs.client_hello_full_s == pytest.approx(140e-6)
+    assert resolve().model.clients[0].costs.client_hello_full_s == 0.0
+
+
 def test_the_price_of_a_handshake_comes_from_the_cost_profile(resolve: Resolve) -> None:
     assert resolve(*THROUGH).model.stations[0].tls_hello_s > 0.0005
     assert resolve(*THROUGH, "costs.speed=2").model.stations[0].tls_hello_s < 0.0006
