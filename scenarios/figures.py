@@ -72,6 +72,12 @@ def field(name: str) -> str:
     return next(line.split(": ", 1)[1] for line in lines if line.startswith("# Decides: "))
 
 
+def brief(path: str, most: int = 90) -> str:
+    """A field's path, without its middle where it is too long for a figure."""
+    whole, _, inner = path.partition(":")
+    return path if len(path) <= most else f"{whole}: … {'.'.join(inner.split('.')[-2:])}"
+
+
 def cases(name: str, *values: tuple[str, float | None]) -> list[Case]:
     """Cases of the deciding field."""
     return [Case(value, (f"{field(name)}={value}",), derived) for value, derived in values]
@@ -139,6 +145,9 @@ def of_egress() -> list[Figure | Lines]:
                cases("egress-bypass", ("ALLOW_ANY", 0.25), ("REGISTRY_ONLY", 0.0)), "4s"),
         Figure("egress-mutual", "CPU of the egress gateway per call, µs", lambda r: r.select(gateway="istio-egressgateway").work.cpu_us_per_request, 1,
                [*cases("egress-mutual", ("SIMPLE", None), ("MUTUAL", base + signature)), Case("MUTUAL, kept", (f"{field('egress-mutual')}=MUTUAL", f"{fresh}=0"), None)], "3s"),
+        Figure("egress-authorization", "calls refused, %", lambda r: r.total.errors, 100,
+               [Case(account, (f"{field('egress-authorization')}=cluster.local/ns/shop/sa/{account}",), part) for account, part in (("billing", 0.6), ("default", 0.4))]
+               + [Case("*", (f'{field("egress-authorization")}="*"',), 0.0)], "4s"),
         Figure("egress-outage", "calls that time out", timed_out, 1, cases("egress-outage", *((f"{t}s", 100.0 * (4 - t)) for t in (1, 2, 3)), ("5s", 0.0)), ""),
     ]
 
@@ -205,7 +214,8 @@ def of_pods() -> list[Figure | Lines]:
     drain = field("scale-in")
     return [
         Figure("grpc-replicas", "work of the new pods in 30 s, %", of_new_pods, 100,
-               cases("grpc-replicas", ("0", 0.0), *((str(n), 2 / 3 * (20 - n * 0.16 / 2) / 30) for n in (100, 50, 25))), ""),
+               [*cases("grpc-replicas", ("3600s", 0.0), *((f"{age}s", 2 / 3 * (20 - age / 2) / 30) for age in (16, 8, 4))),
+                Case("50 requests", ("clients.peer.connection.requests=50",), 2 / 3 * 16 / 30)], ""),
         Lines("scale-in", "failed requests per second (pods: dashed)", failed_rps, pods_over_time,
               [Case("drain 5 s", (), None), Case("drain 35 s", (f'{drain}="terminationDrainDuration: 35s"',), None)]),
         Figure("zone-failover", "failed requests", failed, 1, cases("zone-failover", ("5", 5.0), ("20", 20.0), ("0", 360.0)), ""),
@@ -373,7 +383,7 @@ def draw_bars(ax: Axes, figure: Figure) -> None:
         ax.legend(frameon=False, loc="upper right", fontsize=9)
     ax.set_xticks(range(len(figure.cases)), [case.label for case in figure.cases])
     ax.set_ylim(0, (top or 1.0) * 1.5)
-    ax.set_xlabel(field(figure.name), fontsize=8)
+    ax.set_xlabel(brief(field(figure.name)), fontsize=8)
 
 
 def main(names: Sequence[str]) -> None:

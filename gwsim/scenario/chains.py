@@ -120,7 +120,7 @@ class Chains:
         taken = self.drafts[one[0]].taken[one[1]]
         cluster = replace(self.backends.clusters[at].cluster, use_downstream_protocol=False)
         leg = leg_to(cluster, relaying.endpoint, taken.chain, taken.asked.wire, taken.decision)
-        return leg, onward(taken.chain, leg, taken.asked.wire, taken.decision)
+        return leg, onward(taken.chain, leg, taken.asked.wire, taken.decision, self.drafts[one[0]].asker.proxy.identity)
 
     def _derived(self, one: Class, at: int, to: Reached, leg: Leg, wire: Wire) -> int:
         """The client that stands for a proxy at the next one."""

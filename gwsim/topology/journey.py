@@ -54,7 +54,7 @@ def journey(topology: Topology, proxy: Proxy, port: int, request: Request) -> tu
         if any(one.proxy is following.proxy and one.dialled == following.dialled for one in hops):
             hops[-1] = replace(hops[-1], end="loop")
             return tuple(hops)
-        wire = onward(chain, leg, wire, decision)
+        wire = onward(chain, leg, wire, decision, at.identity)
         at, port, dialled = following.proxy, following.port, following.dialled
 
 

@@ -139,6 +139,8 @@ class Proxy:
     zones: tuple[str, ...] = ()
     """Zones its pods may run in, in placement order."""
     network: str = ""
+    identity: str = ""
+    """What its certificate of the mesh says: `<trust domain>/ns/<namespace>/sa/<account>`; empty: not known."""
     listeners: tuple[Listener, ...] = ()
     clusters: Mapping[str, Cluster] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -133,8 +133,8 @@ def _listening(proxy: Proxy, port: int) -> int:
     return next((one.target_port for one in ports if one.port == port), port)
 
 
-def onward(chain: FilterChain | None, leg: Leg, wire: Wire, decision: Decision) -> Wire:
-    """What the next proxy receives."""
+def onward(chain: FilterChain | None, leg: Leg, wire: Wire, decision: Decision, identity: str = "") -> Wire:
+    """What the next proxy receives; `identity` is that of the proxy that sends it on."""
     request = wire.request
     carried: Request | None
     if chain is not None and isinstance(chain.filter, HttpConnectionManager):
@@ -147,13 +147,14 @@ def onward(chain: FilterChain | None, leg: Leg, wire: Wire, decision: Decision) 
     if leg.tls in ("simple", "mutual", "istio_mutual"):
         alpn = MESH_ALPN if leg.tls == "istio_mutual" else ("h2",) if leg.protocol == "h2" else ()
         certificate = leg.tls != "simple"
+        principal = identity if leg.tls == "istio_mutual" else ""
         if leg.protocol == "tcp":
-            outer = Request(scheme="tls", host=carried.host, sni=leg.sni, alpn=alpn, client_certificate=certificate)
+            outer = Request(scheme="tls", host=carried.host, sni=leg.sni, alpn=alpn, client_certificate=certificate, principal=principal)
             return Wire(outer, carried)
-        secure = replace(carried, scheme="https", sni=leg.sni, alpn=alpn, client_certificate=certificate)
+        secure = replace(carried, scheme="https", sni=leg.sni, alpn=alpn, client_certificate=certificate, principal=principal)
         return Wire(secure, carried)
     if leg.protocol != "tcp":
-        carried = replace(carried, scheme="grpc" if request.scheme == "grpc" else "http", sni=None, alpn=())
+        carried = replace(carried, scheme="grpc" if request.scheme == "grpc" else "http", sni=None, alpn=(), principal="")
     return Wire(replace(carried, destination=""), inner)
 
 

@@ -56,6 +56,17 @@ def test_a_client_certificate_costs_its_signature_for_each_connection() -> None:
     assert value(kept.total.client_latency.p50) < value(simple.total.client_latency.p50) - 2 * 0.029
 
 
+def test_a_policy_at_the_egress_gateway_knows_callers_by_their_certificates() -> None:
+    for account, refused, work in (("billing", "orders", "billing"), ("default", "billing", "orders")):
+        results = run("egress-authorization", decides("egress-authorization", f"cluster.local/ns/shop/sa/{account}"), duration="3s")
+        assert errors(results, client=refused) == 1.0
+        assert errors(results, client=work) == 0.0
+        assert share(results, "403") == pytest.approx(counted(results, "quote" if refused == "orders" else "invoice") / results.total.requests)
+        gateway = {one.shape: value(one.work.cpu_us_per_request) for one in results.classes if one.gateway.endswith("istio-egressgateway")}
+        assert min(gateway.values()) < 0.5 * max(gateway.values()), "a refusal makes no attempt"
+    assert errors(run("egress-authorization", decides("egress-authorization", '"*"'), duration="3s")) == 0.0
+
+
 def test_a_stall_fails_the_calls_that_would_wait_longer_than_the_time_out() -> None:
     for timeout_s in (3, 1):
         results = run("egress-outage", decides("egress-outage", f"{timeout_s}s"))

@@ -16,10 +16,10 @@ def of_new_pods(results: Results) -> float:
 
 def test_new_pods_get_new_connections_only() -> None:
     assert of_new_pods(run("grpc-replicas")) == 0.0
-    for requests in (50, 25):
-        turnover_s = requests * 16 / 100
-        results = run("grpc-replicas", decides("grpc-replicas", str(requests)))
-        assert of_new_pods(results) == pytest.approx(2 / 3 * (20 - turnover_s / 2) / 30, abs=0.05)
+    for age_s in (8, 4):
+        share = pytest.approx(2 / 3 * (20 - age_s / 2) / 30, abs=0.05)
+        assert of_new_pods(run("grpc-replicas", decides("grpc-replicas", f"{age_s}s"))) == share
+    assert of_new_pods(run("grpc-replicas", "clients.peer.connection.requests=50")) == pytest.approx(0.356, abs=0.05)
 
 
 def test_scale_in_fails_connections_while_the_load_balancer_outlives_the_pod() -> None:

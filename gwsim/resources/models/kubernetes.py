@@ -146,7 +146,7 @@ class PodSpec:
     """The pod's containers and what decides where it runs (kept as plain data)."""
 
     other_fields: ClassVar[frozenset[str]] = frozenset(
-        ["activeDeadlineSeconds", "automountServiceAccountToken", "dnsConfig", "dnsPolicy", "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostNetwork", "hostPID", "hostUsers", "hostname", "hostnameOverride", "imagePullSecrets", "initContainers", "nodeName", "os", "overhead", "preemptionPolicy", "priority", "priorityClassName", "readinessGates", "resourceClaims", "resources", "restartPolicy", "runtimeClassName", "schedulerName", "schedulingGates", "securityContext", "serviceAccount", "serviceAccountName", "setHostnameAsFQDN", "shareProcessNamespace", "subdomain", "volumes"]
+        ["activeDeadlineSeconds", "automountServiceAccountToken", "dnsConfig", "dnsPolicy", "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostNetwork", "hostPID", "hostUsers", "hostname", "hostnameOverride", "imagePullSecrets", "initContainers", "nodeName", "os", "overhead", "preemptionPolicy", "priority", "priorityClassName", "readinessGates", "resourceClaims", "resources", "restartPolicy", "runtimeClassName", "schedulerName", "schedulingGates", "securityContext", "serviceAccount", "setHostnameAsFQDN", "shareProcessNamespace", "subdomain", "volumes"]
     )
 
     containers: tuple[Container, ...]
@@ -154,6 +154,7 @@ class PodSpec:
     topology_spread_constraints: Opaque = None
     tolerations: tuple[Toleration, ...] = ()
     node_selector: Labels = field(default_factory=dict)
+    service_account_name: str = "default"
     termination_grace_period_seconds: Natural = 30
 
 

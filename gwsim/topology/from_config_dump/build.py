@@ -69,6 +69,7 @@ def _build(files: list[tuple[str, Any]], collector: Collector, istio_version: st
         labels=who.labels,
         workers=who.workers,
         network=who.network,
+        identity=who.identity,
         pods=(ProxyPod(name=who.pod, locality=who.locality),) if who.pod else (),
         listeners=tuple(sorted(listeners, key=lambda one: (one.port, one.bind))),
         clusters=clusters,
@@ -126,6 +127,7 @@ class _Who:
     labels: dict[str, str] = field(default_factory=dict)
     workers: int = 2
     network: str = ""
+    identity: str = ""
     istio_version: str = ""
     locality: Locality = field(default_factory=Locality)
 
@@ -156,6 +158,8 @@ class _Who:
         self.namespace = str(told.get("NAMESPACE") or self.namespace)
         self.cluster = str(told.get("CLUSTER_ID") or "")
         self.network = str(told.get("NETWORK") or "")
+        account, trust = told.get("SERVICE_ACCOUNT"), told.get("TRUST_DOMAIN") or "cluster.local"
+        self.identity = f"{trust}/ns/{self.namespace}/sa/{account}" if account else ""
         labels = told.get("LABELS")
         if isinstance(labels, dict):
             self.labels = {str(key): str(value) for key, value in labels.items()}

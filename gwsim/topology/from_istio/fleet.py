@@ -300,12 +300,18 @@ def _from_deployment(ctx: Context, deployment: PodOwner) -> Workload:
         "zones": zones,
         "pods": _pods(ctx, deployment.name, replicas, zones, spec),
         "network": deployment.labels.get(NETWORK_LABEL, ""),
+        "identity": identity(ctx, deployment.namespace, spec.service_account_name),
         "termination_grace_s": float(spec.termination_grace_period_seconds),
         "termination_drain_s": 5.0 if settings.termination_drain_duration_s is None else settings.termination_drain_duration_s,
         "origin": deployment.span,
         **telemetry_fields(ctx, settings),
     }
     return workload
+
+
+def identity(ctx: Context, namespace: str, account: str | None) -> str:
+    """The identity that istiod certifies for a workload. Source: istio pkg/spiffe/spiffe.go."""
+    return f"{ctx.mesh.trust_domain}/ns/{namespace}/sa/{account or 'default'}"
 
 
 def _pods(ctx: Context, name: str, replicas: int, zones: tuple[str, ...], spec: PodSpec | None = None) -> tuple[ProxyPod, ...]:

@@ -17,7 +17,7 @@ from gwsim.topology.from_istio.context import Context
 from gwsim.topology.from_istio.destinations import Destinations
 from gwsim.topology.from_istio.endpoints import locality_of_entry
 from gwsim.topology.from_istio.envoy_filters import Patcher
-from gwsim.topology.from_istio.fleet import ASSUMED_NODE_CPUS, Workload
+from gwsim.topology.from_istio.fleet import ASSUMED_NODE_CPUS, Workload, identity
 from gwsim.topology.from_istio.mesh_defaults import CONFIG_ANNOTATION, settings_of, telemetry_fields
 from gwsim.topology.from_istio.outbound import OutboundListeners
 from gwsim.topology.from_istio.outbound_chains import OutboundChains
@@ -76,6 +76,7 @@ class SidecarBuilder:
             clusters=patches.clusters(clusters),
             addresses=_addresses(scope, clusters),
             network=self.clusters.network_of(labels),
+            identity=identity(self.ctx, namespace, self._account(deployment, namespace, labels)),
             zones=self.ctx.zones,
             **pods | filters.telemetry.fields(pods),
         )
@@ -86,6 +87,13 @@ class SidecarBuilder:
             return None
         found = [one for one in self.ctx.registry.deployments if one.namespace == namespace and contains(one.labels, labels)]
         return next((one for one in found if dict(one.labels) == dict(labels)), next(iter(found), None))
+
+    def _account(self, owner: PodOwner | None, namespace: str, labels: Mapping[str, str]) -> str | None:
+        """The service account of the client's pods, or of its machines."""
+        if owner is not None:
+            return owner.template.spec.service_account_name
+        machines = self.ctx.registry.workload_entries_behind(labels, namespace) if labels else []
+        return next((one.entry.service_account for one in machines), None)
 
     def _pods(self, owner: PodOwner | None, namespace: str, labels: Mapping[str, str]) -> dict[str, Any]:
         """Number, places and size of the client's pods (or machines)."""

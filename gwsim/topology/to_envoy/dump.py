@@ -21,6 +21,7 @@ TYPES = {
     "cluster": f"{PREFIX}envoy.config.cluster.v3.Cluster",
     "endpointConfig": f"{PREFIX}envoy.config.endpoint.v3.ClusterLoadAssignment",
 }
+DEFAULT_TRUST_DOMAIN = "cluster.local"
 EDGE = {"gateway": "router", "sidecar": "sidecar", "waypoint": "waypoint"}
 
 
@@ -72,6 +73,8 @@ def node(proxy: Proxy, istio_version: str = "") -> Json:
         "NAMESPACE": proxy.namespace,
         "CLUSTER_ID": proxy.cluster or None,
         "NETWORK": proxy.network or None,
+        "SERVICE_ACCOUNT": proxy.identity.rpartition("/")[2] or None,
+        "TRUST_DOMAIN": trust if (trust := proxy.identity.partition("/")[0]) != DEFAULT_TRUST_DOMAIN and trust else None,
         "LABELS": dict(proxy.labels) or None,
         "ISTIO_VERSION": istio_version or None,
         "PROXY_CONFIG": {"concurrency": proxy.workers},
