@@ -148,6 +148,8 @@ def of_egress() -> list[Figure | Lines]:
         Figure("egress-authorization", "calls refused, %", lambda r: r.total.errors, 100,
                [Case(account, (f"{field('egress-authorization')}=cluster.local/ns/shop/sa/{account}",), part) for account, part in (("billing", 0.6), ("default", 0.4))]
                + [Case("*", (f'{field("egress-authorization")}="*"',), 0.0)], "4s"),
+        Figure("egress-wildcard", "calls through the egress gateway, %", through_the_gateway, 100,
+               [Case("*.partner.com", (), 1.0), *cases("egress-wildcard", ("eu.partner.com", 1 / 3))], "4s"),
         Figure("egress-outage", "calls that time out", timed_out, 1, cases("egress-outage", *((f"{t}s", 100.0 * (4 - t)) for t in (1, 2, 3)), ("5s", 0.0)), ""),
     ]
 
@@ -172,6 +174,11 @@ def past_the_gateway(results: Results) -> float:
     """Share of billing's requests that leave from its sidecar."""
     made = [one for one in results.classes if one.client == "billing"]
     return sum(one.requests for one in made if one.route == "allow_any") / sum(one.requests for one in made)
+
+
+def through_the_gateway(results: Results) -> float:
+    """Share of the calls that come to the egress gateway."""
+    return sum(one.requests for one in results.classes if one.gateway.endswith("istio-egressgateway")) / results.total.requests
 
 
 def timed_out(results: Results) -> float:

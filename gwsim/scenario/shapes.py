@@ -191,7 +191,7 @@ class Router:
         cluster = None if one.missing else proxy.clusters.get(one.cluster)
         if cluster is None:
             return model.WeightedTarget(cluster=-1, weight=one.weight, name=one.cluster)
-        if cluster.name == PASSTHROUGH_CLUSTER:
+        if cluster.name == PASSTHROUGH_CLUSTER or as_dialled(proxy, cluster):
             cluster = wherever(cluster, asked.wire.request, asker.port)
         cluster = as_used(cluster, asker.http)
         limits.report_cluster(proxy, cluster, self.collector)
@@ -206,6 +206,12 @@ def stream_outcome(
         route=route, targets=targets, hash=hashed, tcp=True, passthrough=passthrough,
         idle_timeout_s=stream.idle_timeout_s, max_duration_s=stream.max_connection_duration_s,
     )
+
+
+def as_dialled(proxy: Proxy, cluster: Cluster) -> bool:
+    """Whether a cluster's endpoints are whatever the client dials: a ServiceEntry of resolution NONE, seen from a sidecar.
+    At a gateway clients dial the gateway, so there it has none."""
+    return proxy.kind == "sidecar" and cluster.discovery == "ORIGINAL_DST" and not cluster.endpoints
 
 
 def wherever(cluster: Cluster, request: Request, port: int) -> Cluster:

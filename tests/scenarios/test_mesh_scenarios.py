@@ -67,6 +67,15 @@ def test_a_policy_at_the_egress_gateway_knows_callers_by_their_certificates() ->
     assert errors(run("egress-authorization", decides("egress-authorization", '"*"'), duration="3s")) == 0.0
 
 
+def test_a_wildcard_leads_every_name_to_the_egress_gateway_and_one_name_only_itself() -> None:
+    for settings, through in (((), 1.0), ((decides("egress-wildcard", "eu.partner.com"),), 1 / 3)):
+        results = run("egress-wildcard", *settings, duration="3s")
+        led = sum(one.requests for one in results.classes if one.gateway.endswith("istio-egressgateway"))
+        requests = results.total.requests
+        assert led / requests == pytest.approx(through, abs=binomial(through, requests))
+        assert errors(results) == 0.0, "a sidecar sends to where the application wanted to go"
+
+
 def test_a_stall_fails_the_calls_that_would_wait_longer_than_the_time_out() -> None:
     for timeout_s in (3, 1):
         results = run("egress-outage", decides("egress-outage", f"{timeout_s}s"))
