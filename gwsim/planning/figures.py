@@ -9,6 +9,7 @@ from gwsim.results.evaluation import Budgets, Checked
 from gwsim.results.headline import headline_of
 from gwsim.results.intervals import Estimate
 from gwsim.results.parts import Latency
+from gwsim.scenario.fleets import SIDECAR
 
 Row = dict[str, Any]
 """Plain data: text, numbers and None, ready for JSON and for a frame."""
@@ -59,7 +60,7 @@ def _machines(results: Results) -> Row:
     busy = [fleet.utilisation.value for fleet in results.fleets if fleet.utilisation.value is not None]
     busiest = [worker.utilisation.value for worker in results.workers if worker.utilisation.value is not None]
     return {
-        "gateway_pods": sum(fleet.pods for fleet in results.fleets),
+        "gateway_pods": sum(fleet.pods for fleet in results.fleets if not fleet.gateway.startswith(f"{SIDECAR} ")),
         "gateway_cpu_cores": sum(cores) if cores else None,
         "gateway_utilisation": max(busy, default=None),
         "busiest_worker_utilisation": max(busiest, default=None),

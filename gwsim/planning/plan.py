@@ -149,13 +149,16 @@ def plan(
 
 def _busiest(prober: Prober, load: float) -> str:
     """The gateway whose workers are busiest under the load, with the replicas that the scenario has."""
-    fleets = prober.prepared.resolved.fleets
+    fleets = {one.name: one for one in prober.prepared.resolved.fleets if one.proxy.kind != "sidecar"}
+    if not fleets:
+        raise UsageError("no request of the scenario goes through a gateway, and sidecars have the pods of their workloads")
+    first = next(iter(fleets.values()))
     if len(fleets) == 1:
-        return fleets[0].name
-    prober.gateway = fleets[0].name
-    results = prober.at(fleets[0].replicas, load).results
+        return first.name
+    prober.gateway = first.name
+    results = prober.at(first.replicas, load).results
     prober.tries.clear()
-    return max(results.fleets, key=lambda one: one.utilisation.value or 0.0).gateway
+    return max((one for one in results.fleets if one.gateway in fleets), key=lambda one: one.utilisation.value or 0.0).gateway
 
 
 def _step(prober: Prober, fleet: FleetLabel, need: Need, headroom: bool) -> PlanStep:

@@ -155,12 +155,12 @@ def gateway_named(resolved: Resolved, name: str) -> str:
     """The full name of a fleet of the scenario; UsageError, with those there are, for another."""
     from gwsim.diagnostics import did_you_mean
 
-    known = [fleet.name for fleet in resolved.fleets]
+    known = [fleet.name for fleet in resolved.fleets if fleet.proxy.kind != "sidecar"]
     found = [one for one in known if one == name or one.rpartition("/")[2] == name or one.partition("/")[2] == name]
     if len(found) == 1:
         return found[0]
     hint = did_you_mean(name, [one.rpartition("/")[2] for one in known]) or f"there is {', '.join(known)}"
-    raise UsageError(f"no client of the scenario uses a gateway {name}; {hint}")
+    raise UsageError(f"no request of the scenario goes through a gateway {name}; {hint}")
 
 
 __all__ = ["DOUBLINGS", "REPLICATIONS", "Prober", "Progress", "Try", "gateway_named"]

@@ -160,37 +160,37 @@ class Backends:
                 known.setdefault(name, set()).add(cluster.subset)
                 for endpoint in cluster.endpoints:
                     self._names.setdefault(pod_of(endpoint, proxy), {})[_Named(name, cluster.subset)] = None
-        for key, section in self.loaded.scenario.backends.items():
+        # A name with its cluster says more than one without, wherever it stands.
+        for key, section in sorted(self.loaded.scenario.backends.items(), key=lambda pair: pair[0].partition("#")[0] in known):
             written, _, subset = key.partition("#")
-            full = self._full_name(written, known)
-            if full is None or (subset and subset not in known[full]):
-                self._unknown((key,), written, subset, full, known)
+            names = self._full_names(written, known)
+            if not names or (subset and not any(subset in known[one] for one in names)):
+                self._unknown((key,), written, subset, names, known)
                 continue
-            if subset:
-                self._subsets[_Named(full, subset)] = section
-            else:
-                self._sections[full] = section
-                self._keys[full] = key
-            for one, version in section.subsets.items():
-                if one in known[full]:
-                    self._subsets[_Named(full, one)] = version
-                else:
-                    self._unknown((key, "subsets", one), written, one, full, known)
+            for full in names:
+                if not subset:
+                    self._sections[full] = section
+                    self._keys[full] = key
+                elif subset in known[full]:
+                    self._subsets[_Named(full, subset)] = section
+                self._subsets |= {_Named(full, one): version for one, version in section.subsets.items() if one in known[full]}
+            for one in section.subsets:
+                if not any(one in known[full] for full in names):
+                    self._unknown((key, "subsets", one), written, one, names, known)
 
-    def _full_name(self, written: str, known: dict[str, set[str]]) -> str | None:
-        """The backend a key means; the Kubernetes cluster may be left out when only one has the service."""
+    def _full_names(self, written: str, known: dict[str, set[str]]) -> list[str]:
+        """The backends a key means; without a Kubernetes cluster those of all clusters."""
         if written in known:
-            return written
+            return [written]
         host = written.removesuffix(LOCAL)
-        fits = [name for name in known if name == host or name.partition("/")[2] == host]
-        return fits[0] if len(fits) == 1 else None
+        return [name for name in known if name == host or name.partition("/")[2] == host]
 
     def _unknown(
-        self, steps: tuple[str, ...], written: str, subset: str, name: str | None, known: dict[str, set[str]]
+        self, steps: tuple[str, ...], written: str, subset: str, names: list[str], known: dict[str, set[str]]
     ) -> None:
         span = self.loaded.span("backends", *steps)
-        if name is not None:
-            have = sorted(one for one in known[name] if one)
+        if names:
+            have = sorted({one for name in names for one in known[name] if one})
             near = nearest(subset, have)
             help = f"did you mean {near}?" if near else f"it has {', '.join(have)}" if have else "it has none"
             self.collector.add(code("BACKEND_UNKNOWN"), f"{written} has no subset {subset}", span, help=help)

@@ -43,6 +43,8 @@ PRICED: dict[type, str] = {
 _CALL = re.compile(r":\s*\w+\s*\(")
 """A method call in a script; all its objects are Envoy's."""
 ASSUMED_CERTIFICATE = "rsa2048"
+PASSTHROUGH_PREFIX = "outbound_."
+"""Of the clusters that AUTO_PASSTHROUGH hands mutual TLS on to."""
 
 
 def profile_of(loaded: LoadedScenario, collector: Collector) -> CostProfile:
@@ -207,6 +209,8 @@ def upstream_tls(cluster: Cluster) -> costs.visits.UpstreamTls | None:
     """The TLS of a cluster: its own, or Istio mutual TLS when all (or most) of its endpoints ask for it."""
     if cluster.tls is not None:
         return cluster.tls.mode
+    if cluster.name.startswith(PASSTHROUGH_PREFIX):
+        return None  # What comes is encrypted already.
     secured = sum(one.mtls for one in cluster.endpoints)
     return "istio_mutual" if secured * 2 > len(cluster.endpoints) else None
 

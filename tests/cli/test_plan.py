@@ -57,7 +57,7 @@ def test_nothing_feasible_is_a_no(gwsim: Command, demo: Path) -> None:
     ("words", "says"),
     [
         (("--load", "20ms"), "is no load"), (("--vary", "istio-ingressgateway.workers=1..2"), "only replicas"),
-        (("--vary", "ingresgateway.replicas=1..2"), "no client of the scenario uses"), (("--budget", "latency p(99) < 1s"), "whose latency"),
+        (("--vary", "ingresgateway.replicas=1..2"), "no request of the scenario goes through"), (("--budget", "latency p(99) < 1s"), "whose latency"),
     ],
 )
 def test_wrong_words(gwsim: Command, demo: Path, words: tuple[str, ...], says: str) -> None:

@@ -13,6 +13,7 @@ from gwsim.engine.codes import Component
 from gwsim.report.emit import Wanted
 from gwsim.report.emit.records import Sampled, identity, sampled
 from gwsim.results.results import Results
+from gwsim.scenario.fleets import SIDECAR
 
 KIND_SERVER, KIND_CLIENT = 2, 3
 ERROR = 2
@@ -65,7 +66,7 @@ def _gateway(one: Sampled, wanted: Wanted) -> dict[str, Any]:
     port = one.cluster.split("|")[1] if one.cluster.count("|") == 3 else ""
     name = f"{one.host}:{port}/*" if one.host else label.host
     more = {
-        "component": "proxy", "node_id": f"router~{one.pod}", "guid:x-request-id": one.request_id, "http.method": label.method,
+        "component": "proxy", "node_id": f"{'sidecar' if label.gateway.startswith(SIDECAR + ' ') else 'router'}~{one.pod}", "guid:x-request-id": one.request_id, "http.method": label.method,
         "http.url": f"{'https' if label.tls else 'http'}://{label.host}{label.path}", "http.protocol": "HTTP/2" if label.http == 2 else "HTTP/1.1",
         "http.status_code": str(values["status"]), "response_flags": one.flags, "upstream_cluster": one.cluster, "upstream_cluster.name": one.cluster,
         "upstream_address": one.address, "request_size": str(values["request_bytes"]), "response_size": str(values["response_bytes"]),

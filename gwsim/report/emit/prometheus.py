@@ -18,6 +18,7 @@ from gwsim.report.emit.streams import Row, rows_of, shares
 from gwsim.results.histograms import lower_edges_ns
 from gwsim.results.labels import Labels
 from gwsim.results.results import Results
+from gwsim.scenario.fleets import SIDECAR
 
 BOUNDS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000)
 """Upper bounds of the buckets: milliseconds or bytes. Source: envoy source/common/stats/histogram_impl.cc."""
@@ -262,8 +263,8 @@ def _key(labels: Labels, class_id: int, place: Place, protocol: str, extra: Mapp
 
 
 def _gateway(name: str) -> tuple[str, str, str]:
-    """`[cluster/]namespace/name` in its parts."""
-    parts = ["", "", *name.split("/")]
+    """`[sidecar ][cluster/]namespace/name` in its parts."""
+    parts = ["", "", *name.removeprefix(f"{SIDECAR} ").split("/")]
     return parts[-3], parts[-2], parts[-1]
 
 

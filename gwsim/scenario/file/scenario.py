@@ -51,7 +51,7 @@ class Scenario(FileModel):
     front: Front = Field(default=Front(), description="the load balancer before the gateway")
     clients: dict[str, Client] = Field(min_length=1, description="populations of clients by name")
     gateway: dict[str, GatewayOverride] = Field(default={}, description="changes to gateways by name: [cluster/][namespace/]name")
-    backends: dict[str, Backend] = Field(default={}, description="services by name: [cluster/]service.namespace[#subset]")
+    backends: dict[str, Backend] = Field(default={}, description="services by name: [cluster/]service.namespace[#subset]; without a cluster those of all clusters")
     network: NetworkSection = Field(default=NetworkSection(), description="round trips between zones")
     nat: dict[str, Nat] = Field(default={}, description="source ports that gateways share when they dial out, by name")
     costs: Costs = Field(default=Costs(), description="what work costs the gateway")
