@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from mesh_text import MESH, SCENARIO, changed, refused, resolved, workload
 
+from gwsim.errors import UsageError
+from gwsim.planning.probes import gateway_named
+from gwsim.report.offered import flow_of_scenario
 from gwsim.scenario import Resolved, model
 from gwsim.scenario.rates import class_rates
 
@@ -186,3 +189,16 @@ def test_a_request_that_comes_back_is_refused(tmp_path: Path) -> None:
     back = "route: [{destination: {host: egress.gates.svc.cluster.local, port: {number: 443}}}]"
     finding = refused(tmp_path, mesh=changed(MESH, (route, back)))
     assert finding.message == "quote goes round in a circle: sidecar east/shop/orders -> east/gates/egress -> east/gates/egress"
+
+
+def test_planners_size_gateways_and_not_sidecars(tmp_path: Path) -> None:
+    found = resolved(tmp_path)
+    assert gateway_named(found, "egress") == "east/gates/egress"
+    with pytest.raises(UsageError, match="no request of the scenario goes through a gateway orders"):
+        gateway_named(found, "orders")
+
+
+def test_what_is_offered_goes_on_through_the_chain(tmp_path: Path) -> None:
+    flow = flow_of_scenario(resolved(tmp_path))
+    rates = {(node.column, node.name): node.rps for node in flow.nodes.values()}
+    assert rates[1, "sidecar orders"] == rates[1, "egress"] == rates[2, "to-partner"] == rates[4, "api.partner.com"] == pytest.approx(100.0)
