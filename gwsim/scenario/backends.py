@@ -10,10 +10,12 @@ from gwsim.diagnostics import Collector, code, nearest
 from gwsim.scenario.costing import Pricing
 from gwsim.scenario.file import Backend, BackendVersion, Times
 from gwsim.scenario.fleets import Fleets, fleet_name, zone_of
+from gwsim.scenario.inbound import ZONE, InboundClusters
 from gwsim.scenario.model import Mode, Outage, SimCluster, Station, constant
 from gwsim.scenario.placement import hosts_of, locality_of
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import StationLabel
+from gwsim.scenario.workloads import sidecar_beside
 from gwsim.topology import Cluster, Endpoint, Proxy, Reached, Topology, reached
 from gwsim.units import format_duration_s
 
@@ -51,6 +53,8 @@ class Relaying:
     reached: Reached
     endpoint: Endpoint
     pod: int | None
+    inbound: int = -1
+    """Of a sidecar's receiving side: the cluster of its application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ class Backends:
     fleets: Fleets
     far_s: float
     """Round trip to a service outside the mesh that nothing is said of, seconds."""
+    beside_s: float
+    """Round trip between an application and the sidecar beside it, seconds."""
     collector: Collector
     clusters: list[SimCluster] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
@@ -141,6 +147,7 @@ class Backends:
     rtts_s: dict[str, float] = field(default_factory=dict)
     """Zones of their own: round trip to them from everywhere, seconds."""
     assumptions: dict[str, None] = field(default_factory=dict)
+    _inbounds: InboundClusters | None = None
     _keys: dict[str, str] = field(default_factory=dict)
     """Key of each backend's section in the file."""
     _by_pod: dict[Pod, int] = field(default_factory=dict)
@@ -207,8 +214,9 @@ class Backends:
         """
         given = cluster.endpoints
         onwards = [reached(self.topology, proxy, cluster, one) if onward else None for one in given]
-        own = fleet_name(proxy) if any(onwards) else ""
-        if own:
+        received = onward and not tcp and self.loaded.scenario.sidecars.inbound and any(one.accepts and not one.via for one in given)
+        own = fleet_name(proxy) if any(onwards) or received else ""
+        if any(onwards):
             cluster, onwards = self._fitted(cluster, onwards)
         same = self._by_cluster.setdefault((proxy.cluster, cluster.name, own), [])
         costs, round_trips = self.pricing.upstream(proxy, cluster, tcp=tcp)
@@ -217,7 +225,7 @@ class Backends:
             if have.costs == costs and (have.cluster is cluster or have.cluster == cluster):
                 return at
         stations = tuple(
-            self._station(proxy, cluster, one) if to is None else self._relay(one, to)
+            self._relay(one, to) if to is not None else self._received(proxy, cluster, one) if received else self._station(proxy, cluster, one)
             for one, to in zip(cluster.endpoints, onwards, strict=True)
         )
         self.clusters.append(
@@ -267,6 +275,32 @@ class Backends:
         ))
         self.relays[at] = Relaying(to, endpoint, pod)
         return at
+
+    def _received(self, proxy: Proxy, cluster: Cluster, endpoint: Endpoint) -> int:
+        """The station of an endpoint: its sidecar, where it has one, with its application behind it."""
+        application = self._station(proxy, cluster, endpoint)
+        beside = sidecar_beside(self.topology, endpoint.cluster or proxy.cluster, endpoint) if endpoint.accepts else None
+        if beside is None:
+            return application
+        sidecar, pod = beside
+        zone = self.labels[application].zone
+        self.stations[application] = replace(self.stations[application], zone=ZONE)
+        self.rtts_s[ZONE] = self.beside_s
+        inbound = self._inbound().index(sidecar, cluster, endpoint, pod, application)
+        name = self._unique(f"{fleet_name(sidecar)}/{endpoint.pod}")
+        at = len(self.stations)
+        self.stations.append(Station(name=name, zone=zone, service_time_s=constant(0.0)))
+        self.labels.append(StationLabel(
+            name=name, backend=fleet_name(sidecar), subset="", zone=zone, assumed=False, workload=sidecar.key,
+            address=f"{endpoint.address}:{endpoint.port}", mtls=endpoint.mtls, relay=True,
+        ))
+        self.relays[at] = Relaying(Reached(sidecar, endpoint.port, endpoint.port), endpoint, pod, inbound)
+        return at
+
+    def _inbound(self) -> InboundClusters:
+        if self._inbounds is None:
+            self._inbounds = InboundClusters(self.fleets, self.pricing, self.clusters, self.owners, self.given)
+        return self._inbounds
 
     def _station(self, proxy: Proxy, cluster: Cluster, endpoint: Endpoint) -> int:
         pod = pod_of(endpoint, proxy)

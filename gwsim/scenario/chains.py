@@ -18,11 +18,23 @@ from gwsim.scenario import file, limits, model
 from gwsim.scenario.backends import Backends, Calling, Relaying
 from gwsim.scenario.costing import Pricing
 from gwsim.scenario.fleets import Fleets, fleet_name
+from gwsim.scenario.inbound import listener_of
 from gwsim.scenario.reading import LoadedScenario
-from gwsim.scenario.shapes import Asked, Asker, Router, Steps, Taken
+from gwsim.scenario.shapes import Asked, Asker, Router, Steps, Taken, received
 from gwsim.scenario.traffic import HTTP2_STREAMS, Traffic, retry
 from gwsim.scenario.workloads import sidecar_beside
-from gwsim.topology import FilterChain, Leg, Proxy, Reached, Request, Topology, Wire, choose, leg_to, onward
+from gwsim.topology import (
+    FilterChain,
+    Leg,
+    Listener,
+    Proxy,
+    Request,
+    Topology,
+    Wire,
+    choose,
+    leg_to,
+    onward,
+)
 from gwsim.topology.dialling import dial
 
 DEFAULT_PORT = 80
@@ -109,9 +121,9 @@ class Chains:
             if relaying is None:
                 continue
             leg, wire = self._onward(one, at, relaying)
-            client = self._derived(one, at, relaying.reached, leg, wire)
+            client = self._derived(one, at, relaying, leg, wire)
             if client not in new:
-                new[client] = self._add(one, client, wire)
+                new[client] = self._add(one, client, wire, relaying.inbound)
             self._beyond[station] = client
             self._shapes.setdefault(station, {})[one] = new[client][1]
         return tuple(new.values())
@@ -122,8 +134,9 @@ class Chains:
         leg = leg_to(cluster, relaying.endpoint, taken.chain, taken.asked.wire, taken.decision)
         return leg, onward(taken.chain, leg, taken.asked.wire, taken.decision, self.drafts[one[0]].asker.proxy.identity)
 
-    def _derived(self, one: Class, at: int, to: Reached, leg: Leg, wire: Wire) -> int:
+    def _derived(self, one: Class, at: int, relaying: Relaying, leg: Leg, wire: Wire) -> int:
         """The client that stands for a proxy at the next one."""
+        to, inbound = relaying.reached, relaying.inbound >= 0
         key = (at, fleet_name(to.proxy), to.port)
         known = self._further.get(key)
         if known is not None:
@@ -132,15 +145,19 @@ class Chains:
         self.fleets.further.add(fleet_name(to.proxy))
         tls = None if leg.tls in ("", "client") else "1.3"
         http: Literal[1, 2] = 2 if leg.protocol == "h2" else 1
-        name = self._name(f"{_short(caller.proxy)} -> {to.proxy.name}")
-        asker = Asker(name=name, proxy=to.proxy, port=to.port, http=http, tls=tls, users=None, sni=leg.sni, kind="proxy")
-        listener = to.proxy.listener(to.port)
-        chain = None
-        if listener is not None:
-            chain = next((c for c in listener.filter_chains if c.name == self._peek(asker, wire)), None)
+        name = self._name(f"{_short(caller.proxy)} -> {'sidecar ' if inbound else ''}{to.proxy.name}")
+        asker = Asker(name=name, proxy=to.proxy, port=to.port, http=http, tls=tls, users=None, sni=leg.sni, kind="inbound" if inbound else "proxy")
+        chain: FilterChain | None = None
+        listener: Listener | None
+        if inbound:
+            listener, chain = listener_of(to.port, mutual=tls is not None)
+        else:
+            listener = to.proxy.listener(to.port)
+            if listener is not None:
+                chain = next((c for c in listener.filter_chains if c.name == self._peek(asker, wire)), None)
         costs = self.pricing.downstream(to.proxy, listener, chain, http, tls) if listener is not None else NO_COSTS
         limits.report_proxy(to.proxy, self.collector)
-        if chain is not None:
+        if chain is not None and not inbound:
             limits.report_chain(to.proxy, chain, self.collector)
         connection = model.Connection(http=http, count=1, streams=HTTP2_STREAMS if http == 2 else 1, tls="1.3" if tls else None)
         client = model.Client(
@@ -155,15 +172,19 @@ class Chains:
         """The filter chain that a request gets."""
         return choose(asker.proxy, asker.port, wire.request).filter_chain
 
-    def _add(self, one: Class, client: int, wire: Wire) -> Class:
+    def _add(self, one: Class, client: int, wire: Wire, inbound: int) -> Class:
         """A class of another client as a class of a derived one."""
         draft, before = self.drafts[client], self.drafts[one[0]]
         shape, asked = before.mix[one[1]], before.taken[one[1]].asked
         name = shape.name
         if any(other.name == name for other in draft.mix):
             name = f"{before.client.name}: {name}"
-        taken = self.router.take(draft.asker, Asked(name=name, entry=asked.entry, wire=wire, steps=asked.steps))
-        self._check_chain(draft, taken)
+        new = Asked(name=name, entry=asked.entry, wire=wire, steps=asked.steps)
+        if inbound >= 0 and draft.chain is not None:
+            taken = received(draft.asker, new, draft.chain, inbound)
+        else:
+            taken = self.router.take(draft.asker, new)
+            self._check_chain(draft, taken)
         draft.taken.append(taken)
         draft.mix.append(replace(shape, name=name, weight=1.0, outcome=taken.outcome))
         return client, len(draft.mix) - 1
@@ -178,8 +199,9 @@ class Chains:
     def _circles(self, new: Class, path: tuple[Class, ...]) -> bool:
         """Whether a request has come back to a proxy's port, which is reported."""
         draft = self.drafts[new[0]]
-        here = (draft.asker.proxy, draft.asker.port)
-        if not any(self.drafts[c].asker.proxy is here[0] and self.drafts[c].asker.port == here[1] for c, _ in path):
+        asker = draft.asker
+        before = (self.drafts[c].asker for c, _ in path)
+        if not any(one.proxy is asker.proxy and (one.port, one.kind == "inbound") == (asker.port, asker.kind == "inbound") for one in before):
             return False
         names = " -> ".join(fleet_name(self.drafts[c].asker.proxy) for c, _ in (*path, new))
         asked = draft.taken[new[1]].asked

@@ -167,7 +167,10 @@ class Fleets:
         # With a core for every worker the quota is never spent.
         limit = proxy.cpu_limit_cores if proxy.cpu_limit_cores is not None and proxy.cpu_limit_cores < workers else None
         name = proxy.pods[ordinal].name if ordinal < len(proxy.pods) else f"{proxy.name}-{ordinal}"
-        return Pod(name=name, zone=zone_of(where.region, where.zone), workers=workers, view=view_of(fleet_name(proxy), where), cpu_limit_cores=limit)
+        view = view_of(fleet_name(proxy), where)
+        if proxy.kind == "sidecar":
+            view += f"|{name}"  # Its application is its own.
+        return Pod(name=name, zone=zone_of(where.region, where.zone), workers=workers, view=view, cpu_limit_cores=limit)
 
     def _tell_kept(self, name: str, proxy: Proxy) -> None:
         span = self.loaded.span("gateway", name) if self.loaded.has("gateway", name) else proxy.origin or self.loaded.span("run", "kind")

@@ -33,6 +33,8 @@ from gwsim.units import format_duration_s
 WARMUP_SHARE = 0.1
 WARMUP_AT_LEAST_S = 1.0
 DEFAULT_TLS_PORT = 443
+INBOUND = "sidecars of called services (inbound) are in the way where the files say that there are some; their access rules and limits are not modelled"
+NO_INBOUND = "only the sidecars of workloads that send requests are in the way; those of called services (sidecars.inbound) add no time"
 
 
 def resolve(
@@ -82,7 +84,7 @@ class _Resolution:
         pricing = Pricing(profile_of(loaded, collector))
         network = costs.network(pricing.profile)
         fleets = Fleets(loaded, topology, replicas, fix_replicas, collector)
-        backends = Backends(loaded, topology, pricing, fleets, network.cross_region_near_rtt_s, collector)
+        backends = Backends(loaded, topology, pricing, fleets, network.cross_region_near_rtt_s, network.same_node_rtt_s, collector)
         _check_replicas(replicas, topology)
         fleets.read_overrides()
         backends.read_sections()
@@ -287,7 +289,7 @@ class _Resolution:
         chains.follow()
         self.collector.raise_if_errors()
         if any(draft.asker.proxy.kind == "sidecar" for draft in drafts):
-            self.assumptions["only the sidecars of workloads that send requests are in the way; those of called services (inbound) add no time"] = None
+            self.assumptions[INBOUND if self.loaded.scenario.sidecars.inbound else NO_INBOUND] = None
         return chains
 
     def _assumed(self) -> tuple[str, ...]:

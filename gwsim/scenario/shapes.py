@@ -12,6 +12,7 @@ from gwsim.scenario import file, limits, model
 from gwsim.scenario.backends import Backends
 from gwsim.scenario.filters import Programs
 from gwsim.scenario.fleets import fleet_name
+from gwsim.scenario.inbound import decision_of, outcome_of
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import ClassLabel
 from gwsim.topology import (
@@ -55,8 +56,8 @@ class Asker:
     tls: str | None
     users: int | None = None
     sni: str = ""
-    kind: Literal["client", "proxy", "backend"] = "client"
-    """A client of the scenario, or what stands for another proxy, or for a backend that makes calls."""
+    kind: Literal["client", "proxy", "inbound", "backend"] = "client"
+    """A client of the scenario, or what stands for another proxy (at a sidecar's receiving side), or for a backend that makes calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,9 +322,17 @@ def _label(asker: Asker, asked: Asked, decision: Decision, *, tcp: bool) -> Clas
     )
 
 
+def received(asker: Asker, asked: Asked, chain: FilterChain, cluster: int) -> Taken:
+    """A request at the receiving side of a sidecar, which hands it to the application."""
+    decision = decision_of(asker.port)
+    return Taken(
+        asker=asker, asked=asked, decision=decision, chain=chain, outcome=outcome_of(cluster, asker.port), label=_label(asker, asked, decision, tcp=False)
+    )
+
+
 def http_chains(listener: Listener) -> list[FilterChain]:
     """The filter chains that speak HTTP."""
     return [one for one in listener.filter_chains if isinstance(one.filter, HttpConnectionManager)]
 
 
-__all__ = ["NO_ROUTE", "Asked", "Asker", "Router", "Steps", "Taken", "as_used", "hash_rules", "http_chains", "request_of", "tls_of", "written_port"]
+__all__ = ["NO_ROUTE", "Asked", "Asker", "Router", "Steps", "Taken", "as_used", "hash_rules", "http_chains", "received", "request_of", "tls_of", "written_port"]

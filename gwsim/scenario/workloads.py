@@ -50,6 +50,8 @@ def sidecars(loaded: LoadedScenario, resources: Mapping[str, ResourceSet], colle
             span = loaded.span("backends", key, "calls")
             for cluster, behind in _behind(key, resources):
                 _add(found, cluster, behind, resources[cluster], span, collector)
+    if loaded.scenario.sidecars.inbound:
+        _add_injected(found, resources)
     return found
 
 
@@ -124,6 +126,17 @@ def _add(found: Names, cluster: str, one: Found, objects: ResourceSet, span: Spa
     entry = (one.namespace, dict(labels_of(one)))
     if entry not in found[cluster]:
         found[cluster].append(entry)
+
+
+def _add_injected(found: Names, resources: Mapping[str, ResourceSet]) -> None:
+    """Add every workload of which the files say that it has a sidecar."""
+    for cluster, objects in resources.items():
+        namespaces = {one.name: one for one in objects.namespaces}
+        for one in _workloads(objects):
+            own = injection(one, namespaces.get(one.namespace)) if isinstance(one, PodOwner) else bool(one.entry.service_account)
+            entry = (one.namespace, dict(labels_of(one)))
+            if own and entry not in found[cluster]:
+                found[cluster].append(entry)
 
 
 def sidecar_named(topology: Topology, text: str) -> Proxy | None:

@@ -19,6 +19,7 @@ from gwsim.scenario.file.system import (
     Istio,
     NetworkSection,
     Run,
+    Sidecars,
 )
 
 API_VERSION = "gwsim/v1"
@@ -52,6 +53,7 @@ class Scenario(FileModel):
     clients: dict[str, Client] = Field(min_length=1, description="populations of clients by name")
     gateway: dict[str, GatewayOverride] = Field(default={}, description="changes to gateways by name: [cluster/][namespace/]name")
     backends: dict[str, Backend] = Field(default={}, description="services by name: [cluster/]service.namespace[#subset]; without a cluster those of all clusters")
+    sidecars: Sidecars = Field(default=Sidecars(), description="the proxies beside the pods of workloads")
     network: NetworkSection = Field(default=NetworkSection(), description="round trips between zones")
     nat: dict[str, Nat] = Field(default={}, description="source ports that gateways share when they dial out, by name")
     costs: Costs = Field(default=Costs(), description="what work costs the gateway")

@@ -200,6 +200,12 @@ class Between(FileModel):
     rtt: Duration = Field(description="round trip between them, both ways the same")
 
 
+class Sidecars(FileModel):
+    """The proxies beside the pods of workloads. Those of workloads that send requests are always in the way."""
+
+    inbound: bool = Field(default=False, description="whether those of called services are in the way too, where the files say that there are some")
+
+
 class NetworkSection(FileModel):
     """Round trips between gateway and backend pods; defaults are those of the cost profile."""
 
@@ -265,4 +271,5 @@ __all__ = [
     "PodChange",
     "Rollout",
     "Run",
+    "Sidecars",
 ]
