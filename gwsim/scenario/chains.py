@@ -143,7 +143,7 @@ class Chains:
             return known
         caller = self.drafts[one[0]].asker
         self.fleets.further.add(fleet_name(to.proxy))
-        tls = None if leg.tls in ("", "client") else "1.3"
+        tls = "1.3" if leg.tls else None
         http: Literal[1, 2] = 2 if leg.protocol == "h2" else 1
         name = self._name(f"{_short(caller.proxy)} -> {'sidecar ' if inbound else ''}{to.proxy.name}")
         asker = Asker(name=name, proxy=to.proxy, port=to.port, http=http, tls=tls, users=None, sni=leg.sni, kind="inbound" if inbound else "proxy")

@@ -202,3 +202,26 @@ def test_what_is_offered_goes_on_through_the_chain(tmp_path: Path) -> None:
     flow = flow_of_scenario(resolved(tmp_path))
     rates = {(node.column, node.name): node.rps for node in flow.nodes.values()}
     assert rates[1, "sidecar orders"] == rates[1, "egress"] == rates[2, "to-partner"] == rates[4, "api.partner.com"] == pytest.approx(100.0)
+
+
+def test_the_clients_own_tls_goes_through_both_unopened(tmp_path: Path) -> None:
+    mesh = changed(
+        MESH,
+        ("{number: 443, name: https, protocol: HTTPS}, hosts: [api.partner.com], tls: {mode: ISTIO_MUTUAL}", "{number: 443, name: tls, protocol: TLS}, hosts: [api.partner.com], tls: {mode: PASSTHROUGH}"),
+        ("protocol: HTTPS}]\n  resolution", "protocol: TLS}]\n  resolution"),
+        ("trafficPolicy: {tls: {mode: ISTIO_MUTUAL, sni: api.partner.com}}", "labels: {istio: egress}"),
+        ("trafficPolicy: {portLevelSettings: [{port: {number: 443}, tls: {mode: SIMPLE, sni: api.partner.com}}]}", "trafficPolicy: {}"),
+    )  # fmt: skip
+    mesh = mesh[: mesh.index("  http:\n    - name: to-gateway")] + """\
+  tls:
+    - match: [{gateways: [mesh], port: 443, sniHosts: [api.partner.com]}]
+      route: [{destination: {host: egress.gates.svc.cluster.local, subset: partner, port: {number: 443}}}]
+    - match: [{gateways: [egress], port: 443, sniHosts: [api.partner.com]}]
+      route: [{destination: {host: api.partner.com, port: {number: 443}}}]
+""" + mesh[mesh.index("---\napiVersion: v1\nkind: Service\nmetadata: {name: orders") :]
+    found = resolved(tmp_path, changed(SCENARIO, ("path: /v1/quote", "path: /v1/quote, port: 443")), mesh)
+    root, beyond = found.model.clients
+    assert (root.connection.tls, beyond.connection.tls, beyond.name) == ("1.3", "1.3", "shop/orders -> egress")
+    assert [one.tcp for one in found.classes] == [True, True]
+    assert {one.tls_round_trips for one in found.model.clusters} == {0}
+    assert any("client orders: TLS 1.3, as port 443 expects" in one for one in found.assumptions)
