@@ -274,7 +274,8 @@ def test_an_egress_gateway_adds_a_hop_and_connections_cost_round_trips() -> None
     opening_s = next(one.opening_ns for one in fresh.labels.clusters if one.host == "api.partner.com") * 1e-9
     assert median(fresh) - median(through) == pytest.approx(2 * 0.03 + opening_s, rel=0.01)
     assert through.total.requests == direct.total.requests, "totals are of the client's requests alone"
-    gateway = next(one for one in through.classes if one.gateway.endswith("istio-egressgateway"))
+    gateway = through.select(gateway="istio-egressgateway", route="to-partner")
+    assert gateway.requests == through.total.requests
     assert 0.05 < value(gateway.gateway_latency.p50) < 0.05 + proxy_s(through, "istio-egressgateway")
 
 
