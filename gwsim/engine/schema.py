@@ -44,6 +44,7 @@ station -1: no attempt attached). `pod`, `worker`, `slot`: of the last attempt's
 `gw_start_ns`, `gw_end_ns`: -1 if not (yet) reached. `response_bytes`: as sent by the gateway to the client.
 """
 RECORD_WIDTH = len(RECORD_FIELDS)
+EJECTION_WIDTH = 5
 TRACE_FIELDS: tuple[str, ...] = ("start_ns", "worker", "visit", "source", "number", "k", "a", "cost_ns")
 
 
@@ -146,16 +147,18 @@ class RawRun:
     slowest: Ints                  # [n, RECORD_WIDTH] slowest covered per class, by (class, latency descending, source, number)
     records: Ints                  # [n, RECORD_WIDTH] all requests in order of their end, if asked for
     trace: Ints                    # [n, 8] visits in order, if asked for
+    ejections: Ints                # [n, 5] ejections in order, if asked for: cluster, host, pod, instant, that of the return (-1: none)
     digest: int = 0                # order-independent hash of all records, if asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to keep beyond the fixed-size statistics: up to `records` request records, `trace` visits, the digest."""
+    """What to keep beyond the fixed-size statistics: up to `records` request records, `trace` visits, `ejections`, the digest."""
 
     records: int = 0
     trace: int = 0
     digest: bool = False
+    ejections: int = 0
 
 
 def empty(model: Model) -> RawRun:
@@ -181,6 +184,7 @@ def empty(model: Model) -> RawRun:
         bin_latency_hist=z(N_BINS, buckets(BIN)), bin_area=z(N_BINS), area=z(1), sojourn=z(1), requests=z(1),
         in_flight=z(1), stop_ns=z(1), events=z(1), saturated=z(1), samples=z(0, RECORD_WIDTH),
         slowest=z(0, RECORD_WIDTH), records=z(0, RECORD_WIDTH), trace=z(0, len(TRACE_FIELDS)),
+        ejections=z(0, EJECTION_WIDTH),
     )
 
 

@@ -9,7 +9,7 @@ from gwsim.engine.codes import Visit
 from gwsim.engine.compiled import driver
 from gwsim.engine.schema import RECORD_FIELDS, TRACE_FIELDS, Ints, Options, RawRun, differences
 
-ALL = Options(records=10**6, trace=10**6, digest=True)
+ALL = Options(records=10**6, trace=10**6, digest=True, ejections=10**4)
 """Everything an engine can keep: all records and all visits."""
 CONTEXT = 3
 """Equal rows shown before the first that differs."""

@@ -41,7 +41,7 @@ class Bench:
         self.drained: list[int] = []
         self.agenda = Agenda()
         self.hosts = HostSet(watched(hosts, **settings), "", [f"h{i}" for i in range(hosts)], [0] * hosts)
-        self.detector = Detector(self.agenda, 1, 0, 0, self.hosts, self._count, lambda host, _: self.drained.append(host))
+        self.detector = Detector(self.agenda, 1, 0, 0, self.hosts, self._count, lambda host, _: self.drained.append(host), lambda host, now: None)
         self.detector.start(0, 10**13, warm=False)
 
     def _count(self, counter: Counter) -> None:

@@ -175,7 +175,7 @@ def _counts(model: Model, options: Options) -> dict[str, Any]:
         "bins": np.zeros(schema.N_BINS, layout.BIN_OUT), "bin_hist": z(schema.N_BINS, buckets(schema.BIN)),
         "samples": z(schema.SAMPLE_SIZE + 2, width), "sample_hash": np.zeros(schema.SAMPLE_SIZE + 2, np.uint64),
         "slowest": z(c, schema.SLOWEST, width), "slowest_n": z(c), "records": z(options.records, width),
-        "trace": z(options.trace, len(schema.TRACE_FIELDS)),
+        "trace": z(options.trace, len(schema.TRACE_FIELDS)), "ejections": z(options.ejections, schema.EJECTION_WIDTH),
     }
 
 
@@ -250,6 +250,7 @@ def collect(world: World, model: Model) -> RawRun:
     samples = world.samples[: g["samples"]]
     raw.samples = samples[np.lexsort((samples[:, 2], samples[:, 1]))] if len(samples) else samples
     raw.slowest = np.concatenate([world.slowest[c, :n] for c, n in enumerate(world.slowest_n)])
+    raw.ejections = world.ejections[: g["ejections"]]
     raw.records, raw.trace = world.records[: g["records"]], world.trace[: g["trace"]]
     return raw
 

@@ -26,7 +26,7 @@ GLOBAL = record(
     "horizon_ns cut_ns stop_ns done fault saturated max_in_flight closed_clients requests in_flight measured "
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
     "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns act_kind act_client act_known events "
-    "want_digest records trace samples started hold_used warm bin bin_end_ns cx_free cx_live extra control_at_ns tick_pod "
+    "want_digest records trace ejections samples started hold_used warm bin bin_end_ns cx_free cx_live extra control_at_ns tick_pod "
     "tick_cluster found uptimers_max fragile",
     sample_below=U8, digest=U8,
 )
@@ -82,9 +82,10 @@ SCHED = record("n order")
 EDF = record("order member", deadline=F8, weight=F8)
 """Entry of a weighted turn; `weight` is negative where it depends on the state of the host."""
 PODHOST = record(
-    "ejected healthy warm priority ejected_at_ns back_at_ns backoff ok total failures_5xx failures_gateway local_failures"
+    "ejected healthy warm priority ejected_at_ns back_at_ns backoff ok total failures_5xx failures_gateway local_failures "
+    "ejection"
 )
-"""A host on a pod; counts of results and of consecutive failures for outlier detection."""
+"""A host on a pod; counts of results and of consecutive failures for outlier detection, row of the last ejection."""
 OUTLIER = record(
     "consecutive_5xx consecutive_gateway consecutive_local interval_ns base_ns longest_ns window_ns",
     most_percent=F8, enforcing=(I8, 5),
@@ -190,7 +191,7 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "station_out": (STATION_OUT, 1), "bins": (BIN_OUT, 1), "bin_hist": (I8, 2), "samples": (I8, 2),
     "sample_hash": (U8, 1),
     "slowest": (I8, 3),  # [class, n, record]
-    "slowest_n": (I8, 1), "records": (I8, 2), "trace": (I8, 2),
+    "slowest_n": (I8, 1), "records": (I8, 2), "trace": (I8, 2), "ejections": (I8, 2),
 }
 """Every array of a run: type of an element and number of dimensions. Kernels see them as attributes of `w`."""
 

@@ -96,12 +96,25 @@ def detected(w, d, k, ep, kind, s):
     w.cluster_out[k, ENFORCED] += 1
     h.ejected = 1
     h.ejected_at_ns = s
+    note(w, d, k, ep, s)
     if h.backoff * o.base_ns < o.longest_ns + o.base_ns:
         h.backoff += 1
     detector.ejected += 1
     drain(w, d, ep)
     g = w.g[0]
     g.control_at_ns = min(g.control_at_ns, _put_due(w.levels[d, c.level_first + h.priority], o.window_ns, s))
+
+
+@kernel
+def note(w, d, k, ep, s):
+    """Write an ejection down, while there is room."""
+    g, h = w.g[0], w.podhosts[d, ep]
+    h.ejection = -1
+    if g.ejections < w.ejections.shape[0]:
+        row = w.ejections[g.ejections]
+        row[0], row[1], row[2], row[3], row[4] = k, ep - w.clusters[k].endpoint_first, d, s, -1
+        h.ejection = g.ejections
+        g.ejections += 1
 
 
 @kernel
@@ -188,6 +201,8 @@ class Detectors:
                 continue
             if h.ejected and now - h.ejected_at_ns >= min(settings.base_ns * h.backoff, settings.longest_ns):
                 h.ejected, h.back_at_ns = 0, now
+                if h.ejection >= 0:
+                    w.ejections[h.ejection, 4] = now
                 h.failures_5xx = h.failures_gateway = h.local_failures = 0
                 one.ejected -= 1
                 put_due(w.levels[d, c.level_first + h.priority], int(settings.window_ns), now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gwsim.engine.codes import Purpose
@@ -183,7 +184,7 @@ def _give_clusters(world: World, pod: Pod) -> None:
         if any(host.from_s > 0.0 or host.to_s is not None for host in sim.hosts):
             shared.membership = Membership(world.agenda, pod.index, shared)
         if sim.cluster.outlier_detection is not None and shared.hosts.members:
-            shared.detector = Detector(world.agenda, world.run_key, pod.index, index, shared.hosts, shared.count, shared.drain)
+            shared.detector = Detector(world.agenda, world.run_key, pod.index, index, shared.hosts, shared.count, shared.drain, partial(world.recorder.ejected, index, pod.index))
 
 
 def _reached(world: World, fleet: int, later: bool = True) -> tuple[set[int], set[int]]:

@@ -71,7 +71,7 @@ class Updates:
 class Watched:
     """What is known of one host."""
 
-    __slots__ = ("all", "back_at", "backoff", "ejected_at", "failures", "ok")
+    __slots__ = ("all", "back_at", "backoff", "ejected_at", "failures", "noted", "ok")
 
     def __init__(self) -> None:
         self.failures = {D5: 0, DG: 0, DL: 0}
@@ -79,6 +79,8 @@ class Watched:
         self.ejected_at = -1
         self.back_at = -1
         self.backoff = 0
+        self.noted: list[int] | None = None
+        """The results' row of the ejection, if it has one."""
         self.ok = 0
         self.all = 0
 
@@ -93,13 +95,13 @@ class Detector:
     """Outlier detection of one cluster on one pod."""
 
     __slots__ = (
-        "agenda", "base", "count", "drain", "enforcing", "horizon", "hosts", "interval", "key", "longest", "members", "next_tick", "settings",
+        "agenda", "base", "count", "drain", "enforcing", "horizon", "hosts", "interval", "key", "longest", "members", "next_tick", "note", "settings",
         "tick_key", "tried", "updates", "watched",
     )
 
     def __init__(
         self, agenda: Agenda, run_key: int, pod: int, cluster: int, hosts: HostSet, count: Callable[[Counter], None],
-        drain: Callable[[int, int], None],
+        drain: Callable[[int, int], None], note: Callable[[int, int], list[int] | None],
     ) -> None:
         settings = hosts.cluster.outlier_detection
         assert settings is not None
@@ -110,6 +112,8 @@ class Detector:
         self.count = count
         self.drain = drain
         """Have the pools to a host closed on all workers of the pod."""
+        self.note = note
+        """Have an ejection written down."""
         self.interval = max(1, ns(settings.interval_s))
         self.base = max(1, ns(settings.base_ejection_time_s))
         self.longest = max(self.base, ns(settings.max_ejection_time_s))
@@ -209,6 +213,7 @@ class Detector:
         self.count(Counter.OUTLIER_EJECTIONS_ENFORCED_TOTAL)
         self.hosts.ejected[h] = True
         host.ejected_at = now
+        host.noted = self.note(h, now)
         if host.backoff * self.base < self.longest + self.base:
             host.backoff += 1
         self.drain(h, now)
@@ -245,6 +250,8 @@ class Detector:
         if self.hosts.ejected[h] and now - host.ejected_at >= min(self.base * host.backoff, self.longest):
             self.hosts.ejected[h] = False
             host.back_at = now
+            if host.noted is not None:
+                host.noted[-1] = now
             host.failures = {D5: 0, DG: 0, DL: 0}
             self.updates.due(self.hosts.priority(h), now)
 

@@ -21,6 +21,7 @@ from gwsim.engine.schema import (
     ANSWER_UPSTREAM,
     BIN,
     COARSE,
+    EJECTION_WIDTH,
     FINE,
     MIDDLE,
     N_BINS,
@@ -172,7 +173,7 @@ class Recorder:
     """Counts everything."""
 
     __slots__ = (
-        "area", "bin", "bins", "class_of", "classes", "clusters", "cut", "digest", "edge", "fleet_bin_cpu", "fleet_bin_pods", "horizon",
+        "area", "bin", "bins", "class_of", "classes", "clusters", "cut", "digest", "edge", "ejections", "fleet_bin_cpu", "fleet_bin_pods", "horizon",
         "in_flight", "kept", "last_change", "measured_in_flight", "model", "options", "ports", "records", "requests", "since", "slow",
         "sojourn", "stations", "threshold", "trace", "workers",
     )
@@ -201,6 +202,7 @@ class Recorder:
         self.slow: list[list[tuple[int, int, int, Row]]] = [[] for _ in self.classes]
         self.records: list[Row] = []
         self.trace: list[Row] = []
+        self.ejections: list[list[int]] = []
 
     # --- requests --------------------------------------------------------------------------------------------
 
@@ -389,6 +391,16 @@ class Recorder:
         if self.cut <= now < self.horizon:
             tally.station_window_busy += service
 
+    # --- hosts -----------------------------------------------------------------------------------------------
+
+    def ejected(self, cluster: int, pod: int, host: int, now: int) -> list[int] | None:
+        """A host is left out; gives the row to write its return into, if it is kept."""
+        if len(self.ejections) == self.options.ejections:
+            return None
+        row = [cluster, host, pod, now, -1]
+        self.ejections.append(row)
+        return row
+
     # --- the end ---------------------------------------------------------------------------------------------
 
     def result(self, now: int, events: int, saturated: bool) -> RawRun:
@@ -409,6 +421,7 @@ class Recorder:
         raw.samples = rows(sorted((record for _, record in self.kept), key=by_number), RECORD_WIDTH)
         raw.slowest = rows([entry[3] for slow in self.slow for entry in sorted(slow, reverse=True)], RECORD_WIDTH)
         raw.records = rows(self.records, RECORD_WIDTH)
+        raw.ejections = np.array(self.ejections, dtype=np.int64).reshape(len(self.ejections), EJECTION_WIDTH)
         raw.trace = rows(self.trace, len(TRACE_FIELDS))
         raw.digest = self.digest
         return raw

@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gwsim.engine import EngineName, suited
+from gwsim.engine import EngineName, run, suited
 from gwsim.engine.codes import FLAG_ORDER, Flag
-from gwsim.engine.schema import RECORD_FIELDS, RawRun
+from gwsim.engine.schema import RECORD_FIELDS, Options, RawRun
 from gwsim.envoy.replay.folder import Recording
-from gwsim.envoy.replay.watching import Ejection, run_watched
 from gwsim.planning.executors import executor
 from gwsim.scenario.model import Model
 from gwsim.scenario.resolved import Resolved
@@ -29,8 +28,19 @@ API_VERSION = "gwsim.replay/v1"
 AT_MOST = {"reference": 60_000, "compiled": 1_000_000}
 """Requests simulated, all replications together, unless their number is given."""
 FEWEST, MOST = 4, 20
+MOST_EJECTIONS = 1000
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 COLUMN = {name: at for at, name in enumerate(RECORD_FIELDS)}
+
+
+class Ejection(NamedTuple):
+    """A host was out from `at_s` to `until_s` (None: to the end), on a pod, numbered through all fleets."""
+
+    cluster: int
+    station: int
+    pod: int
+    at_s: float
+    until_s: float | None
 
 
 @dataclass(slots=True)
@@ -60,7 +70,7 @@ def predict(recording: Recording, *, engine: EngineName = "auto", replications: 
     """Plain data, as `gwsim verify replay -o json` prints it."""
     resolved = recording.resolved
     chosen = suited(resolved.model, engine)
-    kind = "reference" if chosen == "reference" or _ejects(resolved.model) else "compiled"
+    kind = "reference" if chosen == "reference" else "compiled"
     count = replications or int(np.clip(AT_MOST[kind] // max(len(recording.arrivals), 1), FEWEST, MOST))
     with executor("processes" if kind == "reference" and jobs > 1 else "threads", jobs) as pool:
         outcomes = pool.map(partial(replicate, resolved, chosen), range(count))
@@ -71,15 +81,18 @@ def replicate(resolved: Resolved, engine: EngineName, number: int) -> Outcome:
     """One replication; a function of the module, so that processes can be sent it."""
     model = resolved.model
     arrivals = sum(len(getattr(client.arrivals, "times_s", ())) for client in model.clients)
-    raw, ejections = run_watched(model, number, records=arrivals + 1, engine=engine)
-    made = Outcome(ejections=tuple(ejections))
+    raw = run(model, number, engine=engine, options=Options(records=arrivals + 1, ejections=MOST_EJECTIONS))
+    made = Outcome(ejections=_ejections_of(raw, model))
     _count(made, raw, resolved)
     _measure(made, raw, model)
     return made
 
 
-def _ejects(model: Model) -> bool:
-    return any(one.cluster.outlier_detection is not None and one.stations for one in model.clusters)
+def _ejections_of(raw: RawRun, model: Model) -> tuple[Ejection, ...]:
+    return tuple(
+        Ejection(cluster, model.clusters[cluster].stations[host], pod, out / 1e9, back / 1e9 if back >= 0 else None)
+        for cluster, host, pod, out, back in raw.ejections.tolist()
+    )
 
 
 def _count(made: Outcome, raw: RawRun, resolved: Resolved) -> None:
