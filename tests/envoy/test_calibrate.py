@@ -114,6 +114,16 @@ def test_what_wakeups_leave_open_is_in_the_spread() -> None:
         assert row.spread_s**2 - by_name[row.subject.name] ** 2 == pytest.approx((wakeups * 10 * US) ** 2, abs=1e-15), row.subject.name
 
 
+def test_what_a_request_costs_is_known_no_better_than_the_whole_of_it() -> None:
+    """Wake-ups taken off leave a small rest; what runs minutes apart differ by is a share of all that was measured."""
+    found = measured_slices()
+    slices = {**found.slices, "tcp": [Slice(13 * US + 2 * WAKEUP, 2.0, 0.0)] * 24}
+    rows, _ = rounds.rows(Rounds(slices=slices), SUBJECTS, wakeup_s=WAKEUP)
+    tcp = next(row for row in rows if row.subject.name == "tcp")
+    assert tcp.net_s == pytest.approx(13 * US)
+    assert tcp.spread_s >= rounds.DRIFT_REQUESTS * (13 * US + 2 * WAKEUP) * 0.999
+
+
 def test_what_is_below_the_resolution_is_no_number() -> None:
     made = calibration()
     assert made.row("tls_kept") is None

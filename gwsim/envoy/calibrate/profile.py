@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +116,17 @@ def _scaled(found: dict[str, Measured], shipped: CostProfile, paths: Sequence[st
         found[path] = Measured(total_s * US * factor, spread_s * US * factor, note)
 
 
+def _with_turn(made: Calibration, row: Row) -> float:
+    """The spread of a row from which a turn of the loop was taken, whose own cost is known no better than the visits'."""
+    loop = made.loop
+    return math.hypot(row.spread_s, loop.iteration_s * max(loop.visits_spread_s / loop.visits_s, LOOP_DRIFT))
+
+
+def _with_base(found: Mapping[str, Measured], row: Row, *visits: str) -> float:
+    """The spread of a row to which visits of the base were added."""
+    return math.hypot(row.spread_s, sum(found[f"http1.{name}_us"].spread for name in visits) / US)
+
+
 def _connections(made: Calibration, shipped: CostProfile, found: dict[str, Measured]) -> None:
     row = made.row("new")
     if row is None:
@@ -123,7 +135,7 @@ def _connections(made: Calibration, shipped: CostProfile, found: dict[str, Measu
     total = row.net_s - made.loop.iteration_s
     if total > 0:
         paths = ("connections.accept_us", "connections.close_us")
-        _scaled(found, shipped, paths, total, row.spread_s, {}, "a new connection for every request less a kept one, split as in the shipped profile")
+        _scaled(found, shipped, paths, total, _with_turn(made, row), {}, "a new connection for every request less a kept one, split as in the shipped profile")
 
 
 def _protocols(made: Calibration, shipped: CostProfile, found: dict[str, Measured]) -> None:
@@ -134,16 +146,16 @@ def _protocols(made: Calibration, shipped: CostProfile, found: dict[str, Measure
         total = base["read"] + base["write_down"] + into.net_s
         if total > 0:
             note = f"HTTP/2 less HTTP/1.1 downstream with {STREAMS} streams in flight, split as in the shipped profile"
-            _scaled(found, shipped, [f"http2.{name}" for name in HTTP2_DOWN], total, into.spread_s, streams, note)
+            _scaled(found, shipped, [f"http2.{name}" for name in HTTP2_DOWN], total, _with_base(found, into, "read", "write_down"), streams, note)
     if both is not None:
         total = base["write_up"] + base["read_up"] + both.net_s
         if total > 0:
             note = f"HTTP/2 less HTTP/1.1 upstream with {STREAMS} streams in flight, split as in the shipped profile"
-            _scaled(found, shipped, [f"http2.{name}" for name in HTTP2_UP], total, both.spread_s, streams, note)
+            _scaled(found, shipped, [f"http2.{name}" for name in HTTP2_UP], total, _with_base(found, both, "write_up", "read_up"), streams, note)
     if tcp is not None:
         total = tcp.net_s - made.loop.iteration_s
         if total > 0:
-            _scaled(found, shipped, [f"tcp.{name}_us" for name in VISITS], total, tcp.spread_s, {}, "TCP proxy on kept connections less a turn of the loop, split as in the shipped profile")
+            _scaled(found, shipped, [f"tcp.{name}_us" for name in VISITS], total, _with_turn(made, tcp), {}, "TCP proxy on kept connections less a turn of the loop, split as in the shipped profile")
 
 
 def _filter(made: Calibration, row: Row, shipped: CostProfile, found: dict[str, Measured]) -> None:

@@ -153,7 +153,8 @@ def _row(made: Rounds, one: Subject, limit: float, wakeup_s: float, rng: np.rand
     own = made.kept(one.name, wakeup_s)
     gross = _low(own)
     if not one.against or not len(made.kept(one.against)):
-        spread = max(2 * _error(own, None, rng), DRIFT_REQUESTS * gross)
+        # What differs from run to run is the whole CPU of a request, wake-ups among it.
+        spread = max(2 * _error(own, None, rng), DRIFT_REQUESTS * _low(made.kept(one.name)))
         return Row(subject=one, gross_s=gross, net_s=gross, spread_s=spread, resolved=True, kept=len(own))
     other = made.kept(one.against, wakeup_s)
     net = gross - _low(other)
