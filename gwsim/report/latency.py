@@ -116,8 +116,8 @@ def markdown(made: Accuracy, figure_name: str = "") -> str:
         *(f"- {sentence[0].upper()}{sentence[1:]}" for sentence in sentences(made)), "",
         "The loads aimed at are 0.25, 0.45, 0.6 and 0.75 of the worker; a TLS handshake costs the generator nearly what it costs the gateway, which bounds those rates.",
         "A run counts when the generator was late by at most 5% of the median latency, at work in at most half of the time, and half of the slices were undisturbed; it is tried three times.",
-        "Time outside the gateway (backend and client, the kernel's work for their sockets among it) is what the generator worked for each request: in the same run, or in one before.",
-        "What waits for the generator while it works for another request is nobody's in the model.", "",
+        "Time outside the gateway (backend and client, the kernel's work for their sockets among it) is what the generator worked for each request, and what",
+        "events waited for it, drawn from how late requests were sent: in the same run, or in one before.", "",
     ]  # fmt: skip
     for title, body in ((SAME_RUN, same_run_rows(made)), (BEFORE, before_rows(made)), (NOISE, noise_rows(made))):
         text += [f"## {title[0]}{title[1:].split(':')[0].lower()}", ""]

@@ -47,10 +47,19 @@ def test_the_same_runs_service_time_is_found_by_its_utilisation() -> None:
 
 def test_time_outside_is_what_the_generator_worked_for_each_request() -> None:
     run = replace(made_up(300), own_s=np.linspace(60e-6, 100e-6, 4000))
-    found = modelling.outside_of(run)
+    late = np.zeros(4000)
+    found = modelling.outside_of(replace(run, late_s=late), PLAIN)
     assert found.upstream.kind == "quantiles"
     assert found.upstream.mean == pytest.approx(80e-6, rel=0.02)
-    assert modelling.outside_of(replace(run, kept=np.zeros(4000, dtype=np.bool_))).upstream.mean < 2e-6
+    assert modelling.outside_of(replace(run, late_s=late, kept=np.zeros(4000, dtype=np.bool_)), PLAIN).upstream.mean < 2e-6
+
+
+@pytest.mark.parametrize(("case", "events"), [(CASES[0], 2), (CASES[2], 4)])
+def test_what_happens_waits_for_the_generator_as_requests_do(case: Case, events: int) -> None:
+    run = replace(made_up(300), own_s=np.full(4000, 100e-6), late_s=np.where(np.arange(4000) % 10 == 0, 50e-6, 0.0))
+    found = modelling.outside_of(run, case).upstream
+    assert found.mean == pytest.approx(100e-6 + events * 5e-6, rel=0.06)
+    assert found.points[-1][1] > 140e-6
 
 
 def test_slices_in_which_somebody_waited_are_thrown_away_with_the_next() -> None:

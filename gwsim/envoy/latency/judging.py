@@ -127,7 +127,7 @@ def verify(
     total = len(cases) * len(loads)
     with bench(BENCH_SUBJECTS, realtime=realtime) as made:
         for c, case in enumerate(cases):
-            before = modelling.outside_of(measure(made, case, rate_of(case, BEFORE_LOAD, profile), seconds, seed + 100 * c))
+            before = modelling.outside_of(measure(made, case, rate_of(case, BEFORE_LOAD, profile), seconds, seed + 100 * c), case)
             for n, load in enumerate(loads):
                 rate, number = rate_of(case, load, profile), seed + 100 * c + n + 1
                 measured.append((case, load, measure(made, case, rate, seconds, number), measure(made, case, rate, seconds, number), before))
@@ -151,7 +151,7 @@ def rate_of(case: Case, load: float, profile: CostProfile) -> float:
 def _row(case: Case, load: float, first: Run, second: Run, profile: CostProfile, outside: modelling.Outside) -> Row:
     """`outside`: as the run before the rows had it."""
     priced = modelling.priced(profile, case)
-    now = modelling.outside_of(first)
+    now = modelling.outside_of(first, case)
     same, factor = modelling.from_same_run(first, case, priced, now)
     bounds = [modelling.simulate(first, case, modelling.priced(one, case), outside) for one in (profile.at("low"), profile, profile.at("high"))]
     return Row(

@@ -47,6 +47,8 @@ class Run:
     generator_busy: float = 0.0
     own_s: Floats = field(default_factory=lambda: np.zeros(0))
     """How much of each latency the generator worked for that request."""
+    late_s: Floats = field(default_factory=lambda: np.zeros(0))
+    """How late each request was sent: what anything that happens waits for the generator."""
 
     @property
     def utilisation(self) -> float:
@@ -115,6 +117,7 @@ def _once(bench: Bench, case: Case, rate_rps: float, seconds: float, seed: int) 
         busy_s=used.run_s, duration_s=max(schedule.duration_s, 1e-3), slices=slices, slices_kept=slices_kept,
         lateness=float(sent.lateness_s[kept].mean()) / median if median else math.inf,
         generator_busy=sent.busy, own_s=np.zeros(len(sent)) if sent.own_s is None else sent.own_s[order],
+        late_s=sent.lateness_s[order],
     )  # fmt: skip
 
 

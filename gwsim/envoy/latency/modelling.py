@@ -15,6 +15,8 @@ from gwsim.scenario.model import Distribution, constant
 
 SHORTEST_S = 1e-6
 SHARES = (0.0, 0.01, 0.05, *(n / 10 for n in range(1, 10)), 0.95, 0.98, 0.99, 0.995, 1.0)
+EVENTS_KEPT, EVENTS_NEW = 2, 4
+"""What the generator waits for in a request: it comes to the backend, and is answered; before that, connected and the ServerHello."""
 ROUNDS = 4
 SAME = 0.005
 """A service time is fitted once utilisation is this near, relative."""
@@ -61,11 +63,18 @@ def from_same_run(run: Run, case: Case, costs_: VisitCosts, outside: Outside) ->
     return scaled(costs_, factor), factor
 
 
-def outside_of(run: Run) -> Outside:
-    """What the generator itself, backend and client in one, adds to the requests of a run, as the time of the model's backend."""
-    own = run.own_s[run.kept]
+def outside_of(run: Run, case: Case) -> Outside:
+    """What the generator itself, backend and client in one, adds to the requests of a run, as the time of the model's backend.
+
+    It is what it worked for each, and how long what happened had to wait for it. Requests fall due at random instants and
+    find it as anything else does, asleep or at work, so that wait is drawn from how late they were sent, once an event.
+    """
+    own, late = run.own_s[run.kept], run.late_s[run.kept]
     if not len(own):
         return Outside(upstream=constant(SHORTEST_S))
+    rng = np.random.default_rng(len(own))
+    for _ in range(EVENTS_KEPT if case.kept else EVENTS_NEW):
+        own = own + rng.permutation(late)
     points = tuple((float(q), max(float(np.quantile(own, q)), SHORTEST_S)) for q in SHARES)
     mean = sum((p1 - p0) * (x0 + x1) / 2 for (p0, x0), (p1, x1) in pairwise(points))
     return Outside(upstream=Distribution(kind="quantiles", points=points, mean=mean))
