@@ -232,9 +232,9 @@ def _endpoints(resolved: Resolved) -> list[dict[str, Any]]:
 def _ejections(resolved: Resolved, runs: Sequence[Sequence[Ejection]]) -> list[dict[str, Any]]:
     """The n-th ejection of each endpoint: how many replications had one, and when, as medians over those."""
     found: dict[tuple[int, int, int, int], list[Ejection]] = {}
-    for run in runs:
+    for one_run in runs:
         seen: Counter[tuple[int, int, int]] = Counter()
-        for one in run:
+        for one in one_run:
             key = (one.cluster, one.station, one.pod)
             found.setdefault((*key, seen[key]), []).append(one)
             seen[key] += 1
