@@ -26,7 +26,7 @@ from gwsim.scenario.model import (
     WeightedTarget,
 )
 
-FEATURES = frozenset(Feature) - {Feature.TCP}
+FEATURES = frozenset(Feature)
 MID, END = "mid", "end"
 
 
@@ -80,6 +80,8 @@ class _Chains:
         made = self.parts.client(0, 1, 0)
         tls = self.random.choice((None, "1.3"))
         mix = tuple(self.shape(f"s{i}", cluster) for i in range(2))
+        if name == "relay-mid" and self.random.random() < 0.4:
+            mix = self.bytes_only(mix, cluster, tls is not None and self.random.random() < 0.7)
         own = name.startswith("call") and self.random.random() < 0.5
         return replace(
             made, name=name, fleet=fleet, arrivals=OnDemand(), mix=mix, own_pod=own,
@@ -94,6 +96,15 @@ class _Chains:
             retry=self.parts.retry_policy() if self.parts.maybe(0.4) else None,
         )
         return Shape(name=name, weight=1.0, outcome=local if self.parts.maybe(0.1) else routed, request_bytes=self.parts.size(), response_bytes=self.parts.size())
+
+    def bytes_only(self, mix: tuple[Shape, ...], cluster: int, passthrough: bool) -> tuple[Shape, ...]:
+        """The same sizes through a proxy that hands bytes on."""
+        span = self.random.choice((0.0, 0.0, 0.02))
+        outcome = Outcome(
+            route="bytes", targets=(WeightedTarget(cluster=cluster, weight=1, name="bytes"),), tcp=True, passthrough=passthrough,
+            idle_timeout_s=span, max_duration_s=2.0 * span,
+        )
+        return tuple(replace(shape, outcome=outcome) for shape in mix)
 
     def relay(self, station: Station, client: int, clients: tuple[Client, ...], fleets: tuple[Fleet, ...]) -> Station:
         pods = fleets[clients[client].fleet].pods

@@ -49,6 +49,9 @@ def _check_relay(model: Model, s: int, station: Station, relay: Relay) -> None:
         raise UsageError(f"{name}: it stands for a proxy, which has no queue, errors, outages, modes, calls or keep-alive")
     if client.connection.tls not in (None, "1.3"):
         raise UsageError(f"{name}: proxies speak TLS 1.3 with one another, not {client.connection.tls}")
+    bytes_only = [shape.outcome.tcp for shape in client.mix]
+    if any(bytes_only) and not all(bytes_only):
+        raise UsageError(f"client {client.name}: a listener hands on either bytes or requests, not both")
     if fleet.lifecycle is not None:
         raise UsageError(f"{name}: the pods of fleet {fleet.name} come and go, so it cannot stand for one")
     if relay.pod is not None and not 0 <= relay.pod < len(fleet.pods):

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.agenda import Happening
     from gwsim.engine.reference.fleets import Pod
     from gwsim.engine.reference.sources import Source
+    from gwsim.engine.reference.worker import Worker
     from gwsim.engine.reference.world import World
 
 CONNECTED, ANSWERED, RESET, GOAWAY = 0, 1, 2, 3
@@ -241,19 +242,22 @@ class Client:
         key = slot.connection_key()
         worker = self.fleet.place(key, slot.group.pod)
         up, down = network.halves(self.rtt.ns(key))
-        connection = (TcpConnection if self.tcp else Connection)(self, slot, opener, worker, up, down)
+        connection = self.side(slot, opener, worker, up, down)
         slot.connection = connection
         return connection, key
+
+    def side(self, slot: Slot, opener: int, worker: Worker, up: int, down: int) -> Connection:
+        """The gateway's side of a connection."""
+        return (TcpConnection if self.tcp else Connection)(self, slot, opener, worker, up, down)
 
     def open_warm(self, slot: Slot) -> None:
         """The slot has been open since before the run."""
         if not self.fleet.targets:
             return
         connection, key = self.connect(slot, name_of(self.index, slot.index, WARM))
-        if isinstance(connection, TcpConnection) and not connection.begin_warm():
+        if not connection.begin_warm():
             connection.worker.connections -= 1
             return
-        connection.accepted = True
         if self.age_limit:
             connection.expire_at(1 + below(draw64(key, Purpose.AGE), self.age_limit))
         slot.state = State.OPEN

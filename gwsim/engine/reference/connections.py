@@ -205,6 +205,11 @@ class Connection:
         else:
             self.backlog.append((instant, name | part, stream))
 
+    def begin_warm(self) -> bool:
+        """It has been open since before the run; False: it could not have been."""
+        self.accepted = True
+        return True
+
     def accept(self, start: int) -> int:
         """ACCEPT visit (Envoy: `TcpListenerImpl::onSocketEvent`); returns its end, as all visits do."""
         end = self.worker.spend(Visit.ACCEPT, self.opener, start, self.client.costs.accept)
@@ -227,6 +232,7 @@ class Connection:
         for tie, stream in items:
             self._take(tie & 15, stream, start, end)
             if self.over:
+                self.tell_end(tie, end)
                 break
         return end
 
@@ -275,6 +281,11 @@ class Connection:
             for name in sorted(self.streams):
                 worker.router.cancel(self.streams[name], start, end)
             self.over = True
+
+    def tell_end(self, tie: int, end: int) -> None:
+        """The other side has closed, and hears that this one has too, where it waits for that."""
+        if self.link is not None:
+            self.link.closed(tie & ~15, end)
 
     # --- what leaves -----------------------------------------------------------------------------------------
 

@@ -180,6 +180,9 @@ def _give_clusters(world: World, pod: Pod) -> None:
                 made.pools = made.make(Pool, stations, delays, world.port_pools)
             if index in streams:
                 made.tcp_pools = made.make(TcpPool, stations, delays, world.port_pools)
+                for pool in made.tcp_pools:
+                    if pool.links is not None:
+                        pool.links.passing = index in _passing(world, pod.fleet.index)
             worker.router.clusters[index] = made
         if any(host.from_s > 0.0 or host.to_s is not None for host in sim.hosts):
             shared.membership = Membership(world.agenda, pod.index, shared)
@@ -196,3 +199,9 @@ def _reached(world: World, fleet: int, later: bool = True) -> tuple[set[int], se
     outcomes = [outcome for shape in shapes for outcome in (shape.outcomes() if later else (shape.outcome,))]
     streams = {target.cluster for outcome in outcomes if outcome.tcp for target in outcome.targets}
     return {cluster for outcome in outcomes if not outcome.tcp for cluster in reached(outcome)}, streams
+
+
+def _passing(world: World, fleet: int) -> set[int]:
+    """Clusters that byte streams go to whose TLS is not opened."""
+    outcomes = [shape.outcome for client in world.model.clients if client.fleet == fleet for shape in client.mix]
+    return {target.cluster for outcome in outcomes if outcome.tcp and outcome.passthrough for target in outcome.targets}

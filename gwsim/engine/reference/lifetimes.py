@@ -78,7 +78,7 @@ class Outages:
 class UpstreamConnection:
     """A connection to an endpoint, from its opening to its end."""
 
-    __slots__ = ("attaching", "busy_until", "closes", "expiry", "has_port", "left", "link", "name", "over", "patience", "pool", "ready", "streams")
+    __slots__ = ("attaching", "busy_until", "closes", "expiry", "has_port", "left", "link", "name", "open", "over", "patience", "pool", "ready", "streams")
 
     def __init__(self, pool: Pool, name: int) -> None:
         self.pool = pool
@@ -89,6 +89,8 @@ class UpstreamConnection:
         self.ready = False
         self.attaching = False
         """An ATTACH is armed for it."""
+        self.open = False
+        """It is established."""
         self.over = False
         self.has_port = False
         """It holds a source port, where they may run out."""

@@ -140,13 +140,21 @@ class Pool:
         """One connection has been open since before the run, if the breaker allows it."""
         limits = self.limits
         connection = UpstreamConnection(self, self.name_as(cluster, WARM))
-        if limits.connections < limits.breakers.max_connections and (self.ports is None or self.ports.take(connection, 0)):
+        if limits.connections < limits.breakers.max_connections and self._open_warm(connection):
             limits.connections += 1
             limits.count(Counter.UPSTREAM_CX_TOTAL)
-            if self.links is not None:
-                self.links.open_warm(connection)
             self._begin(connection, 0)
             self._use(connection, connection.name, -1, 0, None)
+
+    def _open_warm(self, connection: UpstreamConnection) -> bool:
+        """Whether a connection can have been there since before the run: a port for it, and what is behind it."""
+        if self.ports is not None and not self.ports.take(connection, 0):
+            return False
+        if self.links is not None and not self.links.open_warm(connection):
+            if self.ports is not None:
+                self.ports.give_back(connection, 0)
+            return False
+        return True
 
     def name_as(self, cluster: int, k: int) -> int:
         """A name for what the pool does on behalf of no attempt."""
@@ -306,6 +314,7 @@ class Pool:
 
     def _begin(self, connection: UpstreamConnection, end: int) -> None:
         """A connection is established from `end` on."""
+        connection.open = True
         self.established += 1
         self.limits.established[self.endpoint].append(connection)
         self.station.farewell(connection, end)
@@ -351,6 +360,8 @@ class Pool:
     def reset(self, thing: Notice, start: int) -> int:
         """UP_CLOSE visit: the endpoint has closed the connection (Envoy: `ActiveClient::onEvent`, RemoteClose)."""
         connection = thing.connection
+        if not connection.open:
+            return self.refused(connection, start)
         end = self.worker.spend(Visit.UP_CLOSE, thing.name, start, self.limits.costs.close)
         self.limits.count(Counter.UPSTREAM_CX_DESTROY_REMOTE)
         self.close(connection, thing.name, end, remote=True)
@@ -395,6 +406,8 @@ class Pool:
             self._detach(upstream)
             if upstream.written >= 0 and upstream.attempt:
                 upstream.stream.upstream_ns += start - upstream.written
+            if upstream.connection.link is not None:
+                upstream.connection.link.give_up(upstream, start, end)
         upstream.over = True
         if self.limits.detector is not None:
             self.limits.detector.failed(self.endpoint, start, 503)

@@ -140,7 +140,7 @@ class Router:
     def leave(self, now: int) -> None:
         """The worker is gone: proxies behind it hear so."""
         for index in sorted(self.clusters):
-            for pool in self.clusters[index].pools:
+            for pool in (*self.clusters[index].pools, *self.clusters[index].tcp_pools):
                 if pool.links is not None:
                     pool.links.end(now)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gwsim.engine.codes import Counter, Flag, Part, Visit
 from gwsim.engine.draws import ns
-from gwsim.engine.reference.accounting import PROXY_CPU, UPSTREAM_NETWORK, Unaccounted
+from gwsim.engine.reference.accounting import NEXT_HOP, PROXY_CPU, UPSTREAM_NETWORK, Unaccounted
 from gwsim.engine.reference.lifetimes import Notice, UpstreamConnection
 from gwsim.engine.reference.pools import Pool
 from gwsim.engine.reference.sampling import byte_cost
@@ -32,18 +32,20 @@ CLOSE_HEARD = 5
 
 
 class Passing:
-    """Bytes on their way that are no request: a step of a handshake, or the end of what the client says."""
+    """Bytes on their way that are no request: a step of a handshake, a cancellation, or the end of what the client says."""
 
-    __slots__ = ("connection", "name", "owner", "part", "pool", "ready", "resent")
+    __slots__ = ("connection", "name", "of", "owner", "part", "pool", "ready", "resent")
 
     sent_bytes = 0
 
-    def __init__(self, part: Part, name: int, owner: TcpConnection, pair: Pair) -> None:
+    def __init__(self, part: Part, name: int, owner: TcpConnection, pair: Pair, of: UpstreamRequest | None = None) -> None:
         self.part = part
         self.name = name
         self.owner = owner
         self.pool = pair.pool
         self.connection = pair.connection
+        self.of = of
+        """The request that is cancelled."""
         self.ready = -1
         """Delivery of its answer at the worker."""
         self.resent = 0
@@ -150,12 +152,14 @@ class TcpPool(Pool):
     def __init__(self, worker: Worker, limits: ClusterOnPod, endpoint: int, station: Station, up: int, down: int, ports: SourcePorts | None) -> None:
         super().__init__(worker, limits, endpoint, station, up, down, ports)
         self.capacity = 1
+        if self.links is not None:
+            self.links.streaming = True
         self.times.idle = self.times.duration = 0
 
     def open_warm(self, pair: Pair) -> bool:
         """A pair has had its connection since before the run, if there was a port for it."""
         connection = UpstreamConnection(self, pair.name)
-        if self.ports is not None and not self.ports.take(connection, 0):
+        if not self._open_warm(connection):
             return False
         self.limits.connections += 1
         self.limits.count(Counter.UPSTREAM_CX_TOTAL)
@@ -211,14 +215,16 @@ class TcpPool(Pool):
         for piece in pieces:
             cost += byte_cost(piece.sent_bytes, costs.write_up_byte_s)
         end = self.worker.spend(Visit.WRITE_UP, pieces[0].name, start, cost)
+        link = None if pair.connection is None else pair.connection.link
         for piece in pieces:
             if isinstance(piece, UpstreamRequest):
                 piece.written = end
                 if not piece.over:
                     piece.timeline.enter(start, PROXY_CPU)
-                    piece.timeline.enter(end, UPSTREAM_NETWORK)
-                self.station.deliver(piece, end + self.up)
-            elif piece.heeded:
+                    piece.timeline.enter(end, UPSTREAM_NETWORK if link is None else NEXT_HOP)
+            if link is not None:
+                link.carry(piece, end)
+            elif isinstance(piece, UpstreamRequest) or piece.heeded:
                 self.station.deliver(piece, end + self.up)
         pair.moved(end)
         return end

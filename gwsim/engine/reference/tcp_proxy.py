@@ -78,7 +78,8 @@ class TcpConnection(Connection):
 
     def begin_warm(self) -> bool:
         """It has been open since before the run, unless it would have been refused."""
-        self.name = name_of(self.client.index, self.slot.index, WARM_PAIR)
+        if self.link is None:
+            self.name = name_of(self.client.index, self.slot.index, WARM_PAIR)
         pair, _ = self._choose(0, counted=False)
         if pair is None:
             return False
@@ -149,7 +150,7 @@ class TcpConnection(Connection):
         self.backlog = []
         slot = self.slot
         kept = slot.state is not State.CLOSED and slot.connection is self
-        ended = dict(self.streams)
+        ended = dict(self.streams) if self.link is None else self.streams | self.link.sent_by(start)
         if kept:
             ended |= slot.streams
         for name in sorted(ended):
@@ -157,11 +158,15 @@ class TcpConnection(Connection):
                 self._end(ended[name], start, end, flags)
         if kept:
             self.client.reset_at(self, end + self.down + 1)
+        if self.link is not None:
+            self.link.cut(end + self.down + 1)
 
     def _end(self, stream: Stream, start: int, end: int, flags: Flag) -> None:
         """A stream ends without an answer."""
         exchange = stream.upstream
         if exchange is not None:
+            if exchange.hop is not None and exchange.connection is not None and exchange.connection.link is not None:
+                exchange.connection.link.give_up(exchange, start, end)
             exchange.over = True
             stream.upstream = None
             if exchange.written >= 0:
@@ -209,6 +214,7 @@ class TcpConnection(Connection):
         for tie, stream in items:
             self._pass_on(tie, stream, start, end)
             if self.over:
+                self.tell_end(tie, end)
                 break
         self.pair.moved(end)
         return end
@@ -248,11 +254,14 @@ class TcpConnection(Connection):
             self._take(part, stream, start, end)
 
     def _cancel(self, stream: Stream, start: int, end: int) -> None:
-        """The client takes a request back: the endpoint goes on with it, and nobody waits for the answer."""
+        """The client takes a request back: nobody waits for its answer, and only a proxy behind it hears so; a backend goes on."""
+        exchange, pair = stream.upstream, self.pair
         if stream in self.answers:
             self.answers.remove(stream)
         if not stream.over:
             self._end(stream, start, end, Flag.DC)
+        if pair is not None and pair.connection is not None and pair.connection.link is not None:
+            pair.put(Passing(Part.CANCEL, stream.name, self, pair, exchange))
 
     def _begin_exchange(self, stream: Stream, start: int, end: int) -> None:
         pair, worker = self.pair, self.worker
@@ -321,7 +330,7 @@ class TcpConnection(Connection):
             if isinstance(one, Stream):
                 one.timeline.enter(start, PROXY_CPU)
                 one.timeline.enter(end, CLIENT_NETWORK)
-                self.client.answered_at(one, end + self.down)
+                (self.link or self.client).answered_at(one, end + self.down)
             elif one.part is Part.CLIENT_HELLO:
                 tls.hello_read(self, end)
             else:
