@@ -64,7 +64,7 @@ def test_the_handshake_of_both_ends_goes_through_the_middle(http: int) -> None:
         (0, 19, 200, ANSWER_UPSTREAM), (8, 19, 200, ANSWER_UPSTREAM), (9, 18, 200, ANSWER_UPSTREAM),
     ]
     assert (web.next_hop_ns, to_b.next_hop_ns) == (11 * 10**6, 9 * 10**6)
-    assert (to_b.handshake, to_c.upstream_service_ns) == (HANDSHAKE_FULL, 5 * 10**6)
+    assert (to_b.handshake, to_c.handshake, to_c.upstream_service_ns) == (HANDSHAKE_FULL, HANDSHAKE_FULL, 5 * 10**6)
     assert raw.station_jobs.tolist() == [1, 1, 1]
 
 

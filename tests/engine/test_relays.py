@@ -44,7 +44,7 @@ from gwsim.engine.schema import (
     differences,
 )
 from gwsim.errors import UsageError
-from gwsim.scenario.model import CallOut, Change, Connection, Lifecycle, Model, Relay
+from gwsim.scenario.model import CallOut, Change, Connection, Lifecycle, Model, Outcome, Relay
 
 ALL = Options(records=10**6, trace=10**6, digest=True)
 FIRST_COMPONENT = schema.RECORD_FIELDS.index("client_network_ns")
@@ -294,6 +294,26 @@ def test_identities(seed: int) -> None:
     assert (raw.station_errors <= raw.station_jobs - raw.station_rejected).all()
     assert raw.station_jobs.sum() <= raw.cluster_counters[:, Counter.UPSTREAM_RQ_TOTAL].sum()
     workers_add_up(m, raw)
+
+
+def patient(m: Model) -> Model:
+    """The model without time-outs of any kind."""
+
+    def wait(outcome: Outcome) -> Outcome:
+        policy = None if outcome.retry is None else replace(outcome.retry, per_try_timeout_s=None)
+        return replace(outcome, timeout_s=0.0, retry=policy, idle_timeout_s=0.0, max_duration_s=0.0)
+
+    clients = tuple(replace(c, timeout_s=None, mix=tuple(replace(s, outcome=wait(s.outcome)) for s in c.mix)) for c in m.clients)
+    return replace(m, clients=clients, run=replace(m.run, max_in_flight=10**6))
+
+
+@pytest.mark.parametrize("seed", range(1, 16, 2))
+def test_nothing_is_left_when_nobody_gives_up(seed: int) -> None:
+    """Every request that was made for another has ended before it, all the way down, and its caller was told."""
+    m = patient(chained(seed, frozenset()))
+    raw = run(m, 0, ALL)
+    assert (raw.finished == raw.offered).all()
+    assert (raw.gw_flags[:, int(Flag.DC).bit_length() - 1] == 0).all()
 
 
 def workers_add_up(m: Model, raw: RawRun) -> None:

@@ -197,6 +197,7 @@ class Link:
         else:
             if piece.part is Part.CLIENT_HELLO:
                 self.hello_piece = piece
+                self.handshake = HANDSHAKE_FULL
             self.downstream.deliver(end + self.downstream.up, piece.part, piece.name, None)
 
     # --- requests --------------------------------------------------------------------------------------------
