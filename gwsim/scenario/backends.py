@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from gwsim.diagnostics import Collector, code, nearest
-from gwsim.scenario.costing import Pricing
+from gwsim.scenario.costing import PASSTHROUGH_PREFIX, Pricing
 from gwsim.scenario.file import Backend, BackendVersion, Times
 from gwsim.scenario.fleets import Fleets, fleet_name, zone_of
 from gwsim.scenario.inbound import ZONE, InboundClusters
@@ -214,7 +214,9 @@ class Backends:
         """
         given = cluster.endpoints
         onwards = [reached(self.topology, proxy, cluster, one) if onward else None for one in given]
-        received = onward and not tcp and self.loaded.scenario.sidecars.inbound and any(one.accepts and not one.via for one in given)
+        # What AUTO_PASSTHROUGH hands on is opened by the sidecar that gets it.
+        http = not tcp or (cluster.name.startswith(PASSTHROUGH_PREFIX) and cluster.protocol.startswith(("HTTP", "GRPC")) and cluster.protocol != "HTTPS")
+        received = onward and http and self.loaded.scenario.sidecars.inbound and any(one.accepts and not one.via for one in given)
         own = fleet_name(proxy) if any(onwards) or received else ""
         if any(onwards):
             cluster, onwards = self._fitted(cluster, onwards)

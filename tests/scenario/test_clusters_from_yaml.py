@@ -96,3 +96,12 @@ def test_a_name_with_a_cluster_is_of_that_cluster_alone(tmp_path: Path, key: str
     found = resolved(tmp_path, changed(SCENARIO, ("payments.shop: {", f"{key}: {{")), east=EAST + "---\n" + DEPLOYMENT)
     means = {one.name.partition("/")[0]: one.service_time_s.mean for one in found.model.stations if one.relay is None}
     assert means == pytest.approx({"east": 0.008, "west": west_s})
+
+
+def test_the_sidecar_behind_the_gateway_opens_what_that_hands_on(tmp_path: Path) -> None:
+    made = resolved(tmp_path, SCENARIO + "sidecars: {inbound: true}\n").model
+    assert [one.name for one in made.clients] == ["orders", "shop/orders -> eastwest", "eastwest -> sidecar payments"]
+    assert [one.connection.tls for one in made.clients] == [None, "1.3", "1.3"]
+    assert [made.fleets[one.fleet].name for one in made.clients] == ["sidecar east/shop/orders", "west/gates/eastwest", "sidecar west/shop/payments"]
+    assert [(one.relay.client, one.relay.pod) for one in leads_to(made, 1) if one.relay] == [(2, 0), (2, 1), (2, 2)]
+    assert {one.name for one in leads_to(made, 2)} == {f"west/payments.shop/payments-{n}" for n in range(3)}
