@@ -232,6 +232,14 @@ def of_pods() -> list[Figure | Lines]:
     ]
 
 
+def erlang_loss(c: int, a: float) -> float:
+    """Erlang's B: what c places lose of a load of a."""
+    lost = 1.0
+    for k in range(1, c + 1):
+        lost = a * lost / (k + a * lost)
+    return lost
+
+
 def failed(results: Results) -> float:
     """Failed requests of a replication."""
     return (results.total.errors.value or 0.0) * results.total.requests / results.replications
@@ -286,8 +294,15 @@ def first() -> list[Figure]:
     opened = mesh.replace("failOpen: false", "failOpen: true")
     rsa, ecdsa = (PROFILE.si(f"tls.handshake.{kind}.tls13_full_us") * 1e6 for kind in ("rsa2048", "p256"))
     return [
-        Figure("tls-termination", "gateway CPU per request of web, µs", lambda r: r.select(client="web").work.cpu_us_per_request, 1,
+        Figure("tls-termination", "gateway CPU per request, µs", lambda r: r.total.work.cpu_us_per_request, 1,
                [*cases("tls-termination", ("SIMPLE", None), ("MUTUAL", None)), Case("SIMPLE, RSA", ("Gateway/shop/shop:spec.servers[0].tls.credentialName=shop-rsa",), None)]),
+        Figure("tls-passthrough", "gateway CPU per connection, µs", lambda r: r.total.work.cpu_us_per_request, 1,
+               [*cases("tls-passthrough", ("PASSTHROUGH", 831), ("SIMPLE", 924)),
+                Case("SIMPLE, RSA", (f"{field('tls-passthrough')}=SIMPLE", "Gateway/shop/shop:spec.servers[0].tls.credentialName=shop-rsa"), 1612)], "5s"),
+        Figure("tcp-gateway", "connections refused, %", lambda r: r.total.errors, 100,
+               cases("tcp-gateway", *((str(n), erlang_loss(n, 20.48)) for n in (10, 20, 30, 40)))),
+        Figure("tcp-scale-out", "work of the new pods in 30 s, %", of_new_pods, 100,
+               [Case("none", (), 0.0), *cases("tcp-scale-out", *((f"{s}s", (30 - max(5, s)) / 60) for s in (20, 10, 5)))], ""),
         Figure("reconnect-storm", "last client served after, s", lambda r: r.total.client_latency.p99, 1,
                [*cases("reconnect-storm", ("shop-rsa", storm(rsa, 4)), ("shop-ecdsa", storm(ecdsa, 4))), Case("shop-rsa, 4 pods", (f"{ONE_POD}.replicas=4",), storm(rsa, 8))], ""),
         Figure("canary", "stable requests served by v2, %", v2, 100, [weights("canary", "spec.http[1].route[0].weight", w) for w in (10, 25, 50)]),

@@ -37,7 +37,7 @@ def as_json(results: Results, wanted: Wanted) -> str:
 
 
 def fields(one: Sampled, wanted: Wanted) -> dict[str, Any]:
-    """The fields of a line, in the order of Istio's JSON form; None for what there is not."""
+    """The fields of a line, in the order of Istio's JSON form; None for what there is not. Of byte streams it is an exchange; gateways log connections."""
     values, label = one.values, one.label
     upstream_ms = values["upstream_ns"] // 1_000_000
     client = f"198.51.100.{values['slot'] % 254 + 1}"
@@ -47,14 +47,14 @@ def fields(one: Sampled, wanted: Wanted) -> dict[str, Any]:
         "method": None if label.tcp else label.method,
         "path": None if label.tcp else label.path,
         "protocol": None if label.tcp else "HTTP/2" if label.http == 2 else "HTTP/1.1",
-        "response_code": values["status"],
+        "response_code": 0 if label.tcp else values["status"],
         "response_flags": one.flags,
-        "response_code_details": one.details if one.details != "-" else None,
+        "response_code_details": one.details if one.details != "-" and not label.tcp else None,
         "connection_termination_details": None,
         "bytes_received": values["request_bytes"],
         "bytes_sent": values["response_bytes"],
         "duration": (values["gw_end_ns"] - values["gw_start_ns"]) // 1_000_000,
-        "upstream_service_time": upstream_ms if one.details == "via_upstream" else None,
+        "upstream_service_time": upstream_ms if one.details == "via_upstream" and not label.tcp else None,
         "x_forwarded_for": client,
         "user_agent": label.client,
         "request_id": "-".join((one.request_id[:8], one.request_id[8:12], one.request_id[12:16], one.request_id[16:20], one.request_id[20:])),

@@ -40,12 +40,14 @@ def render(results: Results, wanted: Wanted) -> str:
 
 
 def _clusters(labels: Labels, raw: RawRun) -> Iterator[tuple[str, int]]:
+    streams = {c for c, label in enumerate(labels.classes) if label.tcp}
     for k, one in enumerate(labels.clusters):
         prefix = f"cluster.{one.name}."
         for counter in Counter:
             name = counter.name.lower()
             yield prefix + OUTLIERS.get(name, name), int(raw.cluster_counters[k, counter])
-        yield f"{prefix}upstream_cx_http{one.http}_total", int(raw.cluster_counters[k, Counter.UPSTREAM_CX_TOTAL])
+        if not streams & set(np.flatnonzero(raw.class_cluster[:, k]).tolist()):
+            yield f"{prefix}upstream_cx_http{one.http}_total", int(raw.cluster_counters[k, Counter.UPSTREAM_CX_TOTAL])
         yield f"{prefix}membership_total", len(one.stations)
 
 
@@ -76,7 +78,7 @@ def _http(labels: Labels, raw: RawRun) -> Iterator[tuple[str, int]]:
 def _listeners(labels: Labels, raw: RawRun) -> Iterator[tuple[str, int]]:
     totals: dict[str, int] = {}
     for c, label in enumerate(labels.classes):
-        if label.tls:
+        if label.tls and not label.tcp:
             ssl = f"listener.{label.listener}.ssl."
             full, resumed = (int(raw.handshakes[c, kind]) for kind in (HANDSHAKE_FULL, HANDSHAKE_RESUMED))
             totals[f"{ssl}handshake"] = totals.get(f"{ssl}handshake", 0) + full + resumed

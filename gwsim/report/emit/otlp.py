@@ -24,7 +24,8 @@ def render(results: Results, wanted: Wanted) -> str:
     by_service: dict[str, list[dict[str, Any]]] = {}
     for one in sampled(results, wanted):
         by_service.setdefault(one.label.client, []).append(_client(one, wanted))
-        by_service.setdefault(_service(one.label.gateway), []).append(_gateway(one, wanted))
+        if not one.label.tcp:  # What hands bytes on has no spans.
+            by_service.setdefault(_service(one.label.gateway), []).append(_gateway(one, wanted))
     return json.dumps({"resourceSpans": [_resource(name, spans) for name, spans in by_service.items()]}, indent=1) + "\n"
 
 
@@ -58,7 +59,7 @@ def _client(one: Sampled, wanted: Wanted) -> dict[str, Any]:
     values = one.values
     spent = {f"gwsim.{c.name.lower()}_ms": values[f"{c.name.lower()}_ns"] * 1e-6 for c in Component if values[f"{c.name.lower()}_ns"]}
     more = {"http.status_code": str(values["status"]), "gwsim.attempts": values["client_attempts"], **spent}
-    return _span(one, wanted, "client", f"{one.label.method} {one.label.path}", KIND_CLIENT, (values["start_ns"], values["end_ns"]), more)
+    return _span(one, wanted, "client", one.label.shape if one.label.tcp else f"{one.label.method} {one.label.path}", KIND_CLIENT, (values["start_ns"], values["end_ns"]), more)
 
 
 def _gateway(one: Sampled, wanted: Wanted) -> dict[str, Any]:
