@@ -38,8 +38,9 @@ class Sampled:
 
     @property
     def flags(self) -> str:
-        """Response flags as Envoy prints them."""
-        return flag_text(self.values["flags"])
+        """Response flags as Envoy prints them: in the order of their setting, so the failed attempt first where it is the only one."""
+        text = flag_text(self.values["flags"])
+        return text.replace("URX,UF", "UF,URX") if self.label.tcp else text
 
     @property
     def details(self) -> str:
