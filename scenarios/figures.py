@@ -299,6 +299,8 @@ def first() -> list[Figure]:
         Figure("tls-passthrough", "gateway CPU per connection, µs", lambda r: r.total.work.cpu_us_per_request, 1,
                [*cases("tls-passthrough", ("PASSTHROUGH", 831), ("SIMPLE", 924)),
                 Case("SIMPLE, RSA", (f"{field('tls-passthrough')}=SIMPLE", "Gateway/shop/shop:spec.servers[0].tls.credentialName=shop-rsa"), 1612)], "5s"),
+        Figure("egress-passthrough", "a call at the median, ms", lambda r: r.select(client="orders").client_latency.p50, 1e3,
+               [Case("gateway", (), 0.1135), Case("sidecar alone", (f"{field('egress-passthrough')}={{host: api.partner.com, port: {{number: 443}}}}",), 0.1117)], "4s"),
         Figure("tcp-gateway", "connections refused, %", lambda r: r.total.errors, 100,
                cases("tcp-gateway", *((str(n), erlang_loss(n, 20.48)) for n in (10, 20, 30, 40)))),
         Figure("tcp-scale-out", "work of the new pods in 30 s, %", of_new_pods, 100,

@@ -60,6 +60,22 @@ def test_new_pods_get_byte_streams_that_are_opened_again() -> None:
     assert {one.name for one in limited.total.flags} == {"DT"}
 
 
+def test_tls_of_the_application_opens_a_connection_at_every_proxy() -> None:
+    """Sidecar and egress gateway hand it on; without the gateway its CPU and its way are gone."""
+    def gateway_us(results: Results) -> float:
+        cores = sum(value(one.cpu_cores) for one in results.pods if "egress" in one.pod)
+        return cores / value(results.throughput.offered_rps) * 1e6
+
+    through = run("egress-passthrough", duration="5s")
+    straight = run("egress-passthrough", decides("egress-passthrough", "{host: api.partner.com, port: {number: 443}}"), duration="5s")
+    loop = 8 * cost_us("worker.wakeup_us") + 14 * cost_us("worker.iteration_us")
+    assert gateway_us(through) == pytest.approx(320 + loop, rel=0.06)
+    assert gateway_us(straight) == 0.0
+    calls = [value(results.select(client="orders").client_latency.p50) for results in (through, straight)]
+    assert calls[0] - calls[1] == pytest.approx(3 * 0.4e-3 + 0.6e-3, abs=0.15e-3)
+    assert calls[1] == pytest.approx(111.7e-3, rel=0.01)
+
+
 def test_what_gateways_emit_of_byte_streams() -> None:
     """Connections and bytes; no status, no method, no spans."""
     results = run("tcp-gateway", decides("tcp-gateway", "20"), duration="4s")
