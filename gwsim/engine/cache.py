@@ -14,6 +14,8 @@ from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parent
 PREFIX = "kernels-"
+ENTRY = "loop.advance"
+"""The entry kernel: its module and name, as numba's files begin."""
 SHARED = ("codes.py", "draws.py", "schema.py")
 """Files beside the compiled engine's own that its machine code is made of."""
 
@@ -53,5 +55,12 @@ def cache_directory(folder: str = "") -> Path | None:
 
 
 def is_warm() -> bool:
-    """Whether the entry kernel of this version is in the cache."""
-    return any((cache_root() / f"{PREFIX}{source_hash()}").glob("**/*.nbc"))
+    """Whether the entry kernel of this version is in the cache, for this checkout and its files as they are now.
+
+    Numba keeps machine code by the path of its source, and takes it for stale when the source is the newer of the two.
+    """
+    # not resolved: numba takes the path that the module was imported by
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compiled")
+    kept = cache_root() / f"{PREFIX}{source_hash()}" / f"compiled_{hashlib.sha1(folder.encode()).hexdigest()}"
+    written = [path.stat().st_mtime for path in kept.glob(f"{ENTRY}-*.nbi")] if any(kept.glob(f"{ENTRY}-*.nbc")) else []
+    return bool(written) and max(written) >= os.stat(os.path.join(folder, "loop.py")).st_mtime
