@@ -52,6 +52,8 @@ class Try:
         if self.results.verdict.status is Status.SATURATED:
             first = self.results.bottleneck.first
             return f"saturated ({first.kind} {first.name})" if first else "saturated"
+        if self.results.verdict.status is Status.METASTABLE:
+            return "metastable"
         missed = [one for one in self.budgets.checked if one.budget.level == "error" and one.answer is not Answer.PASS]
         if not missed:
             return "" if self.holds else self.results.verdict.sentence
@@ -131,7 +133,7 @@ class Prober:
 
 
 def _holds(results: Results, budgets: Budgets) -> bool | None:
-    if results.verdict.status is Status.SATURATED:
+    if results.verdict.status in (Status.SATURATED, Status.METASTABLE):
         return False
     answers = {one.answer for one in budgets.checked if one.budget.level == "error"}
     if Answer.FAIL in answers:

@@ -128,7 +128,7 @@ def _precise(
         raws += runs.all(resolved.model, range(len(raws), count), options)
         results = Results.of(resolved, raws, level=level, warmup=warmup, notes=notes)
         reached = _relative(results)
-        if results.verdict.status is Status.SATURATED:
+        if results.verdict.status in (Status.SATURATED, Status.METASTABLE):
             return results
         if (results.total.client_latency.histogram.totals * 0.01 < EXCEEDANCES).any():
             return _noted(results, f"precision of {format_share(wanted)} not reached: one replication has too few "

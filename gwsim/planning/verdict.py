@@ -140,8 +140,8 @@ def _verdict(
 
 
 def _saturated(a: Side, b: Side) -> list[str]:
-    was, now = (side.results.verdict.status is Status.SATURATED for side in (a, b))
-    return [b.results.verdict.sentence] if now and not was else []
+    was, now = (side.results.verdict.status for side in (a, b))
+    return [b.results.verdict.sentence] if now in (Status.SATURATED, Status.METASTABLE) and now is not was else []
 
 
 def _lost(a: Side, b: Side) -> list[str]:

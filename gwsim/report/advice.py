@@ -72,7 +72,9 @@ def advise(results: Results, budgets: Budgets, resolved: Resolved, project: Proj
     word = headline_of(results, budgets).word
     if word is Word.UNDECIDED:
         return _more_data(results, budgets)
-    if word in (Word.SATURATED, Word.FAIL):
+    if word is Word.METASTABLE and (budget := _retry_budget(resolved)) is not None:
+        return budget
+    if word in (Word.SATURATED, Word.METASTABLE, Word.FAIL):
         for limit in results.bottleneck.limits[:3]:
             if limit.utilisation >= NEAR or limit.exhausted > 0:
                 change = _relief(limit, results, resolved, project)
@@ -85,6 +87,13 @@ def advise(results: Results, budgets: Budgets, resolved: Resolved, project: Proj
     factor = first.headroom * FULL
     what = Names.of(results.labels).shorten(first.name)
     return _load(resolved, factor, f"{factor:.2g} times the load: what happens when {what} is nearly full?")
+
+
+def _retry_budget(resolved: Resolved) -> Advice | None:
+    """A budget for the retries of clients that have none: what keeps a disturbance going is mostly these."""
+    names = [one.name for one in resolved.model.clients if one.retry is not None and one.retry.budget is None and one.retry.attempts]
+    settings = tuple(f"clients.{name}.retries.budget=10%" for name in names)
+    return Advice(reason="retries keep it going: with a budget for them", settings=settings) if settings else None
 
 
 def _more_data(results: Results, budgets: Budgets) -> Advice:

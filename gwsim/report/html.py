@@ -98,7 +98,7 @@ def variables() -> str:
 
 
 def _word_style(word: Word) -> str:
-    return {Word.PASS: "good", Word.FAIL: "bad", Word.SATURATED: "bad", Word.UNDECIDED: "unsure", Word.DONE: "plain"}[word]
+    return {Word.PASS: "good", Word.FAIL: "bad", Word.SATURATED: "bad", Word.METASTABLE: "bad", Word.UNDECIDED: "unsure", Word.DONE: "plain"}[word]
 
 
 def bar(one: Checked, report: Report) -> Bar:

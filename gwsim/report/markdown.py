@@ -8,7 +8,7 @@ from gwsim.report.text import NONE, milliseconds
 from gwsim.units import format_share
 
 MARKS = {"pass": "✅", "fail": "❌", "undecided": "❔", "no data": "❔"}
-WORDS = {"PASS": "✅", "DONE": "✅", "FAIL": "❌", "SATURATED": "❌", "ERROR": "❌", "UNDECIDED": "❔"}
+WORDS = {"PASS": "✅", "DONE": "✅", "FAIL": "❌", "SATURATED": "❌", "METASTABLE": "❌", "ERROR": "❌", "UNDECIDED": "❔"}
 
 
 def checked(made: Batch) -> str:

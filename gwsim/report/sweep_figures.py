@@ -25,7 +25,7 @@ NAMES = {
     "good_rps": ("good", "rps", 1.0), "gateway_pods": ("gateway pods", "", 1.0),
 }
 """Figures that are drawn: title, unit, factor from SI."""
-VERDICTS = {"PASS": GOOD, "DONE": GOOD, "FAIL": BAD, "SATURATED": BAD, "ERROR": BAD, "UNDECIDED": UNSURE}
+VERDICTS = {"PASS": GOOD, "DONE": GOOD, "FAIL": BAD, "SATURATED": BAD, "METASTABLE": BAD, "ERROR": BAD, "UNDECIDED": UNSURE}
 
 
 def curve(swept: Sweep, figure: str = "client_latency_p99_s", *, ax: Axes | None = None) -> Figure:

@@ -35,7 +35,7 @@ from gwsim.units import format_duration_s, format_share
 
 INDENT = 12
 MOST_BUDGETS, MOST_ROUTES, MOST_COMPONENTS, MOST_FINDINGS, MOST_GATEWAYS = 7, 6, 5, 2, 2
-STYLES = {Word.PASS: "bold green", Word.FAIL: "bold red", Word.SATURATED: "bold red", Word.UNDECIDED: "bold yellow", Word.DONE: "bold"}
+STYLES = {Word.PASS: "bold green", Word.FAIL: "bold red", Word.SATURATED: "bold red", Word.METASTABLE: "bold red", Word.UNDECIDED: "bold yellow", Word.DONE: "bold"}
 MARKS = {
     Answer.PASS: Part("✓", "green"), Answer.FAIL: Part("✗", "red"),
     Answer.UNDECIDED: Part("?", "yellow"), Answer.NO_DATA: Part("?", "yellow"),

@@ -19,6 +19,7 @@ class Word(StrEnum):
     FAIL = "FAIL"
     UNDECIDED = "UNDECIDED"
     SATURATED = "SATURATED"
+    METASTABLE = "METASTABLE"
     DONE = "DONE"
     """There is no budget to hold or to fail."""
 
@@ -33,10 +34,13 @@ class Headline:
 
 
 def headline_of(results: Results, budgets: Budgets) -> Headline:
-    """The headline of a run. A saturated run is a "no", whatever its budgets are."""
+    """The headline of a run. A saturated or metastable run is a "no", whatever its budgets are."""
     status, checked = results.verdict.status, budgets.checked
     if status is Status.SATURATED:
         return Headline(Word.SATURATED, results.verdict.sentence.removeprefix("Saturated: "), ExitCode.ANSWER_IS_NO)
+    if status is Status.METASTABLE:
+        sentence = results.verdict.sentence.removeprefix("Metastable: ")
+        return Headline(Word.METASTABLE, f"It does not come back: {sentence}", ExitCode.ANSWER_IS_NO)
     if status is Status.NO_DATA:
         return Headline(Word.UNDECIDED, results.verdict.sentence, ExitCode.UNDECIDED)
     if not checked:

@@ -147,6 +147,8 @@ class Labels:
     ports: tuple[PortLabel, ...] = ()
     next_hops: tuple[tuple[int, ...], ...] = ()
     """By class, the derived classes of the requests made for its own; empty without chains."""
+    disturbances: tuple[tuple[float, float], ...] = ()
+    """Begin and end of every fault, seconds; one that lasts ends with the run."""
 
     @property
     def window_s(self) -> float:
@@ -180,11 +182,19 @@ def labels_of(resolved: Resolved, model: Model | None = None) -> Labels:
             profile=costs.profile, digest=costs.digest, calibrated=costs.calibrated, low=costs.low, high=costs.high,
             vcpu_hour_usd=costs.vcpu_hour_usd, internet_gb_usd=costs.internet_gb_usd,
         ),
-        charges=charges_of(model), next_hops=next_hops_of(model),
+        charges=charges_of(model), next_hops=next_hops_of(model), disturbances=_disturbances(model),
         ports=tuple(PortLabel(name=one.name, ports=one.ports, shared=one.scope == "shared") for one in model.port_pools),
         assumptions=resolved.assumptions,
         budgets=tuple(BudgetText(text=one.text, file=one.span.file, line=one.span.line) for one in resolved.budgets),
     )
+
+
+def _disturbances(model: Model) -> tuple[tuple[float, float], ...]:
+    """Of backend pods and of gateway pods that change; pods that an autoscaler changes are no fault."""
+    spans = [(one.from_s, one.to_s) for station in model.stations for one in (*station.outages, *station.modes)]
+    spans += [(one.at_s, one.at_s) for fleet in model.fleets if fleet.lifecycle for one in fleet.lifecycle.changes]
+    end = model.run.duration_s
+    return tuple(sorted({(first, min(last, end)) for first, last in spans if first < end}))
 
 
 def _asked_rps(model: Model) -> dict[str, float]:
@@ -254,6 +264,7 @@ def from_plain(plain: Mapping[str, Any]) -> Labels:
     rows["charges"] = tuple(ChargeLabel(**row) for row in plain.get("charges", ()))
     rows["ports"] = tuple(PortLabel(**row) for row in plain.get("ports", ()))
     rows["next_hops"] = tuple(tuple(row) for row in plain.get("next_hops", ()))
+    rows["disturbances"] = tuple((row[0], row[1]) for row in plain.get("disturbances", ()))
     rows["costs"] = CostLabel(**plain["costs"])
     rows["assumptions"] = tuple(plain["assumptions"])
     return Labels(**rows)

@@ -25,6 +25,8 @@ class Status(StrEnum):
     FINE = "fine"
     SATURATED = "saturated"
     """Work piles up: latencies grow with the length of the run, so their means say nothing."""
+    METASTABLE = "metastable"
+    """A disturbance is over, the load is one that was carried before it, and the system does not come back."""
     TOO_SHORT = "too short"
     """Not enough requests for the p99, or no stationary part after the start."""
     NO_DATA = "no data"

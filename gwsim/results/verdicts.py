@@ -1,10 +1,11 @@
-"""Whether a steady run has a steady state to speak of: saturated, too short, or fine.
+"""Whether a run has a steady state to speak of: saturated, metastable, too short, or fine.
 
 *Saturated* is one of: a replication reached `max_in_flight`; the number of requests in the system grows over the
 window in the replications taken together (one-sided t test of their slopes at 1 %), still grows in its second half
 (5 %), and by more than a thousandth of the offered rate. A system near, but below, its capacity also fills up at
 first; its growth dies out, and the last two conditions tell the two apart. Requests served below offered is the same
-thing seen from the other side, and is reported with it.
+thing seen from the other side, and is reported with it. *Metastable* is told apart from it in
+`gwsim.results.metastability`, which comes first: a queue that grows after a fault at a load that was carried before is both.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from gwsim.results.counts import Counts
 from gwsim.results.histograms import NS, Floats
 from gwsim.results.intervals import Estimate, Quality, ratio, t_upper_tail
+from gwsim.results.metastability import metastable_of
 from gwsim.results.parts import Status, Throughput, Traffic, Verdict
 from gwsim.results.warmup import Warmup
 from gwsim.units import format_rate_rps, format_share
@@ -36,6 +38,9 @@ def verdict_of(counts: Counts, throughput: Throughput, total: Traffic, warmup: W
     if full:
         text = f"{full} of {len(counts.raws)} replications reached {counts.labels.max_in_flight} requests in flight"
         return _saturated(throughput, (text,))
+    stuck = metastable_of(counts)
+    if stuck is not None:
+        return Verdict(status=Status.METASTABLE, sentence=f"Metastable: {stuck.sentence}.", evidence=stuck.evidence)
     if counts.labels.kind == "timeline":
         return Verdict(status=Status.FINE, sentence="The timeline was simulated in full.")
     growth = growth_rps(counts)
