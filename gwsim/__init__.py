@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from gwsim._version import __version__
 
 if TYPE_CHECKING:
-    from gwsim.api import ComparisonRun, PlanRun, Run, Scenario, SweepRun, load
+    from gwsim.api import ComparisonRun, PlanRun, Run, Scenario, SweepRun, UncertaintyRun, load
 
-_API = ("ComparisonRun", "PlanRun", "Run", "Scenario", "SweepRun", "load")
+_API = ("ComparisonRun", "PlanRun", "Run", "Scenario", "SweepRun", "UncertaintyRun", "load")
 
 
 def __getattr__(name: str) -> Any:
@@ -32,4 +32,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_API})
 
 
-__all__ = ["ComparisonRun", "PlanRun", "Run", "Scenario", "SweepRun", "__version__", "load"]
+__all__ = ["ComparisonRun", "PlanRun", "Run", "Scenario", "SweepRun", "UncertaintyRun", "__version__", "load"]

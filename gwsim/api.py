@@ -9,6 +9,7 @@
     shop.with_("clients.web.arrivals.poisson=5krps").run()
     shop.sweep("clients.web.arrivals.poisson=1krps..20krps:10").curve()
     shop.plan(load="5krps..20krps", budgets=["gateway.latency p(99) < 50ms"])
+    shop.uncertainty("clients.web.arrivals.poisson=1800rps..2600rps").tornado()
     shop.compare(shop.with_("istio.version=1.31"))
 
 A `Scenario` is a value: `with_` gives another one, nothing is changed in place, and there is no global state. Every
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gwsim.engine import EngineName
+    from gwsim.planning.inputs import Costs
     from gwsim.planning.plan import Plan
     from gwsim.planning.sweep import Sweep
+    from gwsim.planning.uncertainty import Uncertainty
     from gwsim.planning.verdict import Comparison
     from gwsim.report.report import Report
     from gwsim.results import Results
@@ -113,13 +116,8 @@ class Scenario:
         from gwsim.planning.sweep import sweep
 
         axes = [parse_axis(text) for text in over]
-        folder = None
-        if store is not None:
-            from gwsim.files import folder_for_writing
-
-            folder = folder_for_writing(Path(store)).absolute()
         with _Bar(progress, total=len(grid(axes)) if axes else 0) as bar, self._pool() as pool:
-            made = sweep(self.given, axes, pool, engine=self.engine, store=folder, done=bar.point)
+            made = sweep(self.given, axes, pool, engine=self.engine, store=_store(store), done=bar.point)
         return SweepRun(made)
 
     def plan(
@@ -139,6 +137,25 @@ class Scenario:
                 zone_lost=zone_lost, headroom=headroom, engine=self.engine, told=bar.point,
             )
         return PlanRun(made)
+
+    def uncertainty(
+        self, *inputs: str, figures: Sequence[str] = (), samples: int = 30, costs: Costs = "groups",
+        progress: bool | None = None, store: str | Path | None = None,
+    ) -> UncertaintyRun:
+        """Carry ranges of inputs, `path=1800rps..2600rps` each, to ranges in the answer; see `gwsim uncertainty`.
+
+        The section `uncertain` of the scenario counts too, and the costs through the ranges of their profile: those of a
+        kind together (`groups`), `each` by itself, or `none`. `figures` are looked at besides the budgets.
+        """
+        from gwsim.planning.inputs import inputs_of
+        from gwsim.planning.uncertainty import uncertainty
+
+        found = inputs_of(self._prepared, inputs, costs=costs)
+        with _Bar(progress, total=samples + 2 * len(found) + 1) as bar, self._pool() as pool:
+            made = uncertainty(
+                self.given, found, pool, figures=figures, samples=samples, engine=self.engine, store=_store(store), done=bar.point
+            )
+        return UncertaintyRun(made)
 
     def compare(self, other: Scenario, *, tolerance: float = 0.05) -> ComparisonRun:
         """Hold another scenario against this one, paired by replication; see `gwsim compare`."""
@@ -178,7 +195,7 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """`PASS`, `FAIL`, `SATURATED`, `UNDECIDED` or `DONE`."""
+        """`PASS`, `FAIL`, `SATURATED`, `METASTABLE`, `UNDECIDED` or `DONE`."""
         return self.report.headline.word.value
 
     @property
@@ -275,6 +292,46 @@ class SweepRun:
         from gwsim.report import lines, sweep
 
         return lines.plain(sweep.lines(self.data))
+
+    def _repr_html_(self) -> str:
+        return _preformatted(str(self))
+
+
+@dataclass(frozen=True)
+class UncertaintyRun:
+    """What ranges of inputs come to: `frame` has a row a figure; `data` is all of it."""
+
+    data: Uncertainty
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row a figure: `middle`, `low`, `high`, `input_error`, `simulation_error` in its `unit`."""
+        return self.data.frame()
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """A row a sample: its inputs and figures, units in the column names."""
+        return self.data.samples_frame()
+
+    @property
+    def bars(self) -> pd.DataFrame:
+        """A row for every figure and input, the longest bars of the tornado first."""
+        return self.data.tornado_frame()
+
+    def tornado(self, figure: str = "", *, ax: Axes | None = None) -> Figure:
+        """A bar an input for a figure, by default the first: from its value at the low end to that at the high end."""
+        from gwsim.report import uncertainty_figures
+
+        found = self.data.figure(figure) if figure else self.data.figures[0]
+        return _shown(uncertainty_figures.tornado(self.data, found, ax=ax))
+
+    def __repr__(self) -> str:
+        return f"<uncertainty of {self.data.name}: {len(self.data.inputs)} inputs, {len(self.data.samples)} samples>"
+
+    def __str__(self) -> str:
+        from gwsim.report import lines, uncertainty
+
+        return lines.plain(uncertainty.lines(self.data))
 
     def _repr_html_(self) -> str:
         return _preformatted(str(self))
@@ -383,6 +440,15 @@ class _Bar:
             self._bar.stop()
 
 
+def _store(folder: str | Path | None) -> Path | None:
+    """The folder in which finished runs are kept, made if need be."""
+    if folder is None:
+        return None
+    from gwsim.files import folder_for_writing
+
+    return folder_for_writing(Path(folder)).absolute()
+
+
 def _in_notebook() -> bool:
     """Whether Jupyter shows what this process prints."""
     import sys
@@ -417,4 +483,4 @@ def _preformatted(text: str) -> str:
     return f'<pre style="line-height:1.25;font-size:85%;overflow-x:auto">{escape(text)}</pre>'
 
 
-__all__ = ["ComparisonRun", "Metric", "PlanRun", "Run", "Scenario", "SweepRun", "load"]
+__all__ = ["ComparisonRun", "Metric", "PlanRun", "Run", "Scenario", "SweepRun", "UncertaintyRun", "load"]

@@ -28,6 +28,7 @@ from gwsim.cli import (
     show,
     sweep,
     topology,
+    uncertainty,
     verify,
     version,
     warmup,
@@ -36,7 +37,7 @@ from gwsim.cli import (
 HELP = """Traffic simulation and capacity modelling for Istio gateways, from real configuration.
 
 Exit codes, the same for every output format: 0 fine; 1 the answer is no (a budget failed, or the system is
-saturated); 2 the input or the usage is wrong; 3 undecided; 70 a fault inside gwsim; 130 interrupted.
+saturated or metastable); 2 the input or the usage is wrong; 3 undecided; 70 a fault inside gwsim; 130 interrupted.
 """
 
 
@@ -49,6 +50,7 @@ def application() -> typer.Typer:
     app.callback()(_global)
     app.command("run", short_help="Simulate a scenario and report on it.")(run.run)
     app.command("sweep", short_help="Run a scenario at every point of a grid.")(sweep.sweep)
+    app.command("uncertainty", short_help="Carry ranges of inputs to ranges in the answer.")(uncertainty.uncertainty)
     app.command("batch", short_help="Run many scenarios into one table.")(batch.batch)
     app.command("compare", short_help="Hold one run against another.")(compare.compare)
     app.command("backtest", short_help="Hold a scenario against what Prometheus recorded.")(backtest.backtest)

@@ -23,7 +23,7 @@ def exit_codes() -> str:
     """What a process says when it ends."""
     rows = (
         ("0", "done: all budgets hold, no findings, no difference"),
-        ("1", "done, and the answer is no: a budget fails, the system is saturated, findings, worse than the baseline, nothing feasible"),
+        ("1", "done, and the answer is no: a budget fails, the system is saturated or metastable, findings, worse than the baseline, nothing feasible"),
         ("2", "the usage or the input is wrong: file:line, what is wrong, what would be right"),
         ("3", "undecided: the interval straddles the limit, there are no data, or nothing exercised a change"),
         ("70", "a fault inside gwsim; `--debug` prints its traceback"),

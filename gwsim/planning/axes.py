@@ -125,19 +125,23 @@ def _read(text: str, unit: str) -> float | None:
         return None
 
 
+def numbers_of(texts: Sequence[str]) -> tuple[str, list[float]] | None:
+    """The unit that all texts share, and their numbers (SI units); None where there is none."""
+    for unit in _UNITS:
+        read = [_read(text, unit) for text in texts]
+        numbers = [one for one in read if one is not None]
+        if len(numbers) == len(read):
+            return unit, numbers
+    return None
+
+
 def _span(path: str, match: re.Match[str]) -> Axis:
     """The values from `low` to `high`."""
     low_text, high_text = match["low"].strip(), match["high"].strip()
-    found = next(
-        (
-            (unit, low, high) for unit in _UNITS
-            if (low := _read(low_text, unit)) is not None and (high := _read(high_text, unit)) is not None
-        ),
-        None,
-    )
+    found = numbers_of((low_text, high_text))
     if found is None:
         raise UsageError(f"{match[0]!r} is no range: both ends need the same kind of unit, e.g. 1krps..20krps:20 or 1..8")
-    unit, low, high = found
+    unit, (low, high) = found
     whole = unit == "" and bool(_WHOLE.fullmatch(low_text) and _WHOLE.fullmatch(high_text))
     if match["count"] is None:
         if not whole:
@@ -150,7 +154,7 @@ def _span(path: str, match: re.Match[str]) -> Axis:
     numbers = _spaced(low, high, count, bool(match["log"]), match[0])
     if whole:
         numbers = [float(number) for number in dict.fromkeys(round(number) for number in numbers)]
-    return Axis(path=path, values=tuple(Value(_write(number, unit), number) for number in numbers), unit=unit)
+    return Axis(path=path, values=tuple(Value(write_number(number, unit), number) for number in numbers), unit=unit)
 
 
 def _spaced(low: float, high: float, count: int, log: bool, text: str) -> list[float]:
@@ -163,8 +167,8 @@ def _spaced(low: float, high: float, count: int, log: bool, text: str) -> list[f
     return [low * (high / low) ** (k / (count - 1)) for k in range(count)]
 
 
-def _write(number: float, unit: str) -> str:
-    """The text of a value; twelve figures are more than any setting needs."""
+def write_number(number: float, unit: str) -> str:
+    """The text of a value in a setting; twelve figures are more than any setting needs."""
     short = f"{number:.12g}"
     if unit == "%":
         return f"{number * 100:.12g}%"
@@ -200,4 +204,4 @@ def grid(axes: Sequence[Axis]) -> tuple[tuple[Value, ...], ...]:
     return tuple(itertools.product(*(axis.values for axis in axes)))
 
 
-__all__ = ["MOST_POINTS", "Axis", "Value", "grid", "parse_axis", "parse_loads"]
+__all__ = ["MOST_POINTS", "Axis", "Value", "grid", "numbers_of", "parse_axis", "parse_loads", "write_number"]

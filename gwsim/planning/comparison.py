@@ -15,6 +15,7 @@ numbers); Y. Benjamini, Y. Hochberg, J. R. Statist. Soc. B 57 (1995); S. Holm, S
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -82,8 +83,7 @@ class Difference:
     @property
     def name(self) -> str:
         """The figure as a budget would write it, without its limit."""
-        labels = ",".join(f'{key}="{value}"' for key, value in self.figure.labels)
-        return f"{self.figure.metric}{{{labels}}} {self.figure.aggregate}" if labels else f"{self.figure.metric} {self.figure.aggregate}"
+        return name_of(self.figure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +141,8 @@ def _figures(a: Results, b: Results) -> Iterator[tuple[Budget, bool]]:
     seen: set[tuple[str, tuple[tuple[str, str], ...], str]] = set()
     budgets = [replace(one, relative=False) for run in (a, b) for one in read(run.labels.budgets)]
     routes = [one.route for one in a.routes if one.route and any(one.route == other.route for other in b.routes)]
-    plain = [_figure(text) for text in STANDARD]
-    plain += [_figure(text, (("route", route),)) for route in routes for text in PER_ROUTE]
+    plain = [figure_named(text) for text in STANDARD]
+    plain += [figure_named(text, (("route", route),)) for route in routes for text in PER_ROUTE]
     for figure, budgeted in [*((one, True) for one in budgets), *((one, False) for one in plain)]:
         key = (figure.metric, figure.labels, figure.aggregate)
         if key not in seen:
@@ -150,10 +150,21 @@ def _figures(a: Results, b: Results) -> Iterator[tuple[Budget, bool]]:
             yield figure, budgeted
 
 
-def _figure(text: str, labels: tuple[tuple[str, str], ...] = ()) -> Budget:
-    """A figure in the grammar of budgets; its limit is never looked at."""
-    kind = METRICS[text.split()[0]].kind
-    return replace(parse(f"{text} < {_ANY_LIMIT[kind]}"), labels=labels)
+def figure_named(text: str, labels: tuple[tuple[str, str], ...] = ()) -> Budget:
+    """A figure in the grammar of budgets, e.g. `client.latency p(99)`; its limit is never looked at.
+
+    Raises UsageError for anything that is none.
+    """
+    name = re.match(r"[\w.]*", text.strip())
+    metric = METRICS.get(name[0]) if name else None
+    made = parse(f"{text} < {_ANY_LIMIT[metric.kind if metric else 'latency']}")
+    return replace(made, labels=labels) if labels else made
+
+
+def name_of(figure: Budget) -> str:
+    """The figure as a budget would write it, without its limit."""
+    labels = ",".join(f'{key}="{value}"' for key, value in figure.labels)
+    return f"{figure.metric}{{{labels}}} {figure.aggregate}" if labels else f"{figure.metric} {figure.aggregate}"
 
 
 def _paired(
@@ -215,4 +226,5 @@ def _judged(row: _Paired, alpha: float, significant: bool) -> Difference:
 
 __all__ = [
     "BUCKET", "PER_ROUTE", "STANDARD", "Difference", "Direction", "check_pairs", "differences",
+    "figure_named", "name_of",
 ]

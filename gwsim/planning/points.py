@@ -55,16 +55,21 @@ def run_point(point: Point) -> Row:
     except (InputError, UsageError) as error:
         return refused(str(error))
     key = key_of(prepared, point)
-    kept = _kept(point.store, key)
-    if kept is not None:
-        return kept
+    found = kept(point.store, key)
+    if found is not None:
+        return found
     try:
         row = row_of(prepared, point)
     except (InputError, UsageError) as error:
         return refused(str(error))
-    if point.store is not None:
-        write_whole(point.store / f"{key}.json", text_of(row | {"key": key}))
+    keep(point.store, key, row)
     return row
+
+
+def keep(store: Path | None, key: str, row: Row) -> None:
+    """Keep a row for later runs."""
+    if store is not None:
+        write_whole(store / f"{key}.json", text_of(row | {"key": key}))
 
 
 def row_of(prepared: Prepared, point: Point) -> Row:
@@ -114,7 +119,8 @@ def _baseline_key(baseline: Given | Path | None) -> object:
     return prepare(baseline).resolved.model if baseline is not None else None
 
 
-def _kept(store: Path | None, key: str) -> Row | None:
+def kept(store: Path | None, key: str) -> Row | None:
+    """A row that was kept under a key; None where there is none."""
     if store is None:
         return None
     try:
@@ -137,4 +143,4 @@ def with_settings(given: Given, settings: Sequence[str]) -> Given:
     return replace(given, settings=(*given.settings, *settings))
 
 
-__all__ = ["Point", "key_of", "refused", "row_of", "run_point", "run_points", "text_of", "with_settings"]
+__all__ = ["Point", "keep", "kept", "key_of", "refused", "row_of", "run_point", "run_points", "text_of", "with_settings"]

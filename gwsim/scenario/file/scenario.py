@@ -57,6 +57,9 @@ class Scenario(FileModel):
     network: NetworkSection = Field(default=NetworkSection(), description="round trips between zones")
     nat: dict[str, Nat] = Field(default={}, description="source ports that gateways share when they dial out, by name")
     costs: Costs = Field(default=Costs(), description="what work costs the gateway")
+    uncertain: dict[str, str] = Field(
+        default={}, description="ranges of values that are not known exactly, by path: 1800rps..2600rps, or low..middle..high; for gwsim uncertainty"
+    )
     run: Run = Field(default=Run(), description="how long, how often, from what state")
     budgets: Annotated[tuple[str, ...], AfterValidator(_budgets)] = Field(
         default=(), description='limits that must hold, e.g. gateway.latency{route="cart"} p(99) < 250ms'
