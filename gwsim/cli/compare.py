@@ -110,6 +110,10 @@ def _pair(
             raise UsageError("give --config twice: the first is A, the second B")
         yield (config[0], replace(both, paths=(common.target, config[0]))), (config[1], replace(both, paths=(common.target, config[1])))
     elif settings:
+        for name, option in (("replications", "-n"), ("seed", "--seed"), ("duration", "--duration")):
+            given = next((one.partition("=")[2] for one in settings if one.startswith(f"run.{name}=")), None)
+            if given is not None:
+                raise UsageError(f"--set run.{name} would change one side only, and no run of it could be paired; write {option} {given}")
         yield ("as it is", common), ("with " + ", ".join(settings), both)
     else:
         raise UsageError("compare with what? give --config A --config B, --baseline-ref REVISION, --set PATH=VALUE, or two runs")

@@ -191,7 +191,8 @@ def labels_of(resolved: Resolved, model: Model | None = None) -> Labels:
 
 def _disturbances(model: Model) -> tuple[tuple[float, float], ...]:
     """Of backend pods and of gateway pods that change; pods that an autoscaler changes are no fault."""
-    spans = [(one.from_s, one.to_s) for station in model.stations for one in (*station.outages, *station.modes)]
+    spans = [(one.from_s, one.to_s) for station in model.stations for one in station.outages]
+    spans += [(one.from_s, one.to_s) for station in model.stations for one in station.modes]
     spans += [(one.at_s, one.at_s) for fleet in model.fleets if fleet.lifecycle for one in fleet.lifecycle.changes]
     end = model.run.duration_s
     return tuple(sorted({(first, min(last, end)) for first, last in spans if first < end}))

@@ -121,3 +121,8 @@ def test_wrong_words(gwsim: Command, repository: Path, words: tuple[str, ...], s
     done = gwsim("compare", str(repository), *words, *FAST)
     assert done.code == 2
     assert says in done.err
+
+
+def test_settings_of_the_run_belong_to_both_sides(gwsim: Command, demo: Path) -> None:
+    ended = gwsim("compare", str(demo), "--set", "run.replications=3", "-q")
+    assert ended.code == 2 and "write -n 3" in ended.err
