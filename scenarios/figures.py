@@ -150,6 +150,8 @@ def of_egress() -> list[Figure | Lines]:
                + [Case("*", (f'{field("egress-authorization")}="*"',), 0.0)], "4s"),
         Figure("egress-wildcard", "calls through the egress gateway, %", through_the_gateway, 100,
                [Case("*.partner.com", (), 1.0), *cases("egress-wildcard", ("eu.partner.com", 1 / 3))], "4s"),
+        Figure("egress-database", "a query at the median, ms", lambda r: r.total.client_latency.p50, 1e3,
+               [Case("gateway", (), None), Case("sidecar alone", (f"{field('egress-database')}={{host: db.vendor.example, port: {{number: 5432}}}}",), None)], "3s"),
         Figure("egress-outage", "calls that time out", timed_out, 1, cases("egress-outage", *((f"{t}s", 100.0 * (4 - t)) for t in (1, 2, 3)), ("5s", 0.0)), ""),
     ]
 

@@ -76,6 +76,16 @@ def test_a_wildcard_leads_every_name_to_the_egress_gateway_and_one_name_only_its
         assert errors(results) == 0.0, "a sidecar sends to where the application wanted to go"
 
 
+def test_a_database_through_the_egress_gateway_has_a_connection_for_each_of_the_application() -> None:
+    through = run("egress-database", duration="3s")
+    direct = run("egress-database", decides("egress-database", "{host: db.vendor.example, port: {number: 5432}}"), duration="3s")
+    assert [one.counters["upstream_cx_total"] for one in through.clusters] == [40, 40]
+    added = value(through.total.client_latency.p50) - value(direct.total.client_latency.p50)
+    assert added == pytest.approx(0.0004 + unloaded_s(through, "istio-egressgateway"), abs=4e-5)
+    few = run("egress-database", "clients.orders.connection.count=20", duration="3s")
+    assert [one.counters["upstream_cx_total"] for one in few.clusters] == [20, 20]
+
+
 def test_a_stall_fails_the_calls_that_would_wait_longer_than_the_time_out() -> None:
     for timeout_s in (3, 1):
         results = run("egress-outage", decides("egress-outage", f"{timeout_s}s"))
