@@ -27,10 +27,10 @@ ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 
 MACHINERY = {
     "reference": {"agenda", "sampling", "streams"},
-    "compiled": {"draws", "driver", "heaps", "kernel", "layout", "loop", "replies", "selftest", "state", "timers"},
+    "compiled": {"control", "draws", "driver", "heaps", "kernel", "layout", "loop", "replies", "selftest", "slots", "state", "timers"},
 }
 """Modules that one engine needs to be what it is. Everything else is a component, in a file of the same name in both."""
-PENDING = {"autoscaling", "calls", "chains", "cpu", "faults", "fleets", "lifecycle", "membership", "relays", "source_ports", "tcp_pools", "tcp_proxy"}
+PENDING = {"calls", "chains", "membership", "relays", "source_ports", "tcp_pools", "tcp_proxy"}
 """Components of the reference engine that the compiled one does not have yet (gwsim/engine/features.py)."""
 
 MAX_MODULE_LINES = 500

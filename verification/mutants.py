@@ -80,7 +80,7 @@ MUTATIONS = (
         "_list_sockets(w, i, t)\n    _list_armed(w, i)", "_list_armed(w, i)\n    _list_sockets(w, i, t)",
     ),
     Mutation("any number of accepts", "may_accept = False", "may_accept = True"),
-    Mutation("timers due now wait", "if at > t:", "if at >= t:"),
+    Mutation("timers due now wait", "if at > t:\n                break\n            r.refs", "if at >= t:\n                break\n            r.refs"),
     Mutation("a deadline is not rounded up", "timer = t + (timer - t + MS - 1) // MS * MS", "timer = max(t, timer)"),
     Mutation(
         "a deadline is rounded by the clock",
@@ -112,16 +112,16 @@ MUTATIONS = (
     Mutation("one retry more", "r.retries_used >= c.num_retries", "r.retries_used > c.num_retries"),
     Mutation("back-off: one doubling more", "c.base_ms << min(r.retries_used - 1, 20)", "c.base_ms << min(r.retries_used, 20)"),
     Mutation("gateway-error without 504", "on & ON_GATEWAY_ERROR and 502 <= status <= 504", "on & ON_GATEWAY_ERROR and 502 <= status < 504"),
-    Mutation("the try's time-out is no reset", "(ON_5XX | ON_GATEWAY_ERROR | ON_RESET)", "(ON_5XX | ON_GATEWAY_ERROR)"),
+    Mutation("the try's time-out is no reset", "some = ON_5XX | ON_GATEWAY_ERROR | ON_RESET", "some = ON_5XX | ON_GATEWAY_ERROR"),
     Mutation("the place of a retry is kept too long", "    release_retry(w, i, x)\n    free(", "    free("),
     Mutation("time of a failed attempt with its visit", "r.failed_ns += s - r.admit_end_ns", "r.failed_ns += e - r.admit_end_ns"),
     # limits
-    Mutation("max_retries: one more", "q.retries >= w.clusters[r.cluster].max_retries", "q.retries > w.clusters[r.cluster].max_retries"),
+    Mutation("max_retries: one more", "q.retries >= most", "q.retries > most"),
     Mutation("max_requests: one more", "q.requests >= c.max_requests", "q.requests > c.max_requests"),
     Mutation("max_requests: one more of those that waited", "q.requests >= w.clusters[k].max_requests", "q.requests > w.clusters[k].max_requests"),
     Mutation("max_pending_requests: one more", "q.pending >= c.max_pending", "q.pending > c.max_pending"),
     Mutation("max_connections: one more", "q.connections >= c.max_connections", "q.connections > c.max_connections"),
-    Mutation("the youngest waiting stream first", "x = p.pending_head", "x = p.pending_tail"),
+    Mutation("the youngest waiting stream first", "x = p.pending_head\n        leave", "x = p.pending_tail\n        leave"),
     Mutation(
         "a lost connection is not replaced",
         "    close_cx(w, r.cx)\n    connect_if_needed(w, i, ep, key_a(r.client, r.number), key_b(r.k, r.a, 0, 0), s + cost)", "    close_cx(w, r.cx)",
@@ -150,6 +150,36 @@ MUTATIONS = (
     Mutation("bucket: refill in steps", "(tokens - 1.0) / bucket.rate", "(int(tokens) - 1.0) / bucket.rate"),
     Mutation("call: an error of the service is a denial", "if 400 <= status < 500:", "if 400 <= status < 600:"),
     Mutation("purpose: a mirror is drawn as an abort", "_chance(r.key, DRAW_MIRROR, j, m.percent)", "_chance(r.key, FAULT_ABORT, j, m.percent)"),
+    # upstream connections
+    Mutation("idle from the start of the visit", "u.idle_at_ns = e + c.idle_ns", "u.idle_at_ns = s + c.idle_ns"),
+    Mutation("keep-alive counts from when the gateway reads", "(u.freed_ns if u.used == 1 else e) + keepalive", "e + keepalive"),
+    Mutation("a request not yet written is lost like others", "status = LOST_UNSENT\n", "status = LOST\n"),
+    Mutation("connect time-out from the endpoint on", "e + c.connect_ns, a, b, ORDER_CONNECT", "e + up + c.connect_ns, a, b, ORDER_CONNECT"),
+    Mutation("retry budget: who waits does not count", "(q.requests + q.pending)", "q.requests"),
+    # faults by schedule
+    Mutation("stall: work goes on", "work -= max(0, stall.from_ns - t)", "work -= 0"),
+    Mutation("slow: not from the beginning", "if mode.slow != 1.0 and mode.from_ns <= t", "if mode.slow != 1.0 and mode.from_ns + 5_000_000 <= t"),
+    Mutation("errors of a mode are the usual ones", "return mode.error_first, mode.errors", "return s.error_first, s.errors"),
+    # CPU quota, balance, zones
+    Mutation("quota: who sleeps keeps all", "used_ns -= k.budget_ns - KEPT_NS", "used_ns -= 0"),
+    Mutation("quota: waking is free", "at = paid(w, i, t, k.wakeup_ns)", "at = t"),
+    Mutation("quota: slices are endless", "min(SLICE_NS, pod.quota_ns - q.used_ns)", "pod.quota_ns - q.used_ns"),
+    Mutation("component: throttling as queueing", "r.component[THROTTLING] += throttled", "r.component[WORKER_QUEUE] += throttled"),
+    Mutation("exact balance: the last of equals", "w.workers[i].connections < w.workers[best].connections", "w.workers[i].connections <= w.workers[best].connections"),
+    Mutation("zones: the turn of pods is that of zones", "cursor //= fleet.zones", "cursor //= 1"),
+    # pods that come and go
+    Mutation("remove: the oldest pod", "j = max(serving, key=", "j = min(serving, key="),
+    Mutation("a draining pod does not say so", "draining = w.pods[c.pod].draining", "draining = 0"),
+    Mutation("a reset is told at once", "reset_at(w, s.conn, t + w.conns[s.conn].down_ns)", "reset_at(w, s.conn, t + 1)"),
+    Mutation("a pod's next life draws as its first", "fold(key, life) if life else key", "key"),
+    Mutation("a new pod finds its breakers as they were", "q.connections, q.pending, q.requests, q.retries = 0, 0, 0, 0", "q.connections, q.pending, q.retries = 0, 0, 0"),
+    Mutation("a slot that retires is still handed out", "s.retiring = 1\n    if s.queued == 0:\n        return\n", "s.retiring = 1\n    return\n"),
+    Mutation("a new pod takes over the connections of the old one", "if conn.life == w.pods[conn.pod].life:", "if conn.life >= 0:"),
+    # autoscaling
+    Mutation("autoscaler: as many pods as fit", "math.ceil(q * n)", "int(q * n)"),
+    Mutation("autoscaler: pods that start count as busy", "n += starting", "n += 0"),
+    Mutation("autoscaler: no memory of changes", "begin = pods - sum(", "begin = pods - 0 * sum("),
+    Mutation("autoscaler: the least recommended counts", "return min(pods, high)", "return min(pods, desired)"),
 )
 
 

@@ -31,7 +31,10 @@ class Feature(StrEnum):
     TCP = "gateways that hand bytes on, and TLS that they do not open"
 
 
-COMPILED: frozenset[Feature] = frozenset({Feature.LOAD_BALANCING, Feature.OUTLIERS, Feature.FILTERS, Feature.CONNECTIONS})
+COMPILED: frozenset[Feature] = frozenset({
+    Feature.LOAD_BALANCING, Feature.OUTLIERS, Feature.FILTERS, Feature.CONNECTIONS, Feature.MODES, Feature.FRONT,
+    Feature.LIFECYCLE, Feature.AUTOSCALING,
+})
 """The features that the compiled engine has."""
 
 

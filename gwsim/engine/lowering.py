@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from gwsim.engine.codes import Flag, Visit
+from gwsim.engine.codes import Flag, Purpose, Visit
 from gwsim.engine.compiled import layout
-from gwsim.engine.compiled.connections import FRONT_HASH
+from gwsim.engine.compiled.cpu import PERIOD_NS
 from gwsim.engine.compiled.filters import OP_ABORT, OP_BUCKET, OP_CALL, OP_DELAY
+from gwsim.engine.compiled.fleets import FRONT_HASH
 from gwsim.engine.compiled.heaps import MAX_SOURCES, MAX_STATIONS
 from gwsim.engine.compiled.hosts import LOCALITY_KINDS, hosts_of, is_simple
 from gwsim.engine.compiled.load_balancing import (
@@ -35,7 +36,7 @@ from gwsim.engine.compiled.retries import (
 )
 from gwsim.engine.compiled.sources import BURSTS, CLOSED, JITTERED, PACED, POISSON, REPLAY
 from gwsim.engine.compiled.tls import PLAINTEXT, TLS12, TLS13
-from gwsim.engine.draws import KINDS, fold, name64, ns, run_key
+from gwsim.engine.draws import KINDS, below, draw64, fold, name64, ns, run_key
 from gwsim.engine.features import missing
 from gwsim.engine.hashing import xxh64
 from gwsim.errors import InputError, InternalError
@@ -78,6 +79,8 @@ class Lowering:
         self.zones: dict[str, int] = {}
         self.outliers: list[tuple[Any, ...]] = []
         self.outages: list[tuple[int, int, bool]] = []
+        self.modes: list[tuple[int, int, int, int, float]] = []
+        self.stalls: list[tuple[int, int]] = []
         self.ops: list[tuple[Any, ...]] = []
         self.op_buckets: list[int] = []
         self.mirrors: list[tuple[Any, ...]] = []
@@ -242,15 +245,18 @@ class Lowering:
         pods: list[tuple[int, ...]] = []
         workers: list[Any] = []
         for f, fleet in enumerate(self.model.fleets):
-            fleets[f] = (len(pods), len(fleet.pods), FRONT_HASH if fleet.front == "hash" else 1, 0)
-            for pod in fleet.pods:
+            fleets[f] = (len(pods), len(fleet.pods), FRONT_HASH if fleet.front == "hash" else 1, 0, fleet.balance == "exact", 0)
+            for position, pod in enumerate(fleet.pods):
                 zone = self.zone(pod.zone)
                 for _ in range(pod.workers):
                     r = np.zeros(1, layout.WORKER)
                     r["fleet"], r["pod"], r["zone"] = f, len(pods), zone
                     r["wakeup_ns"], r["iteration_ns"] = ns(fleet.wakeup_s), ns(fleet.iteration_s)
+                    r["limited"] = pod.cpu_limit_cores is not None
                     workers.append(r)
-                pods.append((f, len(workers) - pod.workers, pod.workers, zone))
+                quota = 0 if pod.cpu_limit_cores is None else max(1, ns(pod.cpu_limit_cores * 0.1))
+                key = fold(fold(self.run, name64("quota/" + fleet.name)), position)
+                pods.append((f, len(workers) - pod.workers, pod.workers, zone, quota, below(draw64(key, Purpose.QUOTA), PERIOD_NS), 0, 0, 0, 0, 0))
         return fleets, np.array(pods, layout.POD), np.concatenate(workers)
 
     def clusters(self) -> tuple[Array, Array]:
@@ -346,12 +352,23 @@ class Lowering:
             r["queue"] = -1 if s.queue is None else s.queue
             r["keepalive_ns"], r["outage_first"], r["outages"] = self.within(s.keepalive_s), len(self.outages), len(s.outages)
             self.outages += [(ns(o.from_s), ns(o.to_s), o.kind == "drop") for o in s.outages]
-            r["error_first"], r["errors"] = len(self.shares), len(s.errors)
-            self.shares += [(status, share) for share, status in s.errors]
+            r["error_first"], r["errors"] = self._shares(s.errors)
+            r["mode_first"], r["modes"] = len(self.modes), len(s.modes)
+            self.modes += [(ns(o.from_s), ns(o.to_s), *self._shares(o.errors), o.slow) for o in s.modes]
+            stalls = [(ns(o.from_s), ns(o.to_s)) for o in s.modes if o.stall]
+            r["stall_first"], r["stalls"] = len(self.stalls), len(stalls)
+            self.stalls += stalls
             r["server_first"], r["leave_first"] = servers, starts
             servers += s.concurrency or 0
             starts += 0 if s.queue is None else s.queue + 1
         return out, servers, starts
+
+    def _shares(self, errors: tuple[tuple[float, int], ...] | None) -> tuple[int, int]:
+        """Where shares of errors are kept, and how many; -1 of them for None."""
+        if errors is None:
+            return 0, -1
+        self.shares += [(status, share) for share, status in errors]
+        return len(self.shares) - len(errors), len(errors)
 
     def rtt(self) -> Array:
         """[zone, zone, 2]: one-way delays up and down, ns."""

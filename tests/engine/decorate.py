@@ -232,7 +232,12 @@ def _front(model: Model, random: Random, lattice: bool) -> Model:
         )
         for fleet in model.fleets
     )
-    return replace(model, fleets=fleets)
+    return _bounded(replace(model, fleets=fleets))
+
+
+def _bounded(model: Model) -> Model:
+    """What little is left of a gateway may never catch up: no client waits for ever."""
+    return replace(model, clients=tuple(replace(one, timeout_s=one.timeout_s or 0.25) for one in model.clients))
 
 
 # --- faults by schedule ----------------------------------------------------------------------------------------
@@ -271,7 +276,7 @@ def _lifecycle(model: Model, random: Random, lattice: bool) -> Model:
         )
         return replace(fleet, pods=pods, lifecycle=lifecycle)
 
-    return replace(model, fleets=tuple(living(one) for one in model.fleets))
+    return _bounded(replace(model, fleets=tuple(living(one) for one in model.fleets)))
 
 
 # --- autoscaling -----------------------------------------------------------------------------------------------

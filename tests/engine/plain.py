@@ -132,6 +132,7 @@ def patch() -> None:
     own = {
         "mix64": draws.mix64, "fold": lambda h, x: draws.fold(int(h), int(x)), "draw64": lambda key, p, i=0: draws.draw64(int(key), p, int(i)),
         "uniform": draws.uniform, "below": lambda z, n: int(z) % int(n), "ns": draws.ns, "bit_length": lambda v: int(v).bit_length(),
+        "made": lambda records: 1 + max(records, default=-1),
     }
     for info in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
@@ -144,11 +145,12 @@ def run(model: Model, replication: int, options: Options) -> RawRun:
     """One replication, as `driver.run` would."""
     from gwsim.engine.compiled import driver, loop
 
-    world, detectors = driver.build(model, replication, options, 1)
-    plain = detectors.clusters.world = Plain(world)
+    world, control = driver.build(model, replication, options, 1)
+    plain = control.clusters.world = Plain(world)
     while (status := loop._advance(plain, 10**9)) != loop.DONE:
         if status != loop.CONTROL:
             raise RuntimeError("the plain engine stopped")
-        detectors.step()
+        control.step()
+    control.finish()
     plain.back(world)
     return driver.collect(world, model)

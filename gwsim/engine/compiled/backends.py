@@ -5,6 +5,7 @@ from __future__ import annotations
 from gwsim.engine.codes import Part, Purpose
 from gwsim.engine.compiled.accounting import UPSTREAM
 from gwsim.engine.compiled.draws import draw64, fold, ns, uniform
+from gwsim.engine.compiled.faults import done_at, errors_at, slow_at
 from gwsim.engine.compiled.heaps import attempt_of, index_of, key_a, key_b, part_of, pop, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
@@ -47,10 +48,9 @@ def arrive(w):
         out.rejected += 1
         status = 503
     else:
-        service = ns(sample(w, w.stations[place].service, key, SERVICE))
-        start = _start(w, place, t, service)
-        depart = start + service
-        status = _status(w, place, key)
+        service = _service(w, w.stations[place], key, t)
+        start, depart = _start(w, place, t, service)
+        status = _status(w, place, key, t)
         if status >= 400:
             out.errors += 1
         out.busy += service
@@ -151,13 +151,22 @@ def _answer(w, r, x, start, depart, status):
 
 
 @kernel
-def _status(w, place, key):
+def _service(w, s, key, t):
+    seconds = sample(w, s.service, key, SERVICE)
+    return ns(seconds * slow_at(w, s, t) if s.modes > 0 else seconds)
+
+
+@kernel
+def _status(w, place, key, t):
     s = w.stations[place]
-    if s.errors == 0:
+    first, n = s.error_first, s.errors
+    if s.modes > 0:
+        first, n = errors_at(w, s, t)
+    if n == 0:
         return 200
     u = uniform(draw64(key, ERROR, 0))
     total = 0.0
-    for j in range(s.error_first, s.error_first + s.errors):
+    for j in range(first, first + n):
         total += w.shares[j].share
         if u < total:
             return w.shares[j].status
@@ -166,19 +175,24 @@ def _status(w, place, key):
 
 @kernel
 def _start(w, place, t, service):
-    """When a server takes the job: at once without a limit, else when the first one is free."""
+    """When a server takes the job (at once without a limit, else when the first one is free), and when it is done."""
     s = w.stations[place]
     if s.concurrency < 0:
-        return t
+        return t, _end(w, s, t, service)
     free = w.free_at[s.server_first : s.server_first + s.concurrency]
     start = max(t, free[0])
-    _replace_first(free, start + service)
+    depart = _end(w, s, start, service)
+    _replace_first(free, depart)
     if s.queue >= 0:
-        depart_at = start
         slot = (s.leave_head + s.leave_n) % (s.queue + 1)
-        w.leave[s.leave_first + slot] = depart_at
+        w.leave[s.leave_first + slot] = start
         s.leave_n += 1
-    return start
+    return start, depart
+
+
+@kernel
+def _end(w, s, start, service):
+    return start + service if s.stalls == 0 else done_at(w, s, start, service)
 
 
 @kernel

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from gwsim.engine.codes import Flag, Purpose
 from gwsim.engine.compiled.accounting import RESTING, settle
-from gwsim.engine.compiled.connections import connected, give_up, release, take
+from gwsim.engine.compiled.connections import (
+    PART_RESET,
+    connected,
+    give_up,
+    pause,
+    release,
+    take,
+    vacate,
+)
 from gwsim.engine.compiled.draws import draw64, fold, ns, uniform
 from gwsim.engine.compiled.heaps import index_of, key_a, key_b, number_of, part_of, pop, source_of
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.network import sample
 from gwsim.engine.compiled.recording import record_finish, record_start
+from gwsim.engine.compiled.slots import leave_slot, queue_slot, retire
 from gwsim.engine.compiled.sources import CLOSED, REPLAY, act_later, continue_loop, request_key, schedule_open
-from gwsim.engine.compiled.state import drop_stream, new_stream
-from gwsim.engine.schema import ANSWER_TIMEOUT
+from gwsim.engine.compiled.state import drop_conn, drop_stream, new_stream
+from gwsim.engine.schema import ANSWER_RESET, ANSWER_TIMEOUT
 
 SHAPE, REQUEST_BYTES, RESPONSE_BYTES = int(Purpose.SHAPE), int(Purpose.REQUEST_BYTES), int(Purpose.RESPONSE_BYTES)
 DRAW_BACKOFF = int(Purpose.CLIENT_BACKOFF)
@@ -110,7 +119,7 @@ def _cancel_timeout(w, client, x):
 
 @kernel
 def deliver_to_client(w):
-    """The next delivery to a client: a connection is ready, or an answer."""
+    """The next delivery to a client: a connection is ready, an answer, or the end of a connection; False if that was none."""
     g = w.g[0]
     top = w.client_heap[0]
     t, b = top.t, top.b
@@ -119,17 +128,63 @@ def deliver_to_client(w):
     x = index_of(b)
     if part_of(b) == 0:
         connected(w, x, t)
-        return
+        return True
+    if part_of(b) == PART_RESET:
+        return _reset(w, x, t)
     r = w.streams[x]
     if r.client_done == 0:
         c = r.client
         client = w.clients[c]
-        settle(r, t)
+        settle(w, r, t)
         _cancel_timeout(w, client, x)
+        if r.closing == 1 and w.slots[r.slot].conn == r.conn:
+            retire(w, c, r.slot)
         release(w, c, x, t)
         if not (r.status >= 500 and client.retry_5xx == 1 and _retry(w, c, x, t)):
             _finish(w, c, x, t)
     drop_stream(w, x)
+    return True
+
+
+@kernel
+def _reset(w, n, t):
+    """The client of connection `n` finds that it is gone: what was on it fails; False if the slot has another by now."""
+    conn = w.conns[n]
+    c, j = conn.client, conn.slot
+    s = w.slots[j]
+    if s.conn != n:
+        drop_conn(w, n)
+        return False
+    vacate(w, c, j)
+    s.in_use = 0
+    s.waiting_head = -1
+    s.waiting_tail = -1
+    pause(w, c, j, t)
+    if s.queued == 0:
+        queue_slot(w, c, j)
+    while s.attempt_head >= 0:
+        x = s.attempt_head
+        y = w.streams[x].slot_next
+        while y >= 0:
+            if (w.streams[y].number, w.streams[y].k) < (w.streams[x].number, w.streams[x].k):
+                x = y
+            y = w.streams[y].slot_next
+        leave_slot(w, s, x)
+        _fail(w, c, x, t)
+    drop_conn(w, n)
+    return True
+
+
+@kernel
+def _fail(w, c, x, t):
+    """The attempt of stream `x` is reset at `t`."""
+    client = w.clients[c]
+    r = w.streams[x]
+    settle(w, r, t)
+    _cancel_timeout(w, client, x)
+    r.status, r.answer, r.sent_bytes = 0, ANSWER_RESET, 0
+    if not (client.retry_5xx == 1 and _retry(w, c, x, t)):
+        _finish(w, c, x, t)
 
 
 @kernel
@@ -138,7 +193,7 @@ def time_out(w, c, x, t):
     client = w.clients[c]
     r = w.streams[x]
     _cancel_timeout(w, client, x)
-    settle(r, t)
+    settle(w, r, t)
     give_up(w, c, x, t)
     if client.retry_timeout == 1 and _retry(w, c, x, t):
         return
@@ -255,7 +310,7 @@ def _act_from_heap(w):
     bound = w.clients[c].slot_first + number_of(a) % w.clients[c].loops if w.clients[c].loops > 0 else -1
     if part_of(b) == PART_RETRY:
         x = index_of(b)
-        settle(w.streams[x], t)
+        settle(w, w.streams[x], t)
         _start_try(w, c, x, bound, t)
     else:
         arrive(w, c, number_of(a), request_key(w, c, number_of(a)), bound, t)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gwsim.engine.codes import Flag, Part, Purpose, Visit
-from gwsim.engine.compiled.accounting import CLIENT_BACKOFF, RETURNING, SENT, SETUP, serve, settle
+from gwsim.engine.compiled.accounting import CLIENT_BACKOFF, CUT, RETURNING, SENT, SETUP, serve, settle
 from gwsim.engine.compiled.draws import below, draw64, fold, ns, uniform
 from gwsim.engine.compiled.filters import begin
+from gwsim.engine.compiled.fleets import choose_pod, choose_worker
 from gwsim.engine.compiled.heaps import index_of, key_a, key_b, part_of, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.network import byte_cost, sample
@@ -13,84 +14,48 @@ from gwsim.engine.compiled.pools import drop_cx
 from gwsim.engine.compiled.recording import record_visit
 from gwsim.engine.compiled.replies import end_stream
 from gwsim.engine.compiled.router import abandon
-from gwsim.engine.compiled.state import deliver_accept, deliver_conn, drop_conn, drop_stream, new_conn
+from gwsim.engine.compiled.slots import (
+    CLOSED,
+    OPEN,
+    OPENING,
+    free_slot,
+    join_slot,
+    leave_slot,
+    queue_slot,
+    stop_waiting,
+    wait_on,
+)
+from gwsim.engine.compiled.state import (
+    deliver_accept,
+    deliver_conn,
+    drop_conn,
+    drop_stream,
+    is_stream_part,
+    new_conn,
+)
 from gwsim.engine.compiled.tls import PLAINTEXT, connected_at, finished_answered, hello_answered
-from gwsim.engine.schema import HANDSHAKE_FULL, HANDSHAKE_PLAIN, HANDSHAKE_RESUMED
+from gwsim.engine.schema import HANDSHAKE_FULL, HANDSHAKE_NONE, HANDSHAKE_PLAIN, HANDSHAKE_RESUMED
 
-FRONT, KERNEL, RTT = int(Purpose.FRONT), int(Purpose.KERNEL), int(Purpose.RTT)
-TICKET, RECONNECT, REMAINING = int(Purpose.TICKET), int(Purpose.RECONNECT), int(Purpose.REMAINING)
+RTT, TICKET = int(Purpose.RTT), int(Purpose.TICKET)
+RECONNECT, REMAINING = int(Purpose.RECONNECT), int(Purpose.REMAINING)
 PART_ACCEPT, PART_HELLO, PART_FINISHED = int(Part.ACCEPT), int(Part.CLIENT_HELLO), int(Part.FINISHED)
 PART_REQUEST, PART_CANCEL, PART_CLOSE = int(Part.REQUEST), int(Part.CANCEL), int(Part.CLOSE)
 PART_UP_CONNECTED, PART_UP_RESPONSE = int(Part.UP_CONNECTED), int(Part.UP_RESPONSE)
 READ, WRITE_DOWN, CLOSE = int(Visit.READ), int(Visit.WRITE_DOWN), int(Visit.CLOSE)
 VISIT_HELLO, VISIT_FINISHED = int(Visit.CLIENT_HELLO), int(Visit.FINISHED)
 DC = int(Flag.DC)
-CLOSED, OPENING, OPEN = 0, 1, 2
-FRONT_HASH = 0
-PART_ANSWER = 1
+PART_ANSWER, PART_RESET = 1, 2
+QUICKEST_RESET_NS = 1_000_000
 
 
 # --- the client's side -----------------------------------------------------------------------------------------
 
 
 @kernel
-def queue_slot(w, c, j):
-    """Slot `j` goes to the tail of its client's free slots."""
-    client = w.clients[c]
-    if client.loops > 0:
-        return
-    w.slots[j].next_free = -1
-    w.slots[j].queued = 1
-    if client.free_head < 0:
-        client.free_head = j
-    else:
-        w.slots[client.free_tail].next_free = j
-    client.free_tail = j
-
-
-@kernel
-def new_slot(w, c):
-    """One more slot for client `c` (closed)."""
-    g = w.g[0]
-    client = w.clients[c]
-    j = g.slots
-    g.slots += 1
-    s = w.slots[j]
-    s.client = c
-    s.index = client.made
-    client.made += 1
-    s.generation = 0
-    s.state = CLOSED
-    s.in_use = 0
-    s.remaining = client.per_connection
-    s.ticket_pod = -1
-    s.not_before_ns = 0
-    s.conn = -1
-    s.waiting_head = -1
-    s.waiting_tail = -1
-    s.queued = 0
-    s.retiring = 0
-    return j
-
-
-@kernel
-def _free_slot(w, c):
-    client = w.clients[c]
-    j = client.free_head
-    if j < 0:
-        return new_slot(w, c)
-    client.free_head = w.slots[j].next_free
-    if client.free_head < 0:
-        client.free_tail = -1
-    w.slots[j].queued = 0
-    return j
-
-
-@kernel
 def take(w, c, x, bound_slot, t):
     """Attempt of stream `x` takes a slot of client `c` (or the one it is bound to) and is sent as soon as can be."""
     client = w.clients[c]
-    j = bound_slot if bound_slot >= 0 else _free_slot(w, c)
+    j = bound_slot if bound_slot >= 0 else free_slot(w, c)
     s = w.slots[j]
     r = w.streams[x]
     s.in_use += 1
@@ -110,42 +75,19 @@ def take(w, c, x, bound_slot, t):
         r.handshake = open_connection(w, c, j, key_a(c, r.number), r.k, t_open)
     r.conn = s.conn
     w.conns[s.conn].refs += 1
+    if w.g[0].living == 1:
+        join_slot(w, s, x)
     if s.state == OPEN:
         send(w, x, t)
     else:
-        _wait(w, s, x)
-
-
-@kernel
-def _wait(w, s, x):
-    r = w.streams[x]
-    r.waiting_next = -1
-    r.waiting_prev = s.waiting_tail
-    if s.waiting_tail < 0:
-        s.waiting_head = x
-    else:
-        w.streams[s.waiting_tail].waiting_next = x
-    s.waiting_tail = x
-
-
-@kernel
-def _stop_waiting(w, s, x):
-    r = w.streams[x]
-    if r.waiting_prev < 0:
-        s.waiting_head = r.waiting_next
-    else:
-        w.streams[r.waiting_prev].waiting_next = r.waiting_next
-    if r.waiting_next < 0:
-        s.waiting_tail = r.waiting_prev
-    else:
-        w.streams[r.waiting_next].waiting_prev = r.waiting_prev
+        wait_on(w, s, x)
 
 
 @kernel
 def send(w, x, t):
     """The request of stream `x` leaves the client at `t`."""
     r = w.streams[x]
-    settle(r, t)
+    settle(w, r, t)
     r.state = SENT
     r.due_ns = t + w.conns[r.conn].up_ns
     r.refs += 1
@@ -161,14 +103,14 @@ def place(w, c, j):
     conn = w.conns[n]
     key = fold(fold(client.connection_key, s.index), s.generation)
     fleet = w.fleets[client.fleet]
-    if fleet.front == FRONT_HASH:
-        pod = below(draw64(key, FRONT, 0), fleet.pods)
-    else:
-        pod = fleet.cursor % fleet.pods
-        fleet.cursor += 1
-    pod += fleet.pod_first
+    pod = choose_pod(w, fleet, key)
+    if pod < 0 or w.pods[pod].over == 1:
+        conn.closed = 1
+    pod = max(pod, fleet.pod_first)
     conn.pod = pod
-    conn.worker = w.pods[pod].worker_first + below(draw64(key, KERNEL, 0), w.pods[pod].workers)
+    conn.life = w.pods[pod].life
+    conn.worker = choose_worker(w, fleet, pod, key)
+    w.workers[conn.worker].connections += 1
     rtt_ns = max(2, ns(sample(w, client.rtt, key, RTT)))
     conn.up_ns = rtt_ns // 2
     conn.down_ns = rtt_ns - conn.up_ns
@@ -176,12 +118,24 @@ def place(w, c, j):
     conn.slot = j
     conn.a = 0
     conn.k = 0
+    s.conn = n
+    if conn.closed == 1:
+        return n
     offered = client.tls != PLAINTEXT and s.ticket_pod >= 0 and uniform(draw64(key, TICKET, 0)) < client.ticket_share
     conn.resumed = 1 if offered and s.ticket_pod == pod else 0
     if client.tls != PLAINTEXT:
         s.ticket_pod = pod
-    s.conn = n
     return n
+
+
+@kernel
+def reset_at(w, n, t):
+    """The client of connection `n` will find at `t` that there is nobody at the other end."""
+    c = w.conns[n]
+    g = w.g[0]
+    c.refs += 1
+    push(w.client_heap, g.client_n, t, key_a(c.client, w.slots[c.slot].index), key_b(0, 0, PART_RESET, n))
+    g.client_n += 1
 
 
 @kernel
@@ -192,6 +146,9 @@ def open_connection(w, c, j, a, k, t):
     conn.a = a
     conn.k = k
     w.slots[j].state = OPENING
+    if conn.closed == 1:
+        reset_at(w, n, t + max(conn.up_ns + conn.down_ns, QUICKEST_RESET_NS))
+        return HANDSHAKE_NONE
     arrives = t + conn.up_ns + conn.down_ns + conn.up_ns
     conn.refs += 1
     deliver_accept(w, conn.worker, arrives, a, key_b(k, 0, PART_ACCEPT, n))
@@ -236,14 +193,34 @@ def connected(w, n, t):
 @kernel
 def _close(w, c, j, a, k, t):
     """The client closes the connection of slot `j` at `t`, in the name of the attempt (a, k)."""
-    s = w.slots[j]
-    n = s.conn
+    n = w.slots[j].conn
     deliver_conn(w, n, t + w.conns[n].up_ns, a, key_b(k, 0, PART_CLOSE, n))
+    vacate(w, c, j)
+
+
+@kernel
+def vacate(w, c, j):
+    """Slot `j` has no connection any more."""
+    s = w.slots[j]
+    conn = w.conns[s.conn]
+    if conn.life == w.pods[conn.pod].life:
+        w.workers[conn.worker].connections -= 1
     s.generation += 1
     s.state = CLOSED
     s.remaining = w.clients[c].per_connection
     s.retiring = 0
     s.conn = -1
+
+
+@kernel
+def pause(w, c, j, t):
+    """Slot `j` lost its connection at `t`: it is not opened again before the reconnect delay is over."""
+    client = w.clients[c]
+    s = w.slots[j]
+    s.not_before_ns = t
+    if client.reconnect >= 0:
+        key = fold(fold(client.connection_key, s.index), s.generation)
+        s.not_before_ns = t + ns(sample(w, client.reconnect, key, RECONNECT))
 
 
 @kernel
@@ -253,6 +230,8 @@ def release(w, c, x, t):
     j = r.slot
     s = w.slots[j]
     s.in_use -= 1
+    if w.g[0].living == 1:
+        leave_slot(w, s, x)
     if s.retiring == 1:
         if s.in_use == 0:
             _close(w, c, j, key_a(c, r.number), r.k, t)
@@ -269,8 +248,8 @@ def give_up(w, c, x, t):
     j = r.slot
     s = w.slots[j]
     if client.http == 2:
-        if r.state == SETUP:
-            _stop_waiting(w, s, x)
+        if r.state == SETUP or r.state == CUT:
+            stop_waiting(w, s, x)
         else:
             r.refs += 1
             deliver_conn(
@@ -281,11 +260,9 @@ def give_up(w, c, x, t):
     s.waiting_head = -1
     s.waiting_tail = -1
     s.in_use = 0
+    s.attempt_head = -1
     _close(w, c, j, key_a(c, r.number), r.k, t)
-    s.not_before_ns = t
-    if client.reconnect >= 0:
-        key = fold(fold(client.connection_key, s.index), s.generation)
-        s.not_before_ns = t + ns(sample(w, client.reconnect, key, RECONNECT))
+    pause(w, c, j, t)
     queue_slot(w, c, j)
 
 
@@ -296,7 +273,7 @@ def give_up(w, c, x, t):
 def visit_connection(w, i, n, first, s):
     """One visit to downstream connection `n`: everything delivered by the poll, from task `first` on; its cost."""
     cost, visit = _connection_cost(w, i, n, first)
-    record_visit(w, i, visit, s, cost, first.a, first.b)
+    cost = record_visit(w, i, visit, s, cost, first.a, first.b)
     b, following = first.b, first.next
     while True:
         if w.conns[n].closed == 1:
@@ -344,7 +321,7 @@ def _connection_cost(w, i, n, first):
 def drop_item(w, b):
     """Item `b` has lost its object: give up what it refers to."""
     part = part_of(b)
-    if part == PART_UP_RESPONSE or part == PART_REQUEST or part == PART_CANCEL:
+    if part == PART_UP_RESPONSE or is_stream_part(part):
         drop_stream(w, index_of(b))
     elif part < PART_UP_CONNECTED:
         drop_conn(w, index_of(b))
@@ -431,15 +408,17 @@ def write_down(w, i, n, s):
             cost += client.write_down_stream_ns + byte_cost(r.sent_bytes, client.write_down_byte_s)
         x = r.out_next
     r = w.streams[name]
-    record_visit(w, i, WRITE_DOWN, s, cost, key_a(r.client, r.number), key_b(r.k, 0, 0, 0))
+    cost = record_visit(w, i, WRITE_DOWN, s, cost, key_a(r.client, r.number), key_b(r.k, 0, 0, 0))
     g = w.g[0]
+    draining = w.pods[c.pod].draining
     x = c.out_head
     while x >= 0:
         r = w.streams[x]
         following = r.out_next
         if r.dropped == 0:
-            serve(r, s, cost)
+            serve(w, r, s, cost)
             r.state = RETURNING
+            r.closing = draining
             r.refs += 1
             push(w.client_heap, g.client_n, s + cost + c.down_ns, key_a(r.client, r.number), key_b(r.k, r.a, PART_ANSWER, x))
             g.client_n += 1

@@ -10,10 +10,9 @@ import numpy as np
 from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
 from gwsim.engine.compiled import layout
-from gwsim.engine.compiled.hosts import Clusters
-from gwsim.engine.compiled.layout import NEVER
+from gwsim.engine.compiled.control import Control
+from gwsim.engine.compiled.cpu import NO_PERIOD
 from gwsim.engine.compiled.loop import CONTROL, DONE, GROW, UNCHECKED, advance
-from gwsim.engine.compiled.outliers import Detectors
 from gwsim.engine.compiled.world import World
 from gwsim.engine.draws import ns
 from gwsim.engine.lowering import Lowering, table
@@ -25,32 +24,36 @@ SLICE = 1_000_000
 """Events per call of the kernel: between calls there is progress, and an interrupt is heard."""
 LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free", "upstream": "cx_free"}
 FLAT = ("streams", "conns", "upstream", "slots", "hold", "station_heap", "client_heap", "act_heap")
-PER_WORKER = ("ready", "accept", "backoff", "uptimers", "armed", "tasks", "batch")
+PER_WORKER = ("ready", "accept", "backoff", "uptimers", "stops", "armed", "tasks", "batch")
 
 
 def run(
     model: Model, replication: int, options: Options = DEFAULT, *,
-    progress: Callable[[int], None] | None = None, capacity: int = 1024,
+    progress: Callable[[int], None] | None = None, capacity: int = 1024, periods: int = 128,
 ) -> RawRun:
     """One replication of `model`.
 
     `progress` is called with the number of requests started so far, every million events. `capacity` is the first size
-    of the arrays that grow; it changes nothing in the result.
+    of the arrays that grow; `periods` how far ahead a CPU quota can be taken (a visit that takes more begins the run anew
+    with more of them). Neither changes anything in the result.
     """
-    world, detectors = build(model, replication, options, capacity)
+    world, control = build(model, replication, options, capacity, periods)
     while True:
         status = advance(world.table, SLICE)
+        if status == DONE and world.g[0]["fault"]:
+            return run(model, replication, options, progress=progress, capacity=capacity, periods=16 * periods)
         if status == DONE:
+            control.finish()
             return collect(world, model)
         if status == CONTROL:
-            detectors.step()
+            control.step()
         elif status == GROW:
             grow(world)
         elif progress is not None:
             progress(int(world.g[0]["requests"]))
 
 
-def build(model: Model, replication: int, options: Options, capacity: int) -> tuple[World, Detectors]:
+def build(model: Model, replication: int, options: Options, capacity: int, periods: int = 128) -> tuple[World, Control]:
     """The world at time 0, and what carries out its control events."""
     low = Lowering(model, replication)
     clients, classes = low.clients(), low.classes()
@@ -89,7 +92,8 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> tu
         next_at=np.zeros(w, np.int64),
         **{n: np.zeros((w, capacity + slack + 4), layout.ENTRY) for n in ("ready", "accept", "backoff")},
         uptimers=np.zeros((w, 4 + 3 * slack + fragile * (capacity + 2 * e)), layout.ENTRY),
-        outages=table(low.outages, layout.OUTAGE),
+        outages=table(low.outages, layout.OUTAGE), modes=table(low.modes, layout.MODE), stalls=table(low.stalls, layout.STALL),
+        **_front(pods, workers, periods),
         **{n: np.zeros((w, room), layout.TASK) for n in ("armed", "tasks", "batch")},
         timers=timers, station_heap=np.zeros(capacity + 4 * UNCHECKED + fragile * (slack + w * e), layout.ENTRY),
         client_heap=np.zeros(capacity + slack + 4, layout.ENTRY),
@@ -103,12 +107,23 @@ def build(model: Model, replication: int, options: Options, capacity: int) -> tu
     return world, start(model, world, low.run)
 
 
-def start(model: Model, world: World, run: int) -> Detectors:
-    """What Python does at time 0: load balancing's tables, and the first ticks of outlier detection."""
-    world.levels["update_at_ns"], world.levels["updated_ns"], world.detectors["tick_at_ns"] = NEVER, -1, NEVER
-    clusters = Clusters(model, world, run)
-    clusters.start()
-    return Detectors(model, clusters, run)
+def start(model: Model, world: World, run: int) -> Control:
+    """What Python does at time 0: quotas, targets, load balancing's tables, and the first control events."""
+    g, limited = world.g[0], bool(world.workers["limited"].any())
+    g["limited"], g["stops_slack"] = limited, UNCHECKED * world.quota.shape[1] if limited else 0
+    g["living"] = any(fleet.lifecycle is not None for fleet in model.fleets)
+    return Control(model, world, run)
+
+
+def _front(pods: Any, workers: Any, periods: int) -> dict[str, Any]:
+    """Front load balancers, and CPU quotas."""
+    limited = bool(workers["limited"].any())
+    quota = np.zeros((len(pods), periods if limited else 1), layout.QUOTA)
+    quota["period"] = NO_PERIOD
+    return {
+        "front_pods": np.zeros(len(pods), np.int64), "front_zones": np.zeros(len(pods), layout.ZONE), "quota": quota,
+        "stops": np.zeros((len(workers), 4 + (UNCHECKED * periods if limited else 0)), layout.STOP),
+    }
 
 
 def _extra(classes: Any) -> int:
@@ -171,6 +186,7 @@ def _counts(model: Model, options: Options) -> dict[str, Any]:
         "anatomy": z(c, buckets(schema.COARSE), N_COMPONENTS + 1), "cluster_out": z(k, N_COUNTERS + 1),
         "cluster_hist": z(k, buckets(schema.MIDDLE)), "worker_out": np.zeros(w, layout.WORKER_OUT),
         "worker_visits": z(w, N_VISITS), "fleet_bins": z(len(model.fleets), schema.N_BINS),
+        "fleet_pods": z(len(model.fleets), schema.N_BINS),
         "station_out": np.zeros(len(model.stations), layout.STATION_OUT),
         "bins": np.zeros(schema.N_BINS, layout.BIN_OUT), "bin_hist": z(schema.N_BINS, buckets(schema.BIN)),
         "samples": z(schema.SAMPLE_SIZE + 2, width), "sample_hash": np.zeros(schema.SAMPLE_SIZE + 2, np.uint64),
@@ -196,7 +212,7 @@ def grow(world: World) -> None:
         "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"] + 2 * UNCHECKED + g["fragile"] * g["slack"], "client_heap": g["client_n"] + g["slack"],
         "act_heap": g["act_n"] + g["slack"], "ready": g["ready_max"] + g["slack"],
         "accept": g["accept_max"] + g["slack"], "backoff": g["backoff_max"] + g["slack"],
-        "uptimers": g["uptimers_max"] + 3 * g["slack"],
+        "uptimers": g["uptimers_max"] + 3 * g["slack"], "stops": g["stops_max"] + g["stops_slack"],
         "armed": g["armed_max"] + (1 + g["extra"]) * (g["pending"] + g["slack"]),
     }
     lists = world.workers
@@ -235,9 +251,9 @@ def collect(world: World, model: Model) -> RawRun:
     raw.component_sum = raw.anatomy_sum.sum(axis=1)
     raw.cluster_counters, raw.cluster_sum = world.cluster_out[:, :-1].copy(), world.cluster_out[:, -1].copy()
     raw.cluster_hist, raw.worker_visits = world.cluster_hist, world.worker_visits
-    for name in ("visit_ns", "cpu", "window_cpu", "wakeups", "iterations", "connections", "streams"):
+    for name in ("visit_ns", "cpu", "window_cpu", "wakeups", "iterations", "connections", "streams", "throttled"):
         setattr(raw, "worker_" + name, world.worker_out[name].copy())
-    raw.fleet_bin_cpu = world.fleet_bins
+    raw.fleet_bin_cpu, raw.fleet_bin_pods = world.fleet_bins, world.fleet_pods
     for name in ("jobs", "rejected", "errors", "busy", "wait", "window_busy"):
         setattr(raw, "station_" + name, world.station_out[name].copy())
     for name in ("arrivals", "finished", "errors", "latency_sum", "area"):

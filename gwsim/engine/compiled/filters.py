@@ -34,7 +34,7 @@ NO_EXCHANGE = -1
 def begin(w, i, x, s, cost):
     """The request of stream `x` has been read in the visit of `cost` ns starting at `s`: filters, then the router."""
     r = w.streams[x]
-    serve(r, s, cost)
+    serve(w, r, s, cost)
     r.gw_begun = 1
     r.gw_start_ns = s
     r.refs += 1
@@ -211,7 +211,7 @@ def call_ended(w, i, x, status, s, cost):
     """The call that stream `x` waits for has ended with a status (0: an error of any kind), in the visit at `s`."""
     r = w.streams[x]
     o = w.ops[w.classes[r.class_id].op_first + r.op]
-    serve(r, s, cost)
+    serve(w, r, s, cost)
     if 400 <= status < 500:
         local_reply(w, i, x, status, o.deny_flag, 0, s + cost)
     elif 0 < status < 400 or o.fail_open == 1:
@@ -237,5 +237,5 @@ def refused(w, i, x, s, cost):
     if r.kind != REQUEST:
         exchange_failed(w, i, x, s, cost)
         return
-    serve(r, s, cost)
+    serve(w, r, s, cost)
     local_reply(w, i, x, 503, UO, 0, s + cost)

@@ -287,6 +287,7 @@ class Clusters:
                 self._keys.append([(j, fold(base, j - first)) for j in range(i, i + pod.workers)])
                 i += pod.workers
                 pods.append(pod)
+        self._first_keys = list(self._keys)
         for d, pod in enumerate(pods):
             for k, sim in enumerate(model.clusters):
                 if world.podclusters[d, k].connections >= 0:
@@ -304,16 +305,19 @@ class Clusters:
         whole = max(1, sum(h.weight for h in self.hosts[k]))
         return [(i, below(draw64(key, Purpose.ROUND_ROBIN), whole)) for i, key in self.keys(d, k)]
 
-    def start(self) -> None:
-        """The state at time 0: turns, lists, and which hosts warm pools are for."""
+    def begin(self, d: int, now: int, life: int) -> None:
+        """Pod `d` begins to serve, for the `life`-th time (0: the first): turns, lists, and which hosts warm pools are for."""
         w = self.world
-        for (d, k), view in self.views.items():
-            c = w.clusters[k]
+        self._keys[d] = [(i, fold(key, life) if life else key) for i, key in self._first_keys[d]]
+        for k in range(len(self.sims)):
+            if (d, k) not in self.views:
+                continue
+            view, c = self.views[d, k], w.clusters[k]
             for i, seed in self.seeds(d, k):
-                for number in range(c.source_first, c.source_first + c.sources):
+                for number in range(int(c.source_first), int(c.source_first + c.sources)):
                     w.cursors[i, number] = seed
             for p in range(len(view.levels)):
-                view.refresh(p, 0)
+                view.refresh(p, now)
             for h in view.pickable():
                 w.podhosts[d, c.endpoint_first + h].warm = 1
 

@@ -27,7 +27,7 @@ GLOBAL = record(
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
     "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns act_kind act_client act_known events "
     "want_digest records trace ejections samples started hold_used warm bin bin_end_ns cx_free cx_live extra control_at_ns tick_pod "
-    "tick_cluster found uptimers_max fragile",
+    "tick_cluster found uptimers_max fragile limited stops_max stops_slack living endings",
     sample_below=U8, digest=U8,
 )
 STREAM = record(
@@ -37,16 +37,16 @@ STREAM = record(
     "station attempts retries_used holds_retry tried_n status flags answer request_bytes response_bytes sent_bytes "
     "pool_next pool_prev conn_next conn_prev out_next dropped route_next route_prev route_at_ns route_armed try_next "
     "try_prev try_at_ns try_armed try_class backoff_at_ns client_next client_prev client_at_ns client_armed start_bin kind "
-    "parent call op cx cx_next cx_prev swallowed",
+    "parent call op cx cx_next cx_prev closing slot_next slot_prev",
     request_key=U8, key=U8, attempt_key=U8, component=(I8, N_COMPONENTS), tried=(I8, MAX_TRIED),
 )
 CONN = record(
     "next_free refs client slot pod worker up_ns down_ns resumed accepted accept_end_ns closed a k hold_head hold_tail "
-    "out_head out_tail armed stream_head batch_tail batch_poll"
+    "out_head out_tail armed stream_head batch_tail batch_poll stops_first stops_n life"
 )
 SLOT = record(
     "client index generation state in_use remaining ticket_pod not_before_ns conn waiting_head waiting_tail next_free "
-    "queued retiring"
+    "queued retiring attempt_head"
 )
 CLIENT = record(
     "fleet arrivals http slot_first slot_count per_connection streams tls rtt reconnect think timeout_ns retries "
@@ -101,15 +101,23 @@ BUCKET = record("", most=F8, rate=F8, last_s=F8)
 TABLE = record("first n")
 STATION = record(
     "zone service concurrency queue error_first errors server_first leave_first leave_head leave_n keepalive_ns outage_first "
-    "outages"
+    "outages mode_first modes stall_first stalls"
 )
 OUTAGE = record("from_ns to_ns drops")
+MODE = record("from_ns to_ns error_first errors", slow=F8)
+"""A time in which a station behaves otherwise; `errors` is -1 where it has its usual ones."""
+STALL = record("from_ns to_ns")
 WORKER = record(
     "fleet pod zone wakeup_ns iteration_ns asleep slept_ns ready_n accept_n backoff_n armed_n list_n list_at batch_n "
-    "timers_n timer_at_ns poll uptimers_n"
+    "timers_n timer_at_ns poll uptimers_n connections limited budget_ns paying stops_first stops_n"
 )
-POD = record("fleet worker_first workers zone")
-FLEET = record("pod_first pods front cursor")
+POD = record("fleet worker_first workers zone quota_ns offset_ns serving over draining ending life")
+FLEET = record("pod_first pods front cursor exact zones")
+ZONE = record("first n")
+"""Targets of a front load balancer in one zone: where they are in `front_pods`."""
+QUOTA = record("period used_ns")
+STOP = record("from_ns to_ns before_ns")
+"""A time in which a worker was stopped, and for how long it had been before."""
 DIST = record("kind point_first points", a=F8, b=F8)
 POINT = record("", p=F8, x=F8)
 SEGMENT = record("", duration_s=F8, r0=F8, r1=F8)
@@ -118,7 +126,7 @@ RECORDED = record("at_ns shape")
 POOL = record("ready established connecting epoch pending_head pending_tail pending")
 UPSTREAM = record(
     "next_free refs worker ep state streams left epoch ready prev next a b used attach_armed stream_head freed_ns idle_at_ns "
-    "idle_a idle_b idle_listed closes_ns closes_a closes_b closes_listed"
+    "idle_a idle_b idle_listed closes_ns closes_a closes_b closes_listed gone"
 )
 """An upstream connection; (a, b) names the attempt that opened it, idle_* its idle time-out, closes_* when its pod hangs up."""
 PODCLUSTER = record("connections pending requests retries plain levels")
@@ -134,7 +142,7 @@ CLASS_OUT = record(
     "gw_streams gw_sum overhead_sum",
     handshakes=(I8, 4),
 )
-WORKER_OUT = record("visit_ns cpu window_cpu wakeups iterations connections streams")
+WORKER_OUT = record("visit_ns cpu window_cpu wakeups iterations connections streams throttled")
 STATION_OUT = record("jobs rejected errors busy wait window_busy")
 BIN_OUT = record("arrivals finished errors latency_sum area")
 
@@ -145,7 +153,8 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "endpoints": (ENDPOINT, 1),  # of all clusters
     "stations": (STATION, 1), "workers": (WORKER, 1), "pods": (POD, 1), "fleets": (FLEET, 1), "dists": (DIST, 1),
     "points": (POINT, 1), "segments": (SEGMENT, 1),
-    "outages": (OUTAGE, 1),  # of stations
+    "outages": (OUTAGE, 1), "modes": (MODE, 1), "stalls": (STALL, 1),  # of stations
+    "front_pods": (I8, 1), "front_zones": (ZONE, 1),  # targets of front load balancers
     "shares": (SHARE, 1),  # error shares of stations
     "codes": (I8, 1),  # retriable status codes
     "replay": (RECORDED, 1),
@@ -172,6 +181,8 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "ops": (OP, 1), "op_buckets": (I8, 1), "mirrors": (MIRROR, 1), "buckets": (BUCKET, 2),  # [pod, bucket]
     "free_at": (I8, 1),  # servers of all stations
     "leave": (I8, 1),  # starts of the jobs that wait at stations with a limited queue
+    "quota": (QUOTA, 2),  # [pod, period modulo so many]: what has been used of it
+    "stops": (STOP, 2),  # [worker, n]
     "next_at": (I8, 1),  # [worker]: instant of its next event
     "ready": (ENTRY, 2), "accept": (ENTRY, 2), "backoff": (ENTRY, 2), "uptimers": (ENTRY, 2),  # [worker, n] heaps
     "armed": (TASK, 2),  # [worker, n]
@@ -188,6 +199,7 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "anatomy": (I8, 3),  # [class, bucket, component and, last, count]
     "cluster_out": (I8, 2),  # [cluster, counter and, last, sum of upstream times]
     "cluster_hist": (I8, 2), "worker_out": (WORKER_OUT, 1), "worker_visits": (I8, 2), "fleet_bins": (I8, 2),
+    "fleet_pods": (I8, 2),
     "station_out": (STATION_OUT, 1), "bins": (BIN_OUT, 1), "bin_hist": (I8, 2), "samples": (I8, 2),
     "sample_hash": (U8, 1),
     "slowest": (I8, 3),  # [class, n, record]

@@ -83,7 +83,7 @@ def feed(w, n, s, cost):
             w.cluster_out[k, ACTIVE_OVERFLOW] += 1
             refused(w, i, x, s, cost)
         else:
-            serve(w.streams[x], s, cost)
+            serve(w, w.streams[x], s, cost)
             attach(w, i, x, n, s + cost)
 
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 from gwsim.engine.codes import Counter
 from gwsim.engine.compiled.backends import arrive as arrive_at_station
 from gwsim.engine.compiled.clients import act, deliver_to_client, next_act
-from gwsim.engine.compiled.connections import new_slot, open_warm, queue_slot
+from gwsim.engine.compiled.connections import open_warm
 from gwsim.engine.compiled.heaps import MAX_SOURCES, key_a, key_b
 from gwsim.engine.compiled.kernel import entry, kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.lifecycle import end_pods
 from gwsim.engine.compiled.lifetimes import idles
 from gwsim.engine.compiled.outliers import finish_tick
 from gwsim.engine.compiled.pools import ORDER_DURATION, make_ready, new_cx, open_cx, upstream_timer
 from gwsim.engine.compiled.recording import advance_area
+from gwsim.engine.compiled.slots import new_slot, queue_slot
 from gwsim.engine.compiled.sources import CLOSED, schedule_open, start_loop
 from gwsim.engine.compiled.worker import turn
 from gwsim.engine.compiled.world import as_world
@@ -36,7 +38,7 @@ def _start(w):
     g = w.g[0]
     g.started = 1
     for i in range(w.workers.shape[0]):
-        w.workers[i].asleep = 1
+        w.workers[i].asleep = w.pods[w.workers[i].pod].serving
         w.workers[i].timer_at_ns = FREE_FOREVER
         w.next_at[i] = FREE_FOREVER
     for c in range(w.clients.shape[0]):
@@ -45,7 +47,7 @@ def _start(w):
         for _ in range(client.slot_count):
             j = new_slot(w, c)
             queue_slot(w, c, j)
-            if g.warm == 1:
+            if g.warm == 1 and w.fleets[client.fleet].zones > 0:
                 open_warm(w, c, j)
     if g.warm == 1:
         _warm_pools(w)
@@ -74,7 +76,7 @@ def _warm_pools(w):
         c = w.clusters[k]
         for d in range(w.pods.shape[0]):
             q = w.podclusters[d, k]
-            if q.connections < 0:
+            if q.connections < 0 or w.pods[d].serving == 0:
                 q.connections = 0
                 continue
             for i in range(w.pods[d].worker_first, w.pods[d].worker_first + w.pods[d].workers):
@@ -110,6 +112,7 @@ def _has_room(w):
         and g.slots + 2 * UNCHECKED < w.slots.shape[0]
         and g.hold_used + s < w.hold.shape[0]
         and g.cx_live + g.extra * g.pending + s < w.upstream.shape[0]
+        and g.stops_max + g.stops_slack < w.stops.shape[1]
         and g.uptimers_max + 3 * s < w.uptimers.shape[1]
         and g.station_n + 2 * UNCHECKED + g.fragile * s < w.station_heap.shape[0]
         and g.client_n + s < w.client_heap.shape[0]
@@ -172,6 +175,8 @@ def _advance(w, budget):
     g = w.g[0]
     if g.tick_pod >= 0:
         finish_tick(w)
+    if g.endings == 1:
+        end_pods(w)
     if g.started == 0:
         _start(w)
     for n in range(budget):
@@ -198,7 +203,8 @@ def _advance(w, budget):
             if not arrive_at_station(w):
                 continue
         elif what == 1:
-            deliver_to_client(w)
+            if not deliver_to_client(w):
+                continue
         elif t == FREE_FOREVER:
             _stop(w, g.stop_ns)
             return DONE

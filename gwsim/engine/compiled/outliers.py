@@ -134,7 +134,7 @@ def finish_tick(w):
 
 
 class Detectors:
-    """Ticks and updates of a run, carried out between slices of the kernel."""
+    """Ticks and updates of a run, carried out between slices of the kernel (`control`)."""
 
     def __init__(self, model: Any, clusters: Any, run: int) -> None:
         self.clusters, self.views, self.horizon_ns = clusters, clusters.views, ns(model.run.duration_s)
@@ -149,17 +149,37 @@ class Detectors:
             for h, p in enumerate(view.placement.priorities):
                 world.podhosts[d, c.endpoint_first + h].priority = p
                 world.podhosts[d, c.endpoint_first + h].back_at_ns = -1
-            interval = int(world.outliers[c.outlier].interval_ns)
-            first = 1 + below(draw64(int(one.key), Purpose.OUTLIER), interval) if model.run.start == "warm" else interval
-            one.tick_at_ns = first if first < self.horizon_ns else NEVER
-        self._look()
+            one.tick_at_ns = NEVER
+
+    def begin(self, d: int, now: int, warm: bool) -> None:
+        """The detectors of pod `d` begin; with a warm start the interval is somewhere in its course."""
+        for one, _, interval in self._of(d):
+            first = 1 + below(draw64(int(one.key), Purpose.OUTLIER), interval) if warm else interval
+            one.tick_at_ns = now + first if now + first < self.horizon_ns else NEVER
+
+    def end(self, d: int) -> None:
+        """Nothing that is due on pod `d` happens any more."""
+        for one, levels, _ in self._of(d):
+            one.tick_at_ns = NEVER
+            for level in levels:
+                level.update_at_ns, level.updated_ns = NEVER, -1
+
+    def _of(self, d: int) -> list[tuple[Any, list[Any], int]]:
+        """Detectors of pod `d`, with the priorities and the interval of each."""
+        w, out = self.world, []
+        for (pod, k), view in self.views.items():
+            if pod == d and view.sim.cluster.outlier_detection is not None:
+                c = w.clusters[k]
+                levels = [w.levels[d, int(c.level_first) + p] for p in range(len(view.levels))]
+                out.append((w.detectors[d, k], levels, int(w.outliers[c.outlier].interval_ns)))
+        return out
 
     @property
     def world(self) -> Any:
         """The world of the run."""
         return self.clusters.world
 
-    def _events(self) -> list[tuple[int, int, int, int, int]]:
+    def events(self) -> list[tuple[int, int, int, int, int]]:
         """(instant, pod, cluster, priority, 0 tick or 1 update) of everything pending."""
         w, out = self.world, []
         for (d, k), view in self.views.items():
@@ -170,15 +190,8 @@ class Detectors:
             out += [(int(w.levels[d, first + p].update_at_ns), d, k, p, 1) for p in range(len(view.levels))]
         return out
 
-    def _look(self) -> None:
-        self.world.g[0].control_at_ns = min((event[0] for event in self._events()), default=NEVER)
-
-    def step(self) -> None:
-        """Carry out the next control event."""
-        now, d, k, p, update = min(self._events())
-        g = self.world.g[0]
-        g.stop_ns = now
-        g.events += 1
+    def carry_out(self, d: int, k: int, p: int, update: int, now: int) -> None:
+        """The tick of cluster `k` on pod `d`, or the update of its priority `p`, happens now."""
         if update:
             level = self.world.levels[d, self.world.clusters[k].level_first + p]
             level.update_at_ns = NEVER
@@ -187,7 +200,6 @@ class Detectors:
             self.views[d, k].refresh(p, now)
         else:
             self._tick(d, k, now)
-        self._look()
 
     def _tick(self, d: int, k: int, now: int) -> None:
         w = self.world

@@ -56,6 +56,7 @@ def new_cx(w, i, ep):
     u.idle_listed = 0
     u.closes_ns = FREE_FOREVER
     u.closes_listed = 0
+    u.gone = 0
     return n
 
 
@@ -233,6 +234,8 @@ def refuse_on(w, n, t, a, b):
 @kernel
 def _tell(w, n, t, a, b):
     u = w.upstream[n]
+    if u.gone == 1:
+        return
     u.refs += 1
     zone = w.stations[w.endpoints[u.ep].station].zone
     deliver(w, u.worker, t + w.rtt[w.workers[u.worker].zone, zone, 1], a, b)

@@ -9,13 +9,14 @@ import numpy as np
 
 from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, Flag, Purpose
+from gwsim.engine.compiled.cpu import worked
 from gwsim.engine.compiled.draws import draw64, fold
 from gwsim.engine.compiled.heaps import attempt_of, number_of, source_of, try_of
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.world import bit_length
 
-ANSWER_UPSTREAM, ANSWER_TIMEOUT, ANSWER_LOCAL = schema.ANSWER_UPSTREAM, schema.ANSWER_TIMEOUT, schema.ANSWER_LOCAL
+ANSWER_UPSTREAM, ANSWER_TIMEOUT = schema.ANSWER_UPSTREAM, schema.ANSWER_TIMEOUT
 FINE, MIDDLE, COARSE, BIN = schema.FINE, schema.MIDDLE, schema.COARSE, schema.BIN
 N_BINS, N_FLAGS, MAX_BITS = schema.N_BINS, schema.N_FLAGS, schema.MAX_BITS
 SAMPLE_SIZE, SLOWEST, WIDTH = schema.SAMPLE_SIZE, schema.SLOWEST, schema.RECORD_WIDTH
@@ -159,7 +160,7 @@ def _record_measured(w, x, latency, t):
     out.request_bytes += r.request_bytes
     out.response_bytes += r.sent_bytes
     out.handshakes[r.handshake] += 1
-    if r.answer != ANSWER_LOCAL:
+    if r.answer == ANSWER_UPSTREAM or r.answer == ANSWER_TIMEOUT:
         out.covered += 1
         out.latency_sum += latency
         out.failed_sum += r.failed_before_ns + r.failed_ns
@@ -192,7 +193,7 @@ def _keep_sample(w, x, t):
             if w.sample_hash[j] < g.sample_below:
                 if kept != j:
                     w.sample_hash[kept] = w.sample_hash[j]
-                    w.samples[kept, :] = w.samples[j, :]
+                    copy_row(w.samples[kept], w.samples[j])
                 kept += 1
         n = kept
     g.samples = n
@@ -218,9 +219,16 @@ def _keep_slowest(w, x, latency, t):
     j = n if n < SLOWEST else n - 1
     w.slowest_n[r.class_id] = j + 1
     while j > 0 and _slower(latency, r.client, r.number, table[j - 1]):
-        table[j, :] = table[j - 1, :]
+        copy_row(table[j], table[j - 1])
         j -= 1
     fill(w, x, t, table[j])
+
+
+@kernel
+def copy_row(to, row):
+    """Copy a record (assigning a slice would compile the text of an error, for seconds)."""
+    for j in range(row.shape[0]):
+        to[j] = row[j]
 
 
 @kernel
@@ -255,7 +263,7 @@ def fill(w, x, t, row):
 
 @kernel
 def record_visit(w, i, visit, s, cost, a, b):
-    """A visit of `cost` ns starting at `s` on worker `i`, in the name of the tie key (a, b)."""
+    """A visit of `cost` ns of CPU starting at `s` on worker `i`, in the name of the tie key (a, b); how long it takes."""
     out = w.worker_out[i]
     w.worker_visits[i, visit] += 1
     out.visit_ns += cost
@@ -272,6 +280,7 @@ def record_visit(w, i, visit, s, cost, a, b):
         row[6] = attempt_of(b)
         row[7] = cost
         g.trace += 1
+    return worked(w, i, s, cost) - s
 
 
 @kernel

@@ -120,6 +120,6 @@ def _back_off(w, i, x, c, e):
 def resume(w, i, x, s, cost):
     """BACKOFF visit: the next attempt."""
     r = w.streams[x]
-    serve(r, s, cost)
+    serve(w, r, s, cost)
     r.a += 1
     attempt(w, i, x, s, s + cost)

@@ -43,7 +43,7 @@ def read_answer(w, i, x, s, cost):
     """READ_UP visit: the attempt has its answer."""
     r = w.streams[x]
     e = s + cost
-    serve(r, s, cost)
+    serve(w, r, s, cost)
     upstream = r.answer_ns - r.write_end_ns
     r.upstream_ns += upstream
     counters = w.cluster_out[r.cluster]
@@ -97,7 +97,7 @@ def _time_out(w, i, x, s, cost):
 def route_timeout(w, i, x, s, cost):
     """ROUTE_TIMEOUT visit: whatever runs is given up; 504 UT."""
     r = w.streams[x]
-    serve(r, s, cost)
+    serve(w, r, s, cost)
     _time_out(w, i, x, s, cost)
     release_retry(w, i, x)
     w.cluster_out[r.cluster, TIMEOUT] += 1
@@ -109,7 +109,7 @@ def route_timeout(w, i, x, s, cost):
 def try_timeout(w, i, x, s, cost):
     """TRY_TIMEOUT visit: this attempt is given up, and retried if the policy lets it."""
     r = w.streams[x]
-    serve(r, s, cost)
+    serve(w, r, s, cost)
     w.cluster_out[r.cluster, TRY_TIMEOUT] += 1
     _time_out(w, i, x, s, cost)
     release_retry(w, i, x)
@@ -129,7 +129,7 @@ def call_timeout(w, i, y, s, cost):
 def _fail(w, i, x, status, flag, s, cost):
     """The attempt of stream `x`, detached by now, has failed with its connection (or without one)."""
     r = w.streams[x]
-    serve(r, s, cost)
+    serve(w, r, s, cost)
     if w.clusters[r.cluster].outlier >= 0:
         heard(w, i, r, status, s)
     if r.kind != REQUEST:
@@ -217,7 +217,7 @@ def visit_upstream(w, i, task, s):
     if not gone:
         k = w.clusters[w.endpoints[w.upstream[n].ep].cluster]
         cost = k.up_connected_ns if visit == UP_CONNECTED else k.up_tls_ns if visit == UP_TLS else 0 if visit == ATTACH else k.close_ns
-        record_visit(w, i, visit, s, cost, a, b)
+        cost = record_visit(w, i, visit, s, cost, a, b)
         _upstream_visit(w, i, visit, n, a, b, s, cost)
     drop_cx(w, n)
     return cost

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from gwsim.engine.compiled.heaps import push
+from gwsim.engine.codes import Part
+from gwsim.engine.compiled.heaps import index_of, part_of, push
 from gwsim.engine.compiled.kernel import kernel
+
+PART_REQUEST, PART_CANCEL = int(Part.REQUEST), int(Part.CANCEL)
 
 
 @kernel
@@ -44,6 +47,7 @@ def new_stream(w):
     r.route_armed = 0
     r.try_armed = 0
     r.client_armed = 0
+    r.closing = 0
     return x
 
 
@@ -81,6 +85,7 @@ def new_conn(w):
     c.armed = 0
     c.stream_head = -1
     c.batch_poll = -1
+    c.stops_n = -1
     return n
 
 
@@ -94,6 +99,12 @@ def drop_conn(w, n):
         c.next_free = g.conn_free
         g.conn_free = n
         g.conns_live -= 1
+
+
+@kernel
+def is_stream_part(part):
+    """Whether an item of a downstream connection is about one of its streams."""
+    return part == PART_REQUEST or part == PART_CANCEL
 
 
 @kernel
@@ -130,8 +141,17 @@ def deliver_accept(w, i, t, a, b):
 
 @kernel
 def deliver_conn(w, n, t, a, b):
-    """An item for downstream connection `n`; it is held back until the connection's accept visit has ended."""
+    """An item for downstream connection `n`; it is held back until the connection's accept visit has ended.
+
+    What is sent to a pod that has ended is lost.
+    """
     c = w.conns[n]
+    if c.closed == 1:
+        if is_stream_part(part_of(b)):
+            drop_stream(w, index_of(b))
+        else:
+            drop_conn(w, index_of(b))
+        return
     if c.accepted == 1:
         deliver(w, c.worker, max(t, c.accept_end_ns), a, b)
         return

@@ -15,6 +15,7 @@ from gwsim.engine.compiled.connections import (
     visit_connection,
     write_down,
 )
+from gwsim.engine.compiled.cpu import paid, rest, worked
 from gwsim.engine.compiled.filters import REQUEST, go_on
 from gwsim.engine.compiled.heaps import attempt_of, earlier, index_of, key_a, key_b, part_of, pop, push
 from gwsim.engine.compiled.kernel import kernel
@@ -121,7 +122,7 @@ def poll(w, i, t):
         return
     w.worker_out[i].iterations += 1
     charge_cpu(w, i, t, k.iteration_ns)
-    w.next_at[i] = t + k.iteration_ns
+    w.next_at[i] = worked(w, i, t, k.iteration_ns)
 
 
 @kernel
@@ -139,6 +140,8 @@ def _sleep(w, i, t):
         timer = t + (timer - t + MS - 1) // MS * MS
     k.asleep = 1
     k.slept_ns = t
+    if k.limited == 1:
+        rest(w, i, t)
     first = min(ready, timer)
     w.next_at[i] = first + k.wakeup_ns if first < FREE_FOREVER else FREE_FOREVER
 
@@ -165,9 +168,16 @@ def _list_armed(w, i):
 
 @kernel
 def wake(w, i, t):
-    """The sleeping worker polls at `t`."""
+    """The sleeping worker has woken at `t`: it polls as soon as the CPU of that is paid."""
     k = w.workers[i]
-    k.asleep = 0
+    if k.asleep == 1:
+        k.asleep = 0
+        at = paid(w, i, t, k.wakeup_ns)
+        if at > t:
+            k.paying = 1
+            w.next_at[i] = at
+            return
+    k.paying = 0
     w.worker_out[i].wakeups += 1
     charge_cpu(w, i, t, k.wakeup_ns)
     poll(w, i, t)
@@ -319,7 +329,7 @@ def _insert_timer(w, i, first, at, visit, a, b):
 def turn(w, i, t):
     """The worker's next event: the next visit of the list that still has its object, else a poll."""
     k = w.workers[i]
-    if k.asleep == 1:
+    if k.asleep + k.paying > 0:
         wake(w, i, t)
         return
     while k.list_at < k.list_n:
@@ -367,7 +377,7 @@ def _accept(w, i, task, s):
     n = index_of(task.b)
     c = w.conns[n]
     cost = w.clients[c.client].accept_ns
-    record_visit(w, i, ACCEPT, s, cost, task.a, task.b)
+    cost = record_visit(w, i, ACCEPT, s, cost, task.a, task.b)
     w.worker_out[i].connections += 1
     c.accepted = 1
     c.accept_end_ns = s + cost
@@ -384,8 +394,8 @@ def _write_up(w, i, x, a, s):
         return -1
     k = w.clusters[r.cluster]
     cost = k.write_up_ns + byte_cost(r.request_bytes, k.write_up_byte_s)
-    record_visit(w, i, WRITE_UP, s, cost, key_a(r.client, r.number), key_b(r.k, r.a, 0, x))
-    serve(r, s, cost)
+    cost = record_visit(w, i, WRITE_UP, s, cost, key_a(r.client, r.number), key_b(r.k, r.a, 0, x))
+    serve(w, r, s, cost)
     e = s + cost
     r.state = UPSTREAM
     r.write_end_ns = e
@@ -414,7 +424,7 @@ def _read_up(w, i, task, s):
     k = w.clusters[r.cluster]
     nbytes = r.response_bytes if r.answer_status < 500 else 0
     cost = k.read_up_ns + byte_cost(nbytes, k.read_up_byte_s)
-    record_visit(w, i, READ_UP, s, cost, task.a, b)
+    cost = record_visit(w, i, READ_UP, s, cost, task.a, b)
     read_answer(w, i, x, s, cost)
     drop_stream(w, x)
     return cost
@@ -436,7 +446,7 @@ def _timer(w, i, visit, a, b, s):
         drop_stream(w, x)
         return -1
     cost = w.clients[r.client].timer_ns
-    record_visit(w, i, visit, s, cost, a, b)
+    cost = record_visit(w, i, visit, s, cost, a, b)
     if visit == ROUTE_TIMEOUT:
         route_timeout(w, i, x, s, cost)
     elif visit == TRY_TIMEOUT:
@@ -444,7 +454,7 @@ def _timer(w, i, visit, a, b, s):
     elif visit == CALL_TIMEOUT:
         call_timeout(w, i, x, s, cost)
     elif visit == VISIT_DELAY:
-        serve(r, s, cost)
+        serve(w, r, s, cost)
         go_on(w, i, x, r.op + 1, s, s + cost)
     else:
         resume(w, i, x, s, cost)

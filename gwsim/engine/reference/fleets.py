@@ -40,7 +40,7 @@ class WorkerCluster:
         policy = shared.model.cluster.lb_policy
         self.worker = worker
         self.shared = shared
-        self.balancer = policy_of(policy)(shared.hosts, worker.key, shared.count)
+        self.balancer = policy_of(policy)(shared.hosts, worker.key, shared.count, worker.agenda._now)
         self.hashed = policy in (LbPolicy.RING_HASH, LbPolicy.MAGLEV)
         self.pools: list[Pool] = []
         """One an endpoint; none if no request goes there."""

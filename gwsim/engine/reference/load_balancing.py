@@ -39,7 +39,7 @@ class Balancer(ABC):
     weighted = True
     """Whether the policy looks at weights."""
 
-    def __init__(self, hosts: HostSet, worker_key: int, count: Callable[[Counter], None]) -> None:
+    def __init__(self, hosts: HostSet, worker_key: int, count: Callable[[Counter], None], now: int = 0) -> None:
         self.hosts = hosts
         self.active = hosts.active
         self.candidates = hosts.cluster.choice_count
@@ -52,7 +52,7 @@ class Balancer(ABC):
         """The only source there is at present, if so."""
         hosts.listeners.append(self)
         for p in range(len(hosts.all)):
-            self.refresh(p, 0)
+            self.refresh(p, now)
 
     # --- changes ---------------------------------------------------------------------------------------------
 
