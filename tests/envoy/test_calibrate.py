@@ -18,7 +18,7 @@ from gwsim.envoy.calibrate import loop, profile, rounds, service_time
 from gwsim.envoy.calibrate.bench import bench
 from gwsim.envoy.calibrate.closed import CONNECTIONS, Stuck, driver
 from gwsim.envoy.calibrate.own_filters import of_topology
-from gwsim.envoy.calibrate.profile import Calibration
+from gwsim.envoy.calibrate.profile import Calibration, measured
 from gwsim.envoy.calibrate.rounds import Rounds, Slice
 from gwsim.envoy.calibrate.service_time import Loop, Point
 from gwsim.envoy.calibrate.subjects import BASE, SUBJECTS, TWIN, Subject
@@ -122,6 +122,15 @@ def test_what_a_request_costs_is_known_no_better_than_the_whole_of_it() -> None:
     tcp = next(row for row in rows if row.subject.name == "tcp")
     assert tcp.net_s == pytest.approx(13 * US)
     assert tcp.spread_s >= rounds.DRIFT_REQUESTS * (13 * US + 2 * WAKEUP) * 0.999
+
+
+def test_what_the_loop_explains_of_a_handshake_widens_its_range() -> None:
+    path = "tls.handshake.p256.tls13_full_us"
+    made = calibration(under_load={"p256": 250 * US})
+    narrow = measured(made)[path]
+    wide = measured(replace(made, under_load_rest={"p256": 400 * US}))[path]
+    assert wide.value == narrow.value == pytest.approx(250)
+    assert wide.spread == pytest.approx((narrow.spread**2 + 60**2) ** 0.5)
 
 
 def test_what_is_below_the_resolution_is_no_number() -> None:

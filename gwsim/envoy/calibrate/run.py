@@ -42,7 +42,8 @@ def calibrate(own: OfUser | None = None, *, realtime: bool = False, seed: int = 
         machine=machine_class(), date=datetime.now(UTC).strftime("%Y-%m-%d"), envoy=version, realtime=realtime,
         seconds=time.monotonic() - began, left_out=own.left_out,
     )  # fmt: skip
-    return replace(warm, under_load=_extras(warm, loaded, seed))
+    extras = _extras(warm, loaded, seed)
+    return replace(warm, under_load=extras, under_load_rest={name: max(loaded[name].service_s - one, 0.0) for name, one in extras.items()})
 
 
 def _under_load(bench: Bench, found: Rounds, subjects: Sequence[Subject], seed: int, told: Callable[[str, int, int], None]) -> dict[str, Loaded]:
