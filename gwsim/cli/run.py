@@ -18,11 +18,12 @@ from gwsim.files import folder_for_writing, write_whole
 from gwsim.planning.preparation import Given, Prepared, prepare
 
 if TYPE_CHECKING:
+    from gwsim.planning.curve import Curve
     from gwsim.report.report import Report
     from gwsim.results import Results
     from gwsim.scenario.resolved import Resolved
 
-HTML = "report.html"
+HTML, CAPACITY = "report.html", "capacity.json"
 MOST_FINDINGS = 10
 
 
@@ -52,6 +53,7 @@ def run(
     output: Annotated[Format, typer.Option("-o", "--output", help="What is printed on standard output.")] = Format.TEXT,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where the run is saved (default: out/<scenario name>).", show_default=False)] = None,
     no_html: Annotated[bool, typer.Option("--no-html", help="Do not write report.html.")] = False,
+    capacity: Annotated[bool, typer.Option("--capacity", help="Simulate other loads too, in short probes: the capacity curve of the report, and capacity.json.")] = False,
     digest: Annotated[bool, typer.Option("--digest", help="Print the digest of all request records, whatever their order.")] = False,
     costs: Annotated[str | None, typer.Option("--costs", metavar="FILE", help="Costs measured on your machine, laid over the cost profile.", show_default=False)] = None,
     fix_replicas: Annotated[bool, typer.Option("--fix-replicas", help="Let settings fix the replicas of a gateway that has an autoscaler.")] = False,
@@ -69,6 +71,8 @@ def run(
     )
     began = time.monotonic()
     prepared = prepare(given)
+    if capacity:
+        _refuse_capacity(prepared.resolved)
     faults.remember(seed=prepared.resolved.model.run.seed)
     folder = folder_for_writing(out or Path("out") / prepared.name)
     _tell_findings(prepared.resolved, quiet=quiet, verbose=verbose)
@@ -76,9 +80,10 @@ def run(
         _preload()
     results, resolved = _simulate(prepared, engine, jobs, replications, digest, quiet)
     simulated = time.monotonic()
-    report = _report(prepared, results, resolved)
-    files = save(report, folder, prepared.folder, html=False)
     notice(f"gwsim: {results.requests:,} requests in {simulated - began:.1f} s", quiet=quiet)
+    made = _capacity(results, resolved, engine, jobs, quiet) if capacity else None
+    report = _report(prepared, results, resolved, made)
+    files = save(report, folder, prepared.folder, html=False)
     show(report, folder, files if no_html else [HTML, *files], output, summary, color)
     if not no_html:  # the answer first: drawing takes a while
         write_whole(folder / HTML, _html(report.relative_to(prepared.folder)))
@@ -141,10 +146,32 @@ def _tell_compile(engine: Engine, quiet: bool) -> None:
         notice(f"gwsim: compiling the engine{meanwhile} (first run only, cached afterwards) ...", quiet=quiet)
 
 
-def _report(prepared: Prepared, results: Results, resolved: Resolved) -> Report:
+def _refuse_capacity(resolved: Resolved) -> None:
+    from gwsim.planning.curve import refuse
+
+    refuse(resolved)
+
+
+def _capacity(results: Results, resolved: Resolved, engine: Engine, jobs: int | None, quiet: bool) -> Curve:
+    """Probe other loads, with the replicas that the run settled at."""
+    from gwsim.engine import suited
+    from gwsim.planning.curve import curve
+    from gwsim.planning.executors import executor
+
+    name = suited(resolved.model, engine.value)
+    began, reference = time.monotonic(), name == Engine.REFERENCE.value
+    with heard(), executor("processes" if reference else "threads", jobs or (1 if reference else cores())) as pool:
+        made = curve(resolved, pool, first=results.bottleneck.first, engine=name)
+    notice(f"gwsim: {made.requests:,} more at {len(made.points)} loads in {time.monotonic() - began:.1f} s", quiet=quiet)
+    return made
+
+
+def _report(prepared: Prepared, results: Results, resolved: Resolved, capacity: Curve | None) -> Report:
     from gwsim.report.report import Report
 
-    return Report.of(results, resolved, project=prepared.project, target=prepared.given.target, given=prepared.given.words)
+    return Report.of(
+        results, resolved, project=prepared.project, target=prepared.given.target, given=prepared.given.words, capacity=capacity,
+    )
 
 
 def save(report: Report, folder: Path, base: Path, *, html: bool) -> list[str]:
@@ -158,7 +185,13 @@ def save(report: Report, folder: Path, base: Path, *, html: bool) -> list[str]:
     save(report.results, folder, provenance=provenance)
     if text is not None:
         write_whole(folder / HTML, text)
-    return [*([HTML] if html else []), RUN, ARRAYS, PROVENANCE]
+    (folder / CAPACITY).unlink(missing_ok=True)
+    if report.capacity is not None:
+        from gwsim.planning.curve import as_plain as curve_plain
+        from gwsim.planning.points import text_of
+
+        write_whole(folder / CAPACITY, text_of(curve_plain(report.capacity)))
+    return [*([HTML] if html else []), RUN, ARRAYS, PROVENANCE, *([CAPACITY] if report.capacity is not None else [])]
 
 
 def _html(report: Report) -> str:

@@ -162,16 +162,16 @@ def _knee(swept: Sweep, line: Sequence[int]) -> Knee:
         row = swept.rows[line[first_bad]]
         failed = [one["text"] for one in row.get("budgets", ()) if one["answer"] != "pass"]
         limit = failed[0] if failed else row.get("bottleneck") or row["sentence"]
-    bend = _bend([(v.number, swept.rows[i].get(CURVE)) for v, i in zip(values, line, strict=True)])
+    turn = bend([(v.number, swept.rows[i].get(CURVE)) for v, i in zip(values, line, strict=True)])
     return Knee(
         at=swept.values[line[0]][:-1],
         last_good=None if last_good is None else values[last_good],
         first_bad=None if first_bad is None else values[first_bad],
-        bend=None if bend is None else values[bend], limit=limit,
+        bend=None if turn is None else values[turn], limit=limit,
     )
 
 
-def _bend(points: Sequence[tuple[float | None, float | None]]) -> int | None:
+def bend(points: Sequence[tuple[float | None, float | None]]) -> int | None:
     """Index of the point furthest below the chord of a rising curve (Kneedle, convex increasing)."""
     known = [(n, x, y) for n, (x, y) in enumerate(points) if x is not None and y is not None]
     if len(known) < LEAST_KNEE_POINTS:
@@ -184,4 +184,4 @@ def _bend(points: Sequence[tuple[float | None, float | None]]) -> int | None:
     return index if furthest > 0.1 else None
 
 
-__all__ = ["CURVE", "FORMAT", "Knee", "Sweep", "sweep"]
+__all__ = ["CURVE", "FORMAT", "Knee", "Sweep", "bend", "sweep"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gwsim._version import __version__
 from gwsim.diagnostics import Finding
-from gwsim.report import anatomy, anatomy_tables, figures, html_tables, picture, svg
+from gwsim.report import anatomy, anatomy_tables, capacity, figures, html_tables, picture, svg
 from gwsim.report.lines import clip
 from gwsim.report.names import route_name
 from gwsim.report.report import Report
@@ -67,7 +67,8 @@ def render(report: Report) -> str:
         report=report, results=results, labels=results.labels, version=__version__, headline=report.headline,
         word_style=_word_style(report.headline.word), sentence=report.names.shorten(report.headline.sentence),
         bars=[bar(one, report) for one in report.budgets.checked], facts=_facts(report), pictures=_pictures(report),
-        bottleneck=report.names.shorten(results.bottleneck.sentence), limits=html_tables.limits(report),
+        bottleneck=report.names.shorten(results.bottleneck.sentence), room=_room(report),
+        capacity_table=capacity.table(report.capacity) if report.capacity else None, limits=html_tables.limits(report),
         tail=report.names.shorten(anatomy.sentence(results)), tail_tables=anatomy_tables.tables(report),
         tables=html_tables.tables(report), findings=[one for one in report.ranked_findings if one.code not in NOT_MODELLED],
         not_modelled=[one for one in report.ranked_findings if one.code in NOT_MODELLED], place=_place,
@@ -163,12 +164,35 @@ def _pictures(report: Report) -> dict[str, Any]:
         if len([route for route in results.routes if route.splits]) > 1:
             text = "; ".join(f"{split.band}: {format_duration_s(split.total_s)}" for split in results.total.splits)
             made["time"] = svg.inline(figures.where_time_went(results), name="figure-time", title="Where the time went", description=f"Shares by component. {text}. The same numbers are in the JSON output.")
+    made |= _capacity_pictures(report)
     made["timeline"] = svg.inline(
         figures.timeline(results), name="figure-timeline", title="The run over time",
         description="Requests per second, latency at the client, errors, requests in the system and gateway CPU, means over the replications with their intervals; the warm-up is shaded.",
     )
     made["topology"] = picture.topology(results)
     return {name: Markup(text) for name, text in made.items()}
+
+
+def _room(report: Report) -> str:
+    """How much more load there is room for, in a sentence or two."""
+    return capacity.sentence(report.capacity) if report.capacity else capacity.bound_sentence(report.results)
+
+
+def _capacity_pictures(report: Report) -> dict[str, str]:
+    """The simulated curve, or the bound."""
+    curve, words = report.capacity, _room(report)
+    if curve is None:
+        if report.results.bottleneck.first is None:
+            return {}
+        return {"bound": svg.inline(capacity.bound(report.results), name="figure-bound", title="How full limits get as the load grows", description=words)}
+    limits = [
+        (f"p99 {one.budget.operator} {format_duration_s(one.budget.limit)}", one.budget.limit)
+        for one in report.budgets.checked if one.budget.metric == "client.latency" and one.budget.percent == 99.0 and not one.budget.labels
+    ]
+    return {
+        "capacity": svg.inline(capacity.figure(curve, limits_s=limits), name="figure-capacity", title="Latency over load", description=words),
+        "throughput": svg.inline(capacity.throughput(curve), name="figure-throughput", title="Throughput over load", description=words),
+    }
 
 
 def _latency_words(report: Report, metric: str) -> str:

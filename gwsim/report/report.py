@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from gwsim.diagnostics import Finding, Level, Span
+from gwsim.planning import curve as capacity_curve
+from gwsim.planning.curve import Curve
 from gwsim.report import advice as advising
 from gwsim.report.advice import Advice, advise
 from gwsim.report.names import Names, title_of
@@ -42,6 +44,8 @@ class Report:
     advice: Advice | None = None
     target: str = ""
     given: tuple[str, ...] = ()
+    capacity: Curve | None = None
+    """What probes at other loads found, where they were asked for."""
 
     @staticmethod
     def of(
@@ -51,14 +55,15 @@ class Report:
         project: Project | None = None,
         target: str = "",
         given: tuple[str, ...] = (),
+        capacity: Curve | None = None,
     ) -> Report:
         """The report on a run. Raises what `check` raises for budgets that cannot be read."""
         budgets = check(results)
         if resolved is None:
-            return Report(results=results, budgets=budgets, target=target, given=given)
+            return Report(results=results, budgets=budgets, target=target, given=given, capacity=capacity)
         return Report(
             results=results, budgets=budgets, findings=resolved.findings, scenario=resolved.effective,
-            advice=advise(results, budgets, resolved, project), target=target, given=given,
+            advice=advise(results, budgets, resolved, project), target=target, given=given, capacity=capacity,
         )
 
     @cached_property
@@ -124,6 +129,7 @@ def as_plain(report: Report) -> dict[str, Any]:
         "given": list(report.given),
         "scenario": report.scenario_text,
         "advice": asdict(report.advice) if report.advice else None,
+        "capacity": capacity_curve.as_plain(report.capacity) if report.capacity else None,
         "findings": [asdict(one) | {"level": one.level.value} for one in report.findings],
     }
 
@@ -146,6 +152,7 @@ def _from_plain(results: Results, plain: Mapping[str, Any]) -> Report:
             reason=advice["reason"], settings=tuple(advice["settings"]), options=tuple(advice["options"])
         ),
         target=plain.get("target", ""), given=tuple(plain.get("given", ())),
+        capacity=capacity_curve.from_plain(plain["capacity"]) if plain.get("capacity") else None,
     )
 
 

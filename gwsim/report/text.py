@@ -264,6 +264,10 @@ def cores_text(cores: Range) -> str:
 
 def _next(report: Report) -> list[Line]:
     rows = paragraph("BOTTLENECK", report.names.shorten(report.results.bottleneck.sentence), indent=INDENT, most=2)
+    if report.capacity is not None:
+        from gwsim.report.capacity import sentence
+
+        rows += paragraph("CAPACITY", sentence(report.capacity), indent=INDENT, most=4)
     if report.advice is not None:
         rows += command_lines("TRY", report.next_command, indent=INDENT)
         rows += paragraph("", f"({report.advice.reason})", indent=INDENT, most=2)
