@@ -232,6 +232,12 @@ class Run:
 
         return _shown(figures.where_time_went(self.results, ax=ax))
 
+    def anatomy(self, *, ax: Axes | None = None) -> Figure:
+        """Where the time of the median, the p95 and the p99 requests went, by proxy and cause; ValueError without answers."""
+        from gwsim.report.anatomy import figure
+
+        return _shown(figure(self.results, ax=ax))
+
     def timeline(self) -> Figure:
         """The run over time, five panels."""
         from gwsim.report import figures

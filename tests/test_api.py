@@ -33,7 +33,7 @@ def test_a_run_has_frames_figures_and_text(run: gw.Run, tmp_path: Path) -> None:
     assert run.verdict in ("PASS", "FAIL", "UNDECIDED", "DONE")
     assert {"route", "p99_ms", "offered_rps"} <= set(run.routes.columns)
     assert list(run.budgets.columns) == ["budget", "answer", "observed", "low", "high", "limit"]
-    for figure in (run.percentiles(), run.where_time_went(), run.timeline()):
+    for figure in (run.percentiles(), run.where_time_went(), run.anatomy(), run.timeline()):
         assert isinstance(figure, matplotlib.figure.Figure)
     assert str(run).startswith("SCENARIO")
     assert "<pre" in run._repr_html_()

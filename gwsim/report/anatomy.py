@@ -169,30 +169,31 @@ def figure(results: Results, *, ax: Axes | None = None) -> Figure:
     made = results.anatomy
     if made is None:
         raise ValueError("no request was answered, so there is nothing to divide")
+    several = len(made.hops) > 1
     with applied():
-        drawn, axes = axes_for(ax, WIDTH, 1.95 + (0.25 if len(made.hops) > 1 else 0.0))
+        drawn, axes = axes_for(ax, WIDTH, 2.75 if several else 1.95)
         if ax is None:
-            framed(drawn, left=0.62, bottom=0.5, top=0.4 + (0.25 if len(made.hops) > 1 else 0.0), right=0.75)
+            framed(drawn, left=0.62, bottom=0.5, top=0.45 if several else 0.4, right=0.75)
         longest = max(group.total_s for group in made.groups)
         for at in range(len(made.groups)):
             _bar(axes, made, at, longest)
-        if len(made.hops) > 1:
+        if several:
             _hops(axes, made, Names.of(results.labels), longest)
         axes.set_yticks(range(len(made.groups)), [f"p{group.percent:g}" for group in made.groups])
         axes.set_xlim(0, longest * 1e3)
-        axes.invert_yaxis()
+        axes.set_ylim(len(made.groups) - 0.6, -0.72 if several else -0.5)
         axes.grid(visible=False, axis="y")
         axes.spines[["left"]].set_visible(False)
         axes.set_xlabel("milliseconds")
-        _legend(axes, made, above=1.0 if len(made.hops) == 1 else 1.14)
+        _legend(axes, made)
         return drawn
 
 
 def _bar(axes: Axes, made: Anatomy, at: int, longest: float) -> None:
-    left = 0.0
+    left, height = 0.0, 0.66 if len(made.hops) == 1 else 0.5
     for cause in made.causes:
         width = cause.times_s[at] * 1e3
-        axes.barh(at, width, left=left, height=0.66, color=COMPONENT_COLORS[cause.component])
+        axes.barh(at, width, left=left, height=height, color=COMPONENT_COLORS[cause.component])
         if width >= 0.045 * longest * 1e3:
             axes.text(left + width / 2, at, f"{made.share(cause, at) * 100:.0f} %", ha="center", va="center", fontsize=8, color="#11161c")
         left += width
@@ -207,18 +208,18 @@ def _hops(axes: Axes, made: Anatomy, names: Names, longest: float) -> None:
             width = sum(cause.times_s[at] for cause in made.causes if cause.gateway == hop) * 1e3
             if width >= 0.07 * longest * 1e3:
                 name = clip(names.gateways.get(hop, hop), max(6, int(width / (longest * 1e3) * 110)))
-                axes.text(left, at - 0.36, name, fontsize=7.5, color=MUTED, va="bottom")
+                axes.text(left, at - 0.29, name, fontsize=8, color=MUTED, va="bottom")
             if left:
-                axes.plot([left, left], [at - 0.42, at + 0.42], color=INK, linewidth=1.2)
+                axes.plot([left, left], [at - 0.33, at + 0.33], color=INK, linewidth=1.2)
             left += width
 
 
-def _legend(axes: Axes, made: Anatomy, above: float) -> None:
+def _legend(axes: Axes, made: Anatomy) -> None:
     from matplotlib.patches import Patch
 
     used = {cause.component for cause in listed(made)}
     handles = [Patch(facecolor=COMPONENT_COLORS[c], label=COMPONENTS[c]) for c in COMPONENTS if c in used]
-    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, above), ncols=min(len(handles), 8), borderaxespad=0.4, handlelength=1.1, columnspacing=1.3)
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(handles), 8), borderaxespad=0.4, handlelength=1.1, columnspacing=1.3)
 
 
 def in_words(anatomy: Anatomy, names: Names) -> str:

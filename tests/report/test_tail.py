@@ -118,7 +118,7 @@ def test_the_figure_has_a_bar_a_percentile_and_names_the_proxies(report: Callabl
     drawn = anatomy.figure(results)
     axes = drawn.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["p50", "p95", "p99"]
-    ends = [max(bar.get_x() + bar.get_width() for bar in axes.patches if abs(bar.get_y() + 0.33 - at) < 1e-6) for at in range(3)]
+    ends = [max(bar.get_x() + bar.get_width() for bar in axes.patches if abs(bar.get_y() + bar.get_height() / 2 - at) < 1e-6) for at in range(3)]
     assert ends == pytest.approx([10.0, 30.0, 100.0])
     shown = svg.inline(drawn, name="one", title="t", description=anatomy.in_words(CHAIN, report("pass").names))
     assert "egress" in shown
