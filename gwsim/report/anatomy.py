@@ -27,6 +27,8 @@ NOTABLE = 0.002
 """A cause is listed from this share of one of the groups on."""
 NAMED = 0.1
 """A cause is named in the sentence from this share of the gap on."""
+ENOUGH = 0.9
+"""No more causes are named once they make this much of the gap: others may shrink from the median to the tail."""
 MOST = 16
 
 
@@ -133,7 +135,8 @@ def sentence(results: Results) -> str:
     median, tail = made.groups[0].total_s, made.groups[-1].total_s
     gap = tail - median
     ranked = sorted(made.causes, key=lambda one: -made.gap(one))
-    named = [one for one in ranked if made.gap(one) >= NAMED] or ranked[:1]
+    enough = next((n for n in range(1, len(ranked)) if sum(made.gap(one) for one in ranked[:n]) >= ENOUGH), len(ranked))
+    named = [one for one in ranked[:enough] if made.gap(one) >= NAMED] or ranked[:1]
     if gap <= 0.05 * median:
         return f"The tail is hardly slower than the median: {format_duration_s(tail)} at the p99 against {format_duration_s(median)}."
     parts = [_part(one, made, names, places) for one in named]
