@@ -22,7 +22,7 @@ from gwsim.results.parts import Limit, Split
 from gwsim.results.results import Results
 from gwsim.results.warmup import Warmup
 
-FORMAT = "gwsim.run/1"
+FORMAT = "gwsim.run/2"
 """Changes whenever a reader of an older run.json could misread a newer one."""
 
 ESTIMATE_FIELDS = ("value", "low", "high", "count", "quality", "level")

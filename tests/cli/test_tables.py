@@ -134,6 +134,16 @@ def test_check_gives_the_same_bytes_on_both_engines(gwsim: Command, demo: Path) 
     assert first.code == second.code
 
 
+def test_check_gives_the_same_bytes_from_any_number_of_processes(gwsim: Command, demo: Path) -> None:
+    """With two scenarios to share out, so that processes have something to do."""
+    root = demo.parent / "both"
+    for name in ("a", "b"):
+        shutil.copytree(demo, root / name)
+    words = ("check", str(root), *FAST, *LOW, "-o", "json")
+    found = {gwsim(*words, "-j", jobs, "--out", f"out-{jobs}").out for jobs in ("1", "2", "4")}
+    assert len(found) == 1 and '"a"' in found.pop()
+
+
 def test_budgets_relative_to_a_baseline(gwsim: Command, demo: Path) -> None:
     """Against a saved run: itself is 100 % in every replication, a delay of 300 ms far more; without one, no data."""
     scenario = demo / "scenario.yaml"
