@@ -153,7 +153,6 @@ MUTATIONS = (
     # upstream connections
     Mutation("idle from the start of the visit", "u.idle_at_ns = e + c.idle_ns", "u.idle_at_ns = s + c.idle_ns"),
     Mutation("keep-alive counts from when the gateway reads", "(u.freed_ns if u.used == 1 else e) + keepalive", "e + keepalive"),
-    Mutation("a request not yet written is lost like others", "status = LOST_UNSENT\n", "status = LOST\n"),
     Mutation("connect time-out from the endpoint on", "e + c.connect_ns, a, b, ORDER_CONNECT", "e + up + c.connect_ns, a, b, ORDER_CONNECT"),
     Mutation("retry budget: who waits does not count", "(q.requests + q.pending)", "q.requests"),
     # faults by schedule
@@ -171,13 +170,10 @@ MUTATIONS = (
     Mutation("remove: the oldest pod", "j = max(serving, key=", "j = min(serving, key="),
     Mutation("a draining pod does not say so", "draining = w.pods[c.pod].draining", "draining = 0"),
     Mutation("a reset is told at once", "reset_at(w, s.conn, t + w.conns[s.conn].down_ns)", "reset_at(w, s.conn, t + 1)"),
-    Mutation("a pod's next life draws as its first", "fold(key, life) if life else key", "key"),
     Mutation("a new pod finds its breakers as they were", "q.connections, q.pending, q.requests, q.retries = 0, 0, 0, 0", "q.connections, q.pending, q.retries = 0, 0, 0"),
-    Mutation("a slot that retires is still handed out", "s.retiring = 1\n    if s.queued == 0:\n        return\n", "s.retiring = 1\n    return\n"),
     Mutation("a new pod takes over the connections of the old one", "if conn.life == w.pods[conn.pod].life:", "if conn.life >= 0:"),
     # autoscaling
     Mutation("autoscaler: as many pods as fit", "math.ceil(q * n)", "int(q * n)"),
-    Mutation("autoscaler: pods that start count as busy", "n += starting", "n += 0"),
     Mutation("autoscaler: no memory of changes", "begin = pods - sum(", "begin = pods - 0 * sum("),
     Mutation("autoscaler: the least recommended counts", "return min(pods, high)", "return min(pods, desired)"),
 )
