@@ -92,6 +92,8 @@ def _offer(w, n, a, b, s, cost):
     """Connection `n`, in no list, takes what waits, and is ready with room left, in the name (a, b)."""
     feed(w, n, s, cost)
     u = w.upstream[n]
+    if w.pools[u.worker, u.ep].pending > 0:
+        connect_if_needed(w, u.worker, u.ep, a, b, s + cost)
     if takes_more(w, u):
         make_ready(w, n)
         if u.streams == 0:
@@ -147,6 +149,8 @@ def free(w, i, x, s, cost):
         if u.ready == 0:
             make_ready(w, n)
         feed(w, n, s, cost)
+        if w.pools[i, u.ep].pending > 0:
+            connect_if_needed(w, i, u.ep, a, b, s + cost)
         if u.ready == 1 and u.streams == 0:
             idles(w, n, s, s + cost, a, b)
 

@@ -53,24 +53,8 @@ class ClusterOnPod:
     """A cluster's state that the workers of a pod share: breakers and active requests."""
 
     __slots__ = (
-        "active",
-        "breakers",
-        "connections",
-        "costs",
-        "counters",
-        "detector",
-        "established",
-        "horizon",
-        "hosts",
-        "http2",
-        "index",
-        "membership",
-        "model",
-        "pending",
-        "recorder",
-        "requests",
-        "retries",
-        "warm",
+        "active", "breakers", "connections", "costs", "counters", "detector", "established", "horizon", "hosts", "http2", "index", "membership",
+        "model", "pending", "recorder", "requests", "retries", "warm",
     )
 
     def __init__(self, index: int, model: SimCluster, recorder: Recorder, names: list[str], view: str) -> None:
@@ -272,6 +256,8 @@ class Pool:
             self.limits.pending -= 1
             upstream.timeline.enter(start, PROXY_CPU)
             self._attach(connection, upstream, start, end)
+        if self.pending:
+            self._connect_if_needed(name, end)
         if connection.room and not connection.ready:
             connection.ready = True
             self.ready.append(connection)
