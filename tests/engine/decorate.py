@@ -332,6 +332,19 @@ def _tcp(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, clients=clients, stations=tuple(greeting(one) for one in model.stations))
 
 
+# --- connections of clients that age -------------------------------------------------------------------------
+
+
+def _ageing(model: Model, random: Random, lattice: bool) -> Model:
+    clients = []
+    for client in model.clients:
+        if random.random() < 0.7 and not any(shape.outcome.tcp for shape in client.mix):
+            age_s = max(1e-3, _span(random, 0.01, 0.15, lattice))
+            client = replace(client, max_connection_duration_s=age_s, drain_s=max(1e-3, _span(random, 0.0, 0.05, lattice)))
+        clients.append(client)
+    return replace(model, clients=tuple(clients))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
@@ -342,4 +355,5 @@ CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LIFECYCLE: _lifecycle,
     Feature.AUTOSCALING: _autoscaling,
     Feature.TCP: _tcp,
+    Feature.AGEING: _ageing,
 }

@@ -66,13 +66,13 @@ def kernel(function: Callable[..., Any]) -> Any:
     )(function)
 
 
-def entry(function: Callable[..., Any]) -> Any:
-    """Compile an entry kernel: callable from Python, machine code cached on disk where possible.
+def entry(function: Callable[..., Any], folder: str = "") -> Any:
+    """Compile an entry kernel: callable from Python, machine code cached on disk where possible (`cache_directory`).
 
     Numba takes its cache directory from a global setting when it decorates, so that is set for that long only:
     other users of numba in the process keep theirs.
     """
-    directory = cache_directory()
+    directory = cache_directory(folder)
     if directory is None:
         return numba.njit(nogil=True, error_model="numpy")(function)
     before = config.CACHE_DIR
