@@ -99,7 +99,7 @@ def test_every_request_is_answered_on_the_connections_that_are_kept() -> None:
     assert sent.statuses() == {200: 30}
     assert {*sent.captured[0]} == {"C0", "C1", "C2", "C3"}
     assert not sent.opened.any()
-    assert (sent.latency_s > 0).all() and (sent.lateness_s >= 0).all()
+    assert (sent.latency_s > 0).all() and (sent.lateness_s >= -1e-9).all()  # both in whole ns
     assert (sent.bytes_read > 20).all()
 
 
