@@ -1,7 +1,6 @@
 """What Envoy's response flags mean, as seen by whoever runs the gateway.
 
-Source: envoyproxy/envoy, docs/root/configuration/observability/access_log/usage.rst (%RESPONSE_FLAGS%) and
-source/common/stream_info/utility.h.
+Source: Envoy's documentation of access logs (command operator %RESPONSE_FLAGS%) and source/common/stream_info/utility.h.
 """
 
 from __future__ import annotations

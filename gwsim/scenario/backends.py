@@ -185,6 +185,11 @@ class Backends:
                 if not any(one in known[full] for full in names):
                     self._unknown((key, "subsets", one), written, one, names, known)
 
+    def section(self, backend: str) -> tuple[str, Backend] | None:
+        """What the scenario says of a backend, by its full name, and the key it says it under; None: nothing."""
+        found = self._sections.get(backend)
+        return None if found is None else (self._keys[backend], found)
+
     def _full_names(self, written: str, known: dict[str, set[str]]) -> list[str]:
         """The backends a key means; without a Kubernetes cluster those of all clusters."""
         if written in known:

@@ -248,7 +248,7 @@ class _Resolution:
         dialled, pools = port_pools(self.loaded, self.backends.clusters, chains.stations(), self.backends.labels, self.collector)
         pairs = zip(self.backends.clusters, self.backends.given, strict=True)
         clusters = [placed(one, given, self.fleets.used, fleets) for one, given in pairs]
-        rolling = Rollouts(self.loaded, self.topology, self.collector, self.assumptions)
+        rolling = Rollouts(self.loaded, self.topology, self.backends, self.collector, self.assumptions)
         stations, labels_of_stations, clusters = rolling.apply(dialled, self.backends.labels, clusters)
         built = model.Model(
             clients=clients,

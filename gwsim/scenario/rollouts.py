@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from gwsim.diagnostics import Collector, code
+from gwsim.scenario.backends import Backends
 from gwsim.scenario.file.system import Rollout
 from gwsim.scenario.model import Outage, Placement, SimCluster, Station
 from gwsim.scenario.reading import LoadedScenario
@@ -62,6 +63,7 @@ class Rollouts:
 
     loaded: LoadedScenario
     topology: Topology
+    backends: Backends
     collector: Collector
     assumptions: dict[str, None]
 
@@ -70,8 +72,8 @@ class Rollouts:
     ) -> tuple[list[Station], list[StationLabel], list[SimCluster]]:
         """Stations with those of the new pods behind them, their labels, and the clusters that have them as hosts."""
         made, named, changed = list(stations), list(labels), list(clusters)
-        for backend, rollout in self._sections(labels):
-            for workload, members in self._workloads(labels, backend):
+        for backend, key, rollout in self._sections(labels):
+            for workload, members in self._workloads(labels, backend, key):
                 plan = replacements(workload, len(members), rollout.at, rollout.pod_start)
                 self._tell(backend, workload, rollout, plan)
                 for old, one in zip(members, plan, strict=True):
@@ -84,14 +86,14 @@ class Rollouts:
                     changed = [_replaced(cluster, old, new, *times) for cluster in changed]
         return made, named, changed
 
-    def _sections(self, labels: Sequence[StationLabel]) -> Iterator[tuple[str, Rollout]]:
-        known = dict.fromkeys(label.backend for label in labels)
-        for key, section in self.loaded.scenario.backends.items():
-            backend = next((name for name in known if key in (name, name.partition("/")[2])), None)
-            if section.rollout is not None and backend is not None:
-                yield backend, section.rollout
+    def _sections(self, labels: Sequence[StationLabel]) -> Iterator[tuple[str, str, Rollout]]:
+        """Backends that are updated: full name, key in the file, and how."""
+        for backend in dict.fromkeys(label.backend for label in labels):
+            said = self.backends.section(backend)
+            if said is not None and said[1].rollout is not None:
+                yield backend, said[0], said[1].rollout
 
-    def _workloads(self, labels: Sequence[StationLabel], backend: str) -> Iterator[tuple[Workload, list[int]]]:
+    def _workloads(self, labels: Sequence[StationLabel], backend: str, key: str) -> Iterator[tuple[Workload, list[int]]]:
         """The workloads behind a backend, with the stations of each."""
         members: dict[str, list[int]] = {}
         for s, label in enumerate(labels):
@@ -102,7 +104,7 @@ class Rollouts:
         if not found:
             self.collector.add(
                 code("SCENARIO_VALUE"), f"backend {backend} has no Deployment in the files, so nothing can be updated",
-                self.loaded.span("backends", backend.partition("/")[2] or backend, "rollout"), help="add its Deployment, or leave rollout out",
+                self.loaded.span("backends", key, "rollout"), help="add its Deployment, or leave rollout out",
             )
         yield from found
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gwsim.resources import ResourceSet, read_text
+from gwsim.scenario.project import open_project
+from gwsim.scenario.resolution import resolve
 from gwsim.scenario.rollouts import replacements
 from gwsim.topology import Workload
 from gwsim.topology.from_istio import from_istio
@@ -75,3 +79,15 @@ def test_a_deployment_says_how(strategy: str, stop: str, expected: tuple[int, in
     resources: ResourceSet = read_text(DEPLOYMENT.format(strategy=strategy, stop=stop), "orders.yaml")
     (one,) = from_istio(resources).workloads
     assert (one.max_surge, one.max_unavailable, one.pre_stop_s) == expected
+
+
+@pytest.mark.parametrize("key", ["east/orders.shop", "orders.shop", "orders.shop.svc.cluster.local"])
+def test_a_backend_may_be_named_in_every_way(tmp_path: Path, key: str) -> None:
+    """Four old pods and four new ones, however the section names the service."""
+    folder = Path(__file__).resolve().parents[2] / "scenarios"
+    text = (folder / "backend-rollout/scenario.yaml").read_text()
+    for relative in ("istio/", "../common/gateway.yaml", "../common/entry.yaml"):
+        text = text.replace(relative, str(folder / "backend-rollout" / relative))
+    (tmp_path / "scenario.yaml").write_text(text.replace("east/orders.shop:", f"{key}:"))
+    project = open_project(tmp_path)
+    assert len(resolve(project.loaded, project.topology).model.stations) == 8

@@ -29,7 +29,7 @@ from gwsim.engine.reference.agenda import (
 from gwsim.engine.reference.calls import Job
 from gwsim.engine.reference.chains import callers
 from gwsim.engine.reference.connections import Connection, Slot, Slots, State
-from gwsim.engine.reference.lifetimes import WARM
+from gwsim.engine.reference.lifetimes import WARM, within
 from gwsim.engine.reference.router import Route
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.engine.reference.streams import Cause, Request, Stream
@@ -137,8 +137,7 @@ class Client:
         self.rtt = Quantity(model.rtt_s, Purpose.RTT)
         delay = model.connection.reconnect_delay_s
         self.reconnect = None if delay is None else Quantity(delay, Purpose.RECONNECT)
-        age = 0 if model.max_connection_duration_s is None else max(1, ns(model.max_connection_duration_s))
-        self.age_limit = age if age < world.horizon else 0
+        self.age_limit = within(model.max_connection_duration_s, world.horizon)
         """Of a connection, ns; 0: none."""
         self.drain_ns = max(1, ns(model.drain_s))
         self.time_out_ns = None if model.timeout_s is None else max(1, ns(model.timeout_s))

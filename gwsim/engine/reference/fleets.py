@@ -166,6 +166,7 @@ def _give_clusters(world: World, pod: Pod) -> None:
     """Pools exist where a client of the fleet has a route to the cluster, whatever its weight."""
     requests, streams = _reached(world, pod.fleet.index)
     first, _ = _reached(world, pod.fleet.index, later=False)
+    passing = _passing(world, pod.fleet.index)
     for index, sim in enumerate(world.model.clusters):
         if index not in requests | streams:
             continue
@@ -182,7 +183,7 @@ def _give_clusters(world: World, pod: Pod) -> None:
                 made.tcp_pools = made.make(TcpPool, stations, delays, world.port_pools)
                 for pool in made.tcp_pools:
                     if pool.links is not None:
-                        pool.links.passing = index in _passing(world, pod.fleet.index)
+                        pool.links.passing = index in passing
             worker.router.clusters[index] = made
         if any(host.from_s > 0.0 or host.to_s is not None for host in sim.hosts):
             shared.membership = Membership(world.agenda, pod.index, shared)
