@@ -59,7 +59,7 @@ verify: setup $(TOOLS)
 	  $(BIN)/gwsim verify routes tests/topology/cases scenarios --generated 200 || failed=1; \
 	  $(BIN)/gwsim verify behaviour || failed=1; \
 	  $(BIN)/python verification/recorded_pairs.py || failed=1; \
-	  $(BIN)/gwsim verify latency || failed=1; \
+	  $(BIN)/gwsim verify latency --markdown out/verify/accuracy.md || failed=1; \
 	  exit $$failed
 
 benchmark: setup
