@@ -17,11 +17,12 @@ def commands() -> typer.Typer:
 
 def info() -> None:
     """Print where the machine code is kept, how large it is, and whether this version's is there."""
-    from gwsim.engine.cache import PREFIX, cache_root, is_warm, source_hash
+    from gwsim.engine.cache import KERNELS, PREFIX, cache_root, is_warm, source_hash
 
     root = cache_root()
     write(f"folder    {root}\n")
-    write(f"current   {PREFIX}{source_hash()} ({'ready' if is_warm() else 'not compiled yet: gwsim warmup'})\n")
+    lacking = " and ".join(name for name in KERNELS if not is_warm(name))
+    write(f"current   {PREFIX}{source_hash()} ({f'{lacking} not compiled yet: gwsim warmup' if lacking else 'ready'})\n")
     for folder in sorted(root.glob(f"{PREFIX}*")):
         files = [path for path in folder.rglob("*") if path.is_file()]
         write(f"          {folder.name}  {sum(path.stat().st_size for path in files) / 2**20:.1f} MiB, {len(files)} files\n")

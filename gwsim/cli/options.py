@@ -85,14 +85,14 @@ def given_of(
 def working(engine: Engine, jobs: int | None, kind: Kind = Kind.THREADS, dask: str | None = None) -> Iterator[Executor]:
     """What the pieces of a command run on; an interrupt ends it soon."""
     from gwsim.cli.interrupts import heard
-    from gwsim.engine.cache import is_warm
+    from gwsim.engine.cache import KERNELS, is_warm
     from gwsim.planning.executors import dask_executor, executor
 
     if dask is not None:
         with heard(), dask_executor(dask) as pool:
             yield pool
         return
-    compiling = engine is Engine.AUTO and not is_warm()  # takes a core of its own meanwhile
+    compiling = engine is Engine.AUTO and not any(is_warm(name) for name in KERNELS)  # takes a core of its own meanwhile
     count = jobs or (1 if compiling else cores())
     processes = kind is Kind.PROCESSES or engine is Engine.REFERENCE
     with heard(), executor("processes" if processes else "threads", count) as pool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gwsim.planning.curve import Curve
     from gwsim.report.report import Report
     from gwsim.results import Results
+    from gwsim.scenario.model import Model
     from gwsim.scenario.resolved import Resolved
 
 HTML, CAPACITY = "report.html", "capacity.json"
@@ -105,17 +106,16 @@ def _simulate(
     """Settle the replicas, then run; gives the results and the scenario at the replicas it was run with."""
     from gwsim.cli.progress import Bar
     from gwsim.engine import suited
-    from gwsim.engine.cache import is_warm
-    from gwsim.engine.features import missing
+    from gwsim.engine.features import is_ready, missing
     from gwsim.planning.cases import run_case
 
     asked, engine = engine, Engine(suited(prepared.resolved.model, engine.value))
     if engine is not asked:
         lacking = "; ".join(missing(prepared.resolved.model))
         notice(f"gwsim: the reference engine simulates, about a hundred times slower: the compiled one lacks {lacking}", quiet=quiet)
-    compiling = engine is Engine.AUTO and not is_warm()  # takes a core of its own meanwhile
+    compiling = engine is Engine.AUTO and not is_ready(prepared.resolved.model)  # takes a core of its own meanwhile
     workers = jobs or (1 if engine is Engine.REFERENCE or compiling else cores())
-    _tell_compile(engine, quiet)
+    _tell_compile(engine, prepared.resolved.model, quiet)
     with heard(), Bar(enabled=not quiet) as bar:
         done = run_case(
             prepared, engine=engine.value, replications=replications, workers=workers, digest=digest, progress=bar
@@ -135,13 +135,13 @@ def _preload() -> None:
     threading.Thread(target=load, daemon=True).start()
 
 
-def _tell_compile(engine: Engine, quiet: bool) -> None:
+def _tell_compile(engine: Engine, model: Model, quiet: bool) -> None:
     """Why a first run takes longer, told once: the next one finds the machine code."""
     if engine is Engine.REFERENCE:
         return
-    from gwsim.engine.cache import is_warm
+    from gwsim.engine.features import is_ready
 
-    if not is_warm():
+    if not is_ready(model):
         meanwhile = "" if engine is Engine.COMPILED else " while the reference engine begins"
         notice(f"gwsim: compiling the engine{meanwhile} (first run only, cached afterwards) ...", quiet=quiet)
 

@@ -15,10 +15,13 @@ def warmup() -> None:
     import time
 
     from gwsim.engine.cache import cache_directory, is_warm
+    from gwsim.engine.race import compile_all
 
     began, warm = time.monotonic(), is_warm()
     if not warm:
         notice("gwsim: compiling the engine ...")
+        if cache_directory() is not None:
+            compile_all()
     requests = _self_test()
     folder = cache_directory()
     where = f"kept in {folder}" if folder else "the cache folder cannot be written to, so every run compiles again"

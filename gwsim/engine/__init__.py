@@ -36,7 +36,8 @@ def run(model: Model, replication: int, *, engine: EngineName = "auto", options:
 
     Raises UsageError if the compiled engine is asked for and lacks what the model uses, InputError if the model is larger than the engines allow, InternalError for a fault inside an engine.
     """
-    from gwsim.engine.cache import cache_directory, is_warm
+    from gwsim.engine.cache import cache_directory
+    from gwsim.engine.features import is_ready
     from gwsim.engine.schema import Options
 
     options = options or Options()
@@ -45,7 +46,7 @@ def run(model: Model, replication: int, *, engine: EngineName = "auto", options:
         from gwsim.engine import reference
 
         return reference.run(model, replication, options)
-    if engine == "auto" and not is_warm() and cache_directory() is not None:
+    if engine == "auto" and not is_ready(model) and cache_directory() is not None:
         from gwsim.engine.race import race
 
         answer = race(model, replication, options)

@@ -14,9 +14,11 @@ from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parent
 PREFIX = "kernels-"
-ENTRY = "loop.advance"
-"""The entry kernel: its module and name, as numba's files begin."""
-SHARED = ("codes.py", "draws.py", "schema.py")
+ENTRY = "loop.advance_"
+"""The entry kernels: their module and names, as numba's files begin; the name of a kernel (`features.KERNELS`) follows."""
+KERNELS = ("lean", "full")
+"""Their names, the one with the fewest features (`features.KERNELS`) first."""
+SHARED = ("codes.py", "draws.py", "features.py", "schema.py")
 """Files beside the compiled engine's own that its machine code is made of."""
 
 
@@ -54,13 +56,18 @@ def cache_directory(folder: str = "") -> Path | None:
     return path
 
 
-def is_warm() -> bool:
-    """Whether the entry kernel of this version is in the cache, for this checkout and its files as they are now.
+def is_warm(*kernels: str) -> bool:
+    """Whether these kernels (none given: all) of this version are in the cache, for this checkout and its files as they are now.
 
     Numba keeps machine code by the path of its source, and takes it for stale when the source is the newer of the two.
     """
     # not resolved: numba takes the path that the module was imported by
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compiled")
     kept = cache_root() / f"{PREFIX}{source_hash()}" / f"compiled_{hashlib.sha1(folder.encode()).hexdigest()}"
-    written = [path.stat().st_mtime for path in kept.glob(f"{ENTRY}-*.nbi")] if any(kept.glob(f"{ENTRY}-*.nbc")) else []
-    return bool(written) and max(written) >= os.stat(os.path.join(folder, "loop.py")).st_mtime
+    source = os.stat(os.path.join(folder, "loop.py")).st_mtime
+    return all(_written(kept, f"{ENTRY}{name}") >= source for name in kernels or KERNELS)
+
+
+def _written(kept: Path, name: str) -> float:
+    """When the machine code of this name was written; long ago if it is not there."""
+    return max((path.stat().st_mtime for path in kept.glob(f"{name}-*.nbi")), default=0.0) if any(kept.glob(f"{name}-*.nbc")) else 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gwsim.engine import cache
 from gwsim.scenario.model import Model, OnDemand, SimCluster
 from gwsim.topology import LbPolicy
 
@@ -36,6 +37,24 @@ COMPILED: frozenset[Feature] = frozenset({
     Feature.LIFECYCLE, Feature.AUTOSCALING,
 })
 """The features that the compiled engine has."""
+LEAN: frozenset[Feature] = frozenset()
+"""Those of them that its lean kernel has too."""
+KERNELS: dict[str, frozenset[Feature]] = dict(zip(cache.KERNELS, (LEAN, COMPILED), strict=True))
+"""The kernels that the one source of the compiled engine is compiled into, the quickest first, and the features of each.
+
+A kernel without a feature holds no code for it (`compiled/kernel.py`): it runs faster, and is compiled and loaded sooner.
+"""
+
+
+def kernels(model: Model) -> tuple[str, ...]:
+    """The kernels that can run a model, the quickest first; none if the compiled engine lacks something."""
+    needed = used(model)
+    return tuple(name for name, features in KERNELS.items() if needed <= features)
+
+
+def is_ready(model: Model) -> bool:
+    """Whether a kernel that can run a model is compiled."""
+    return any(cache.is_warm(name) for name in kernels(model))
 
 
 def used(model: Model) -> frozenset[Feature]:

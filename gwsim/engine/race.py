@@ -1,7 +1,7 @@
 """The first run after an installation: the reference engine simulates while the compiled engine is being compiled.
 
 Both are child processes that talk in pickles over their pipes, so either can be stopped at any time:
-`python -m gwsim.engine.race compile` and `python -m gwsim.engine.race reference`.
+`python -m gwsim.engine.race compile KERNEL` and `python -m gwsim.engine.race reference`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, cast
 
-from gwsim.engine.cache import is_warm
+from gwsim.engine.cache import KERNELS, is_warm
+from gwsim.engine.features import kernels
 from gwsim.errors import InternalError
 
 if TYPE_CHECKING:
@@ -21,20 +22,21 @@ if TYPE_CHECKING:
     from gwsim.scenario.model import Model
 
 _LOOK_S = 0.05
-_compiler: subprocess.Popen[bytes] | None = None
+_compilers: dict[str, subprocess.Popen[bytes]] = {}
 _lock = threading.Lock()
 _idle: list[subprocess.Popen[bytes]] = []
 
 
 def race(model: Model, replication: int, options: Options) -> RawRun | None:
     """The reference engine's answer, or None if the compiled engine was ready first."""
-    compiler = _start_compiler()
+    kernel = kernels(model)[0]
+    compiler = _start_compiler(kernel)
     child = _simulator()
     answer: list[object] = []
     reader = threading.Thread(target=lambda: answer.append(_exchange(child, (model, replication, options))), daemon=True)
     reader.start()
     try:
-        while reader.is_alive() and not (compiler.poll() is not None and is_warm()):
+        while reader.is_alive() and not (compiler.poll() is not None and is_warm(kernel)):
             reader.join(_LOOK_S)
         if reader.is_alive():
             return None
@@ -69,18 +71,23 @@ def _end_children() -> None:
         child.wait()
 
 
-def _start_compiler() -> subprocess.Popen[bytes]:
-    """One compiling child per process; it goes on in the background when the reference engine wins."""
-    global _compiler
+def compile_all() -> None:
+    """Compile what is not in the cache yet, side by side; returns when that is done."""
+    for child in [_start_compiler(name) for name in KERNELS if not is_warm(name)]:
+        child.wait()
+
+
+def _start_compiler(kernel: str) -> subprocess.Popen[bytes]:
+    """One compiling child per process and kernel; it goes on in the background when the reference engine wins."""
     with _lock:
-        if _compiler is None:
-            _compiler = _child("compile")
-        return _compiler
+        if kernel not in _compilers:
+            _compilers[kernel] = _child("compile", kernel)
+        return _compilers[kernel]
 
 
-def _child(task: str) -> subprocess.Popen[bytes]:
+def _child(*task: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "gwsim.engine.race", task], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "gwsim.engine.race", *task], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
 
@@ -113,13 +120,13 @@ def _simulate() -> None:
         sys.stdout.buffer.flush()
 
 
-def _compile() -> None:
-    """Child: load the compiled engine once, so that its machine code is in the cache."""
+def _compile(kernel: str) -> None:
+    """Child: run this kernel of the compiled engine once, so that its machine code is in the cache."""
     from gwsim.engine.compiled import driver
     from gwsim.engine.compiled.selftest import smallest
 
-    driver.run(smallest(), 0)
+    driver.run(smallest(), 0, kernel=kernel)
 
 
 if __name__ == "__main__":
-    {"compile": _compile, "reference": _simulate}[sys.argv[1]]()
+    _compile(sys.argv[2]) if sys.argv[1] == "compile" else _simulate()

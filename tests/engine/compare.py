@@ -7,6 +7,7 @@ from generate import generate, is_lattice
 from gwsim.engine import reference
 from gwsim.engine.codes import Visit
 from gwsim.engine.compiled import driver
+from gwsim.engine.features import KERNELS
 from gwsim.engine.schema import RECORD_FIELDS, TRACE_FIELDS, Ints, Options, RawRun, differences
 
 ALL = Options(records=10**6, trace=10**6, digest=True, ejections=10**4)
@@ -15,10 +16,13 @@ CONTEXT = 3
 """Equal rows shown before the first that differs."""
 
 
-def compare(seed: int, replication: int = 0) -> str:
-    """Runs `generate(seed)` through both engines; a description of the first difference, empty if there is none."""
-    model = generate(seed)
-    return describe(seed, reference.run(model, replication, ALL), driver.run(model, replication, ALL))
+def compare(seed: int, replication: int = 0, kernel: str = "full") -> str:
+    """Runs the model of a seed and the features of a kernel through both engines.
+
+    Gives a description of the first difference, empty if there is none.
+    """
+    model = generate(seed, KERNELS[kernel])
+    return describe(seed, reference.run(model, replication, ALL), driver.run(model, replication, ALL, kernel=kernel))
 
 
 def describe(seed: int, expected: RawRun, got: RawRun) -> str:

@@ -88,6 +88,7 @@ class Plain:
     def __init__(self, world: Any) -> None:
         from gwsim.engine.compiled import driver
         from gwsim.engine.compiled.layout import ARRAYS
+        from gwsim.engine.compiled.world import FLAGS
 
         growing = {*driver.FLAT, *driver.PER_WORKER}
         for name, (dtype, _) in ARRAYS.items():
@@ -96,6 +97,8 @@ class Plain:
                 field = ("next" if name == "hold" else "next_free") if name in driver.LINKED else ""
                 array = Records(np.asarray(array), field, name in growing)
             setattr(self, name, array)
+        for flag in FLAGS:
+            setattr(self, flag, True)
 
     def replace(self, name: str, array: Any) -> None:
         """Put another array in the place of `name`."""

@@ -20,6 +20,7 @@ from generate import generate, is_lattice
 from gwsim.engine import reference
 from gwsim.engine.codes import Component, Counter, Flag, Visit
 from gwsim.engine.compiled import driver
+from gwsim.engine.features import KERNELS, kernels
 from gwsim.engine.schema import HANDSHAKE_FULL, HANDSHAKE_RESUMED, RECORD_FIELDS, Options, differences
 from gwsim.scenario.model import Bursts, ClosedLoop, Paced, Poisson, Replay
 
@@ -39,6 +40,15 @@ def test_engines_agree(seeds: range) -> None:
     """Every statistic, record, visit and digest of every model."""
     for seed in seeds:
         difference = compare(seed)
+        assert not difference, difference
+
+
+@pytest.mark.parametrize("seeds", [range(30), range(30, 60)], ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
+def test_the_lean_kernel_agrees(seeds: range) -> None:
+    """With the engine that has no code for features, on models without them."""
+    for seed in seeds:
+        assert kernels(generate(seed, KERNELS["lean"])) == tuple(KERNELS)
+        difference = compare(seed, kernel="lean")
         assert not difference, difference
 
 
@@ -134,11 +144,11 @@ FRONT_DOOR = """
 import sys
 from generate import generate
 from gwsim import engine
-from gwsim.engine.cache import is_warm
+from gwsim.engine.features import is_ready
 from gwsim.engine.schema import Options
-assert not is_warm()
+assert not is_ready(generate(2))
 raw = engine.run(generate(2), 0, engine="auto", options=Options(digest=True))
-assert not is_warm(), "the compiled engine was ready first"
+assert not is_ready(generate(2)), "the compiled engine was ready first"
 assert "numba" not in sys.modules
 print(raw.digest, raw.requests[0], flush=True)
 """

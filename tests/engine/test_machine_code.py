@@ -19,8 +19,10 @@ def test_another_checkouts_machine_code_is_not_ours(tmp_path: Path, monkeypatch:
         assert not cache.is_warm()
         kept = version / folder
         kept.mkdir(parents=True, exist_ok=True)
-        for end in ("py311.nbi", "py311.1.nbc"):
-            (kept / f"{cache.ENTRY}-217.{end}").touch()
+        for name in cache.KERNELS:
+            assert not cache.is_warm()
+            for end in ("py311.nbi", "py311.1.nbc"):
+                (kept / f"{cache.ENTRY}{name}-217.{end}").touch()
     assert cache.is_warm()
 
 
@@ -28,9 +30,13 @@ def test_machine_code_older_than_its_source_is_stale(tmp_path: Path, monkeypatch
     monkeypatch.setenv("GWSIM_CACHE_DIR", str(tmp_path))
     kept = tmp_path / f"{cache.PREFIX}{cache.source_hash()}" / _ours()
     kept.mkdir(parents=True, exist_ok=True)
-    for end in ("py311.nbi", "py311.1.nbc"):
-        (kept / f"{cache.ENTRY}-217.{end}").touch()
-        os.utime(kept / f"{cache.ENTRY}-217.{end}", (1.0, 1.0))
+    for name in cache.KERNELS:
+        for end in ("py311.nbi", "py311.1.nbc"):
+            (kept / f"{cache.ENTRY}{name}-217.{end}").touch()
+    old = cache.KERNELS[0]
+    for path in kept.glob(f"{cache.ENTRY}{old}-*"):
+        os.utime(path, (1.0, 1.0))
+    assert [name for name in cache.KERNELS if not cache.is_warm(name)] == [old]
     assert not cache.is_warm()
 
 

@@ -59,15 +59,15 @@ def settle(w, r, t):
         x = min(t, r.backoff_at_ns)
         r.component[RETRY_BACKOFF] += x - since
         r.component[WORKER_QUEUE] += t - x
-    elif state == CALLING:
+    elif w.has_filters and state == CALLING:
         r.component[FILTER_CALLS] += t - since
-    elif state == DELAYED:
+    elif w.has_filters and state == DELAYED:
         x = min(t, r.due_ns)
         r.component[INJECTED_DELAY] += x - since
         r.component[WORKER_QUEUE] += t - x
     else:
         r.component[CLIENT_BACKOFF] += t - since
-    if w.g[0].limited == 1 and x != t:
+    if w.has_front and w.g[0].limited == 1 and x != t:
         _throttle(w, r, component, x, t)
 
 
@@ -99,5 +99,5 @@ def serve(w, r, s, cost):
     settle(w, r, s)
     r.component[PROXY_CPU] += cost
     r.since_ns = s + cost
-    if w.g[0].limited == 1:
+    if w.has_front and w.g[0].limited == 1:
         _throttle(w, r, PROXY_CPU, s, s + cost)

@@ -29,10 +29,10 @@ def arrive(w):
     a_of_name = top.a - (place << 49)
     pop(w.station_heap, g.station_n)
     g.station_n -= 1
-    if part_of(b) != 0:
+    if w.has_connections and part_of(b) != 0:
         return _hangs_up(w, index_of(b), t)
     x = index_of(b)
-    if x & TRACKED:
+    if w.has_connections and x & TRACKED:
         x = _reaches(w, t, place, a_of_name, b)
         if x < 0:
             return True
@@ -153,14 +153,16 @@ def _answer(w, r, x, start, depart, status):
 @kernel
 def _service(w, s, key, t):
     seconds = sample(w, s.service, key, SERVICE)
-    return ns(seconds * slow_at(w, s, t) if s.modes > 0 else seconds)
+    if w.has_modes and s.modes > 0:
+        seconds *= slow_at(w, s, t)
+    return ns(seconds)
 
 
 @kernel
 def _status(w, place, key, t):
     s = w.stations[place]
     first, n = s.error_first, s.errors
-    if s.modes > 0:
+    if w.has_modes and s.modes > 0:
         first, n = errors_at(w, s, t)
     if n == 0:
         return 200
@@ -192,7 +194,9 @@ def _start(w, place, t, service):
 
 @kernel
 def _end(w, s, start, service):
-    return start + service if s.stalls == 0 else done_at(w, s, start, service)
+    if w.has_modes and s.stalls > 0:
+        return done_at(w, s, start, service)
+    return start + service
 
 
 @kernel

@@ -129,7 +129,7 @@ def deliver_to_client(w):
     if part_of(b) == 0:
         connected(w, x, t)
         return True
-    if part_of(b) == PART_RESET:
+    if w.has_lifecycle and part_of(b) == PART_RESET:
         return _reset(w, x, t)
     r = w.streams[x]
     if r.client_done == 0:
@@ -137,7 +137,7 @@ def deliver_to_client(w):
         client = w.clients[c]
         settle(w, r, t)
         _cancel_timeout(w, client, x)
-        if r.closing == 1 and w.slots[r.slot].conn == r.conn:
+        if w.has_lifecycle and r.closing == 1 and w.slots[r.slot].conn == r.conn:
             retire(w, c, r.slot)
         release(w, c, x, t)
         if not (r.status >= 500 and client.retry_5xx == 1 and _retry(w, c, x, t)):

@@ -75,7 +75,7 @@ def take(w, c, x, bound_slot, t):
         r.handshake = open_connection(w, c, j, key_a(c, r.number), r.k, t_open)
     r.conn = s.conn
     w.conns[s.conn].refs += 1
-    if w.g[0].living == 1:
+    if w.has_lifecycle and w.g[0].living == 1:
         join_slot(w, s, x)
     if s.state == OPEN:
         send(w, x, t)
@@ -104,9 +104,10 @@ def place(w, c, j):
     key = fold(fold(client.connection_key, s.index), s.generation)
     fleet = w.fleets[client.fleet]
     pod = choose_pod(w, fleet, key)
-    if pod < 0 or w.pods[pod].over == 1:
-        conn.closed = 1
-    pod = max(pod, fleet.pod_first)
+    if w.has_lifecycle:
+        if pod < 0 or w.pods[pod].over == 1:
+            conn.closed = 1
+        pod = max(pod, fleet.pod_first)
     conn.pod = pod
     conn.life = w.pods[pod].life
     conn.worker = choose_worker(w, fleet, pod, key)
@@ -119,7 +120,7 @@ def place(w, c, j):
     conn.a = 0
     conn.k = 0
     s.conn = n
-    if conn.closed == 1:
+    if w.has_lifecycle and conn.closed == 1:
         return n
     offered = client.tls != PLAINTEXT and s.ticket_pod >= 0 and uniform(draw64(key, TICKET, 0)) < client.ticket_share
     conn.resumed = 1 if offered and s.ticket_pod == pod else 0
@@ -146,7 +147,7 @@ def open_connection(w, c, j, a, k, t):
     conn.a = a
     conn.k = k
     w.slots[j].state = OPENING
-    if conn.closed == 1:
+    if w.has_lifecycle and conn.closed == 1:
         reset_at(w, n, t + max(conn.up_ns + conn.down_ns, QUICKEST_RESET_NS))
         return HANDSHAKE_NONE
     arrives = t + conn.up_ns + conn.down_ns + conn.up_ns
@@ -230,7 +231,7 @@ def release(w, c, x, t):
     j = r.slot
     s = w.slots[j]
     s.in_use -= 1
-    if w.g[0].living == 1:
+    if w.has_lifecycle and w.g[0].living == 1:
         leave_slot(w, s, x)
     if s.retiring == 1:
         if s.in_use == 0:

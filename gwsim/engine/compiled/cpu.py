@@ -15,9 +15,9 @@ NO_PERIOD = -2
 @kernel
 def worked(w, i, t, cost):
     """When worker `i` is done with work of `cost` that begins at `t`."""
-    if w.workers[i].limited == 0:
-        return t + cost
-    return _run(w, i, t, cost)
+    if w.has_front and w.workers[i].limited == 1:
+        return _run(w, i, t, cost)
+    return t + cost
 
 
 @kernel
@@ -34,10 +34,8 @@ def _run(w, i, t, cost):
 
 @kernel
 def paid(w, i, t, cost):
-    """When worker `i` may go on that has spent `cost` up to `t`."""
+    """When worker `i`, whose pod has a quota, may go on that has spent `cost` up to `t`."""
     k = w.workers[i]
-    if k.limited == 0:
-        return t
     latest = _latest(w, k, t)
     while k.budget_ns < cost:
         cost -= k.budget_ns
@@ -80,8 +78,6 @@ def _period(pod, t):
 @kernel
 def _latest(w, k, t):
     """The last period for which there is room beside that of `t`; work that reaches further ends the run as a fault."""
-    if k.limited == 0:
-        return 0
     return _period(w.pods[k.pod], t) + w.quota.shape[1] - 1
 
 

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from gwsim.engine import schema
+from gwsim.engine.cache import is_warm
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
 from gwsim.engine.compiled import layout
 from gwsim.engine.compiled.control import Control
 from gwsim.engine.compiled.cpu import NO_PERIOD
-from gwsim.engine.compiled.loop import CONTROL, DONE, GROW, UNCHECKED, advance
+from gwsim.engine.compiled.loop import ADVANCE, CONTROL, DONE, GROW, UNCHECKED
 from gwsim.engine.compiled.world import World
 from gwsim.engine.draws import ns
+from gwsim.engine.features import kernels
 from gwsim.engine.lowering import Lowering, table
 from gwsim.engine.schema import Options, RawRun
 from gwsim.scenario.model import Model
@@ -29,19 +31,21 @@ PER_WORKER = ("ready", "accept", "backoff", "uptimers", "stops", "armed", "tasks
 
 def run(
     model: Model, replication: int, options: Options = DEFAULT, *,
-    progress: Callable[[int], None] | None = None, capacity: int = 1024, periods: int = 128,
+    progress: Callable[[int], None] | None = None, capacity: int = 1024, periods: int = 128, kernel: str = "",
 ) -> RawRun:
     """One replication of `model`.
 
     `progress` is called with the number of requests started so far, every million events. `capacity` is the first size
     of the arrays that grow; `periods` how far ahead a CPU quota can be taken (a visit that takes more begins the run anew
-    with more of them). Neither changes anything in the result.
+    with more of them); `kernel` which of `features.KERNELS` runs (the quickest that can be had). None changes anything in the result.
     """
     world, control = build(model, replication, options, capacity, periods)
+    kernel = kernel or choose(model)
+    advance = ADVANCE[kernel]
     while True:
         status = advance(world.table, SLICE)
         if status == DONE and world.g[0]["fault"]:
-            return run(model, replication, options, progress=progress, capacity=capacity, periods=16 * periods)
+            return run(model, replication, options, progress=progress, capacity=capacity, periods=16 * periods, kernel=kernel)
         if status == DONE:
             control.finish()
             return collect(world, model)
@@ -51,6 +55,17 @@ def run(
             grow(world)
         elif progress is not None:
             progress(int(world.g[0]["requests"]))
+
+
+def choose(model: Model) -> str:
+    """The quickest kernel that can run `model`: of those that are compiled, if any is."""
+    able = kernels(model)
+    return next((name for name in able if is_compiled(name)), able[0])
+
+
+def is_compiled(kernel: str) -> bool:
+    """Whether a kernel is loaded in this process, or ready to be."""
+    return bool(ADVANCE[kernel].signatures) or is_warm(kernel)
 
 
 def build(model: Model, replication: int, options: Options, capacity: int, periods: int = 128) -> tuple[World, Control]:

@@ -40,7 +40,7 @@ def begin(w, i, x, s, cost):
     r.refs += 1
     link_conn(w, x)
     w.worker_out[i].streams += 1
-    if w.classes[r.class_id].ops > 0:
+    if w.has_filters and w.classes[r.class_id].ops > 0:
         go_on(w, i, x, 0, s, s + cost)
     else:
         route(w, i, x, s, s + cost)
@@ -65,7 +65,7 @@ def route(w, i, x, s, e):
         w.class_cluster[r.class_id, r.cluster] += 1
     if c.route_class >= 0:
         arm_route(w, i, x, e + w.timer_ns[c.route_class])
-    if attempt(w, i, x, s, e) and c.mirrors > 0:
+    if attempt(w, i, x, s, e) and w.has_filters and c.mirrors > 0:
         _mirror(w, i, x, s, e)
 
 
@@ -234,7 +234,7 @@ def refused(w, i, x, s, cost):
     """A breaker is full when stream `x` would get the connection it waited for."""
     r = w.streams[x]
     r.live = 0
-    if r.kind != REQUEST:
+    if w.has_filters and r.kind != REQUEST:
         exchange_failed(w, i, x, s, cost)
         return
     serve(w, r, s, cost)

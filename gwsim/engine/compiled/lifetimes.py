@@ -45,7 +45,7 @@ def idles(w, n, s, e, a, b):
     """Connection `n` is ready without a stream, after the visit from `s` to `e` in the name (a, b): what may end it now."""
     u = w.upstream[n]
     c = w.clusters[w.endpoints[u.ep].cluster]
-    if c.fragile == 0:
+    if not w.has_connections or c.fragile == 0:
         return
     if c.idle_ns > 0:
         u.idle_at_ns = e + c.idle_ns
@@ -107,7 +107,7 @@ def established(w, n, s, cost):
     w.pools[u.worker, u.ep].connecting -= 1
     open_cx(w, n)
     c = w.clusters[w.endpoints[u.ep].cluster]
-    if c.duration_ns > 0:
+    if w.has_connections and c.duration_ns > 0:
         upstream_timer(w, u.worker, n, s + cost + c.duration_ns, u.a, u.b, ORDER_DURATION)
     _offer(w, n, u.a, u.b, s, cost)
 

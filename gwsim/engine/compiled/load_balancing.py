@@ -165,6 +165,8 @@ def _candidate(w, i, r, t, s):
         if c.policy == POLICY_RANDOM:
             return random(r.attempt_key, c.endpoints, t)
         return least_request(w, d, c.endpoint_first, c.endpoints, r.attempt_key, t)
+    if not w.has_load_balancing and not w.has_outliers:
+        return -1  # a cluster without hosts
     if c.policy >= POLICY_RING_HASH:
         return _hashed(w, d, k, request_hash(w, r), t)
     return _from_source(w, i, d, k, t, r.attempt_key, s)

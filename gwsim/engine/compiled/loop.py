@@ -2,7 +2,8 @@
 
 There is no global queue of events. Each kind has a structure of its own: deliveries to stations and to clients are in
 two heaps; what clients do next is known per source; a worker has one next instant, of its next visit or poll.
-`advance` is the only kernel that Python calls. It runs until the end, until an array is full (GROW: the driver
+`advance_lean` and `advance_full` are the only kernels that Python calls, two of one source (`kernel`): the first without the features that most
+models do not use (`features.KERNELS`). They run until the end, until an array is full (GROW: the driver
 doubles it and calls again), until a control event is next (CONTROL: the driver carries it out) or until its budget of events is used up (so that the driver can show progress).
 """
 
@@ -23,7 +24,7 @@ from gwsim.engine.compiled.recording import advance_area
 from gwsim.engine.compiled.slots import new_slot, queue_slot
 from gwsim.engine.compiled.sources import CLOSED, schedule_open, start_loop
 from gwsim.engine.compiled.worker import turn
-from gwsim.engine.compiled.world import as_world
+from gwsim.engine.compiled.world import world_of
 
 DONE, MORE, GROW, CONTROL = 0, 1, 2, 3
 UNCHECKED = 8
@@ -86,7 +87,8 @@ def _warm_pools(w):
                         n = new_cx(w, i, ep)
                         open_cx(w, n)
                         make_ready(w, n)
-                        _warm_connection(w, i, n, k, ep - c.endpoint_first)
+                        if w.has_connections:
+                            _warm_connection(w, i, n, k, ep - c.endpoint_first)
                         w.cluster_out[k, CX_TOTAL] += 1
 
 
@@ -173,9 +175,9 @@ def _client_act(w):
 def _advance(w, budget):
     """Run up to `budget` events; DONE, MORE, GROW or CONTROL."""
     g = w.g[0]
-    if g.tick_pod >= 0:
+    if w.has_outliers and g.tick_pod >= 0:
         finish_tick(w)
-    if g.endings == 1:
+    if w.has_lifecycle and g.endings == 1:
         end_pods(w)
     if g.started == 0:
         _start(w)
@@ -220,7 +222,20 @@ def _advance(w, budget):
     return MORE
 
 
+_lean_world, _full_world = world_of("lean"), world_of("full")
+
+
 @entry
-def advance(table, budget):
+def advance_lean(table, budget):
     """Run the world behind `table` for up to `budget` events; DONE, MORE, GROW or CONTROL."""
-    return _advance(as_world(table), budget)
+    return _advance(_lean_world(table), budget)
+
+
+@entry
+def advance_full(table, budget):
+    """The same, with all features."""
+    return _advance(_full_world(table), budget)
+
+
+ADVANCE = {"lean": advance_lean, "full": advance_full}
+"""The kernels by name."""

@@ -161,12 +161,12 @@ def connect_if_needed(w, i, ep, a, b, e):
     station = w.stations[w.endpoints[ep].station]
     up, down = w.rtt[w.workers[i].zone, station.zone, 0], w.rtt[w.workers[i].zone, station.zone, 1]
     part = PART_UP_CONNECTED
-    if station.outages > 0:
+    if w.has_connections and station.outages > 0:
         up, part = _first_heard(w, station, e, up)
     if part >= 0:
         u.refs += 1
         deliver(w, i, e + up + down, a, b + key_b(0, 0, part, n))
-    if c.connect_ns > 0 and (station.outages > 0 or c.connect_ns < MOST_CONNECT):
+    if w.has_connections and c.connect_ns > 0 and (station.outages > 0 or c.connect_ns < MOST_CONNECT):
         upstream_timer(w, i, n, e + c.connect_ns, a, b, ORDER_CONNECT)
 
 
@@ -329,7 +329,7 @@ def attach(w, i, x, n, e):
     pod = w.workers[i].pod
     c = w.clusters[r.cluster]
     r.cx = n
-    if c.fragile == 1:
+    if w.has_connections and c.fragile == 1:
         _link(w, u, x)
     u.streams += 1
     u.left -= 1
@@ -339,7 +339,7 @@ def attach(w, i, x, n, e):
         unready(w, n)
     w.podclusters[pod, r.cluster].requests += 1
     w.active[pod, u.ep] += 1
-    if c.splits == 1:
+    if w.has_outliers and c.splits == 1:
         w.podhosts[pod, u.ep].local_failures = 0
     w.cluster_out[r.cluster, RQ_TOTAL] += 1
     r.station = w.endpoints[u.ep].station
@@ -382,7 +382,7 @@ def detach(w, i, x):
     w.active[pod, w.clusters[r.cluster].endpoint_first + r.position] -= 1
     u = w.upstream[r.cx]
     u.streams -= 1
-    if w.clusters[r.cluster].fragile == 1:
+    if w.has_connections and w.clusters[r.cluster].fragile == 1:
         _unlink(w, u, x)
     r.live = 0
     cancel_try(w, i, x)

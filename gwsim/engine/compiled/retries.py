@@ -84,7 +84,7 @@ def retry(w, i, x, status, s, e):
     q = w.podclusters[w.workers[i].pod, r.cluster]
     k = w.clusters[r.cluster]
     most = k.max_retries
-    if k.budget_percent >= 0.0:
+    if w.has_connections and k.budget_percent >= 0.0:
         most = max(int(k.budget_percent / 100.0 * (q.requests + q.pending)), k.budget_least)
     if q.retries >= most:
         r.flags |= UO

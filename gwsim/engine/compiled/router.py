@@ -61,9 +61,9 @@ def read_answer(w, i, x, s, cost):
     detach(w, i, x)
     release_retry(w, i, x)
     free(w, i, x, s, cost)
-    if w.clusters[r.cluster].outlier >= 0:
+    if w.has_outliers and w.clusters[r.cluster].outlier >= 0:
         heard(w, i, r, status, s)
-    if r.kind != REQUEST:
+    if w.has_filters and r.kind != REQUEST:
         _exchange_answered(w, i, x, status, s, cost)
         return
     if retry(w, i, x, status, s, e):
@@ -89,7 +89,7 @@ def _exchange_answered(w, i, y, status, s, cost):
 def _time_out(w, i, x, s, cost):
     """The running attempt of stream `x`, if any, is given up."""
     r = w.streams[x]
-    if end_attempt(w, i, x, s, cost) and w.clusters[r.cluster].outlier >= 0:
+    if end_attempt(w, i, x, s, cost) and w.has_outliers and w.clusters[r.cluster].outlier >= 0:
         heard(w, i, r, TIMED_OUT, s)
 
 
@@ -130,9 +130,9 @@ def _fail(w, i, x, status, flag, s, cost):
     """The attempt of stream `x`, detached by now, has failed with its connection (or without one)."""
     r = w.streams[x]
     serve(w, r, s, cost)
-    if w.clusters[r.cluster].outlier >= 0:
+    if w.has_outliers and w.clusters[r.cluster].outlier >= 0:
         heard(w, i, r, status, s)
-    if r.kind != REQUEST:
+    if w.has_filters and r.kind != REQUEST:
         exchange_failed(w, i, x, s, cost)
         return
     release_retry(w, i, x)
@@ -196,7 +196,7 @@ def connect_failed(w, n, timed_out, s, cost):
 def abandon(w, i, x, s, cost):
     """The client is gone: end what runs for stream `x`."""
     y = w.streams[x].call
-    if y >= 0:
+    if w.has_filters and y >= 0:
         end_attempt(w, i, y, s, cost)
         end_exchange(w, i, y)
     end_attempt(w, i, x, s, cost)
@@ -207,7 +207,7 @@ def visit_upstream(w, i, task, s):
     """A visit of an upstream connection: it comes up, takes what waits, ends or fails; its cost, -1 if that is void."""
     visit, a, b = task.visit, task.a, task.b
     n = index_of(b)
-    if visit == UP_EXPIRE or visit == VISIT_CONNECT_TIMEOUT:
+    if w.has_connections and (visit == UP_EXPIRE or visit == VISIT_CONNECT_TIMEOUT):
         gone = not is_expired(w, b, task.next)
     elif visit == ATTACH:
         gone = w.upstream[n].state == CLOSED
@@ -230,11 +230,11 @@ def _upstream_visit(w, i, visit, n, a, b, s, cost):
     name = b - key_b(0, 0, part_of(b), n)
     if visit == ATTACH:
         reattach(w, n, a, name, s)
-    elif visit == UP_EXPIRE:
+    elif w.has_connections and visit == UP_EXPIRE:
         expire(w, n, part_of(b))
-    elif visit == UP_CLOSE:
+    elif w.has_connections and visit == UP_CLOSE:
         connection_lost(w, n, a, name, s, cost)
-    elif visit == UP_FAILED or visit == VISIT_CONNECT_TIMEOUT:
+    elif w.has_connections and (visit == UP_FAILED or visit == VISIT_CONNECT_TIMEOUT):
         connect_failed(w, n, visit == VISIT_CONNECT_TIMEOUT, s, cost)
     elif visit == UP_CONNECTED and round_trips > 0:
         zone = w.stations[w.endpoints[ep].station].zone

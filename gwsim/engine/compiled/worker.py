@@ -101,7 +101,9 @@ def _first_timer(w, i):
             if x >= 0:
                 at = w.streams[x].route_at_ns if w.timer_visit[d] == ROUTE_TIMEOUT else w.streams[x].try_at_ns
                 t = min(t, at)
-    return min(t, first_upstream_timer(w, i)) if k.uptimers_n > 0 else t
+    if w.has_connections and k.uptimers_n > 0:
+        t = min(t, first_upstream_timer(w, i))
+    return t
 
 
 @kernel
@@ -140,7 +142,7 @@ def _sleep(w, i, t):
         timer = t + (timer - t + MS - 1) // MS * MS
     k.asleep = 1
     k.slept_ns = t
-    if k.limited == 1:
+    if w.has_front and k.limited == 1:
         rest(w, i, t)
     first = min(ready, timer)
     w.next_at[i] = first + k.wakeup_ns if first < FREE_FOREVER else FREE_FOREVER
@@ -170,14 +172,14 @@ def _list_armed(w, i):
 def wake(w, i, t):
     """The sleeping worker has woken at `t`: it polls as soon as the CPU of that is paid."""
     k = w.workers[i]
-    if k.asleep == 1:
+    if w.has_front and k.asleep == 1 and k.limited == 1:
         k.asleep = 0
         at = paid(w, i, t, k.wakeup_ns)
         if at > t:
             k.paying = 1
             w.next_at[i] = at
             return
-    k.paying = 0
+    k.asleep, k.paying = 0, 0
     w.worker_out[i].wakeups += 1
     charge_cpu(w, i, t, k.wakeup_ns)
     poll(w, i, t)
@@ -231,9 +233,9 @@ def _list_item(w, i, a, b):
         _add(w, i, UP_CONNECTED, a, b)
     elif part == PART_UP_TLS:
         _add(w, i, UP_TLS, a, b)
-    elif part == PART_UP_FAILED:
+    elif w.has_connections and part == PART_UP_FAILED:
         _add(w, i, UP_FAILED, a, b)
-    elif part >= PART_UP_CLOSE:
+    elif w.has_connections and part >= PART_UP_CLOSE:
         _add(w, i, UP_CLOSE, a, b)
     else:
         x = index_of(b)
@@ -295,7 +297,7 @@ def _list_timers(w, i, t):
             drop_stream(w, index_of(b))
         else:
             _insert_timer(w, i, first, at, VISIT_BACKOFF, a, b + key_b(0, 0, ORDER_BACKOFF, 0))
-    while k.uptimers_n > 0:
+    while w.has_connections and k.uptimers_n > 0:
         at = first_upstream_timer(w, i)
         if at > t:
             break
@@ -404,11 +406,13 @@ def _write_up(w, i, x, a, s):
     r.depart_ns = FREE_FOREVER
     r.answer_ns = FREE_FOREVER
     g = w.g[0]
-    index = track(w, x) if k.fragile == 1 else x
+    index = x
+    if w.has_connections and k.fragile == 1:
+        index = track(w, x)
     push(w.station_heap, g.station_n, r.arrive_ns, (r.station << 49) | key_a(r.client, r.number), key_b(r.k, r.a, 0, index))
     g.station_n += 1
     c = w.classes[r.class_id]
-    if c.try_class >= 0 and r.kind == REQUEST:
+    if c.try_class >= 0 and (not w.has_filters or r.kind == REQUEST):
         arm_try(w, i, x, c.try_class, e + w.timer_ns[c.try_class])
     return cost
 
@@ -451,9 +455,9 @@ def _timer(w, i, visit, a, b, s):
         route_timeout(w, i, x, s, cost)
     elif visit == TRY_TIMEOUT:
         try_timeout(w, i, x, s, cost)
-    elif visit == CALL_TIMEOUT:
+    elif w.has_filters and visit == CALL_TIMEOUT:
         call_timeout(w, i, x, s, cost)
-    elif visit == VISIT_DELAY:
+    elif w.has_filters and visit == VISIT_DELAY:
         serve(w, r, s, cost)
         go_on(w, i, x, r.op + 1, s, s + cost)
     else:

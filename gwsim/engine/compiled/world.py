@@ -20,10 +20,13 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.np import arrayobj
 
 from gwsim.engine.compiled.layout import ARRAYS
+from gwsim.engine.features import KERNELS, Feature
 
 STRIDE = 4
 """Integers per array in the table: address and up to three lengths."""
 _INDEX = {name: i for i, name in enumerate(ARRAYS)}
+FLAGS: dict[str, Feature] = {f"has_{feature.name.lower()}": feature for feature in Feature}
+"""Attributes of `w` that tell, when a kernel is compiled, whether it has a feature (`kernel`)."""
 
 
 class World:
@@ -53,13 +56,13 @@ class World:
 
 
 class WorldType(types.Type):
-    """Numba type of a pointer to a `World`'s table."""
+    """Numba type of a pointer to a `World`'s table, as a kernel of certain features sees it."""
 
-    def __init__(self) -> None:
-        super().__init__(name="gwsim.World")
+    def __init__(self, kernel: str) -> None:
+        self.constants = {flag: feature in KERNELS[kernel] for flag, feature in FLAGS.items()}
+        super().__init__(name=f"gwsim.World({kernel})")
 
 
-WORLD = WorldType()
 _TYPES = {name: types.Array(from_dtype(np.dtype(dtype)), ndim, "C") for name, (dtype, ndim) in ARRAYS.items()}
 
 
@@ -114,11 +117,14 @@ def bit_length(typing_context: Any, v: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-@intrinsic
-def as_world(typing_context: Any, table: Any) -> Any:
-    """The world behind a table (int64 array)."""
+def world_of(kernel: str) -> Any:
+    """What gives the world behind a table (int64 array) to a kernel of this name."""
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+    @intrinsic
+    def as_world(typing_context: Any, table: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
-    return WORLD(table), codegen
+        return WorldType(kernel)(table), codegen
+
+    return as_world
