@@ -54,7 +54,7 @@ def topology(
 
 def _flow(target: str, settings: tuple[str, ...]) -> Flow:
     from gwsim.errors import UsageError
-    from gwsim.report.flow import flow_of
+    from gwsim.report.happened import flow_of
     from gwsim.results import store
 
     path = Path(target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gwsim.report.flow import COLUMNS, Flow, Node, Tile
+from gwsim.report.flow import Flow, Node, Tile
 from gwsim.report.lines import EMPTY, Line, Part, clip, line
 from gwsim.units import format_rate_rps, format_share
 
@@ -16,7 +16,7 @@ def lines(flow: Flow) -> list[Line]:
     """The picture."""
     most = max((node.rps for node in flow.nodes.values()), default=0.0) or 1.0
     made: list[Line] = []
-    for index, column in enumerate(COLUMNS):
+    for index, column in enumerate(flow.columns):
         nodes = flow.column(index)
         if not nodes:
             continue

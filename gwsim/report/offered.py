@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gwsim.report.flow import LOCAL, Flow, Node, Tile, cut, workload_of
+from gwsim.report.journey import Sent, journey
 from gwsim.report.names import Names
 from gwsim.results.labels import Labels, labels_of
 from gwsim.scenario.model import Client, Model
@@ -27,6 +28,7 @@ class _Offered:
     failing: dict[str, float] = field(default_factory=dict)
     clusters: dict[int, float] = field(default_factory=dict)
     local: float = 0.0
+    sent: list[Sent] = field(default_factory=list)
 
 
 def flow_of_scenario(resolved: Resolved) -> Flow:
@@ -36,6 +38,8 @@ def flow_of_scenario(resolved: Resolved) -> Flow:
     for class_id, rps in enumerate(class_rates(model, _rate).values()):
         _class(flow, names, labels, sums, resolved, class_id, rps)
     _nodes(flow, names, labels, model, sums)
+    if labels.next_hops:
+        flow = journey(flow, labels, names, sums.sent)
     cut(flow)
     return flow
 
@@ -58,15 +62,21 @@ def _class(flow: Flow, names: Names, labels: Labels, sums: _Offered, resolved: R
     flow.link((0, label.client), (1, gateway), rps)
     flow.link((1, gateway), (2, route), rps)
     total = sum(one.weight for one in outcome.targets)
+    chosen: dict[str, float] = {}
     for one in outcome.targets:
         part = rps * one.weight / total if total else 0.0
         if one.cluster >= 0:
+            cluster = labels.clusters[one.cluster].name
             sums.clusters[one.cluster] = sums.clusters.get(one.cluster, 0.0) + part
-            flow.link((2, route), (3, names.clusters[labels.clusters[one.cluster].name]), part)
+            chosen[cluster] = chosen.get(cluster, 0.0) + part
+            flow.link((2, route), (3, names.clusters[cluster]), part)
         else:
             _answered(flow, sums, route, part, 503)
     if not outcome.targets:
         _answered(flow, sums, route, rps, outcome.local_status)
+    local = rps - sum(chosen.values())
+    failing = local if outcome.targets or outcome.local_status >= 400 or not outcome.local_status else 0.0
+    sums.sent.append(Sent(rps=rps, clusters=chosen, local=local, errors=failing / rps if rps else 0.0))
 
 
 def _route(label: ClassLabel) -> str:
@@ -89,7 +99,7 @@ def _nodes(flow: Flow, names: Names, labels: Labels, model: Model, sums: _Offere
         cores = sums.cores.get(name, 0.0)
         pods = list(dict.fromkeys(one.pod for one in labels.workers if one.gateway == fleet.name))
         tiles = tuple(Tile(pod, cores / max(fleet.workers, 1)) for pod in pods)
-        note = f"{fleet.pods} pod{'' if fleet.pods == 1 else 's'}, {cores:.2f} cores or more"
+        note = f"{fleet.pods} pod{'' if fleet.pods == 1 else 's'}, ≥ {cores:.2g} cores"
         flow.nodes[1, name] = Node(column=1, name=name, rps=sums.gateways.get(name, 0.0), note=note, tiles=tiles)
     for route, rps in sums.routes.items():
         flow.nodes[2, route] = Node(column=2, name=route, rps=rps, errors=sums.failing.get(route, 0.0) / rps if rps else 0.0)
@@ -106,8 +116,9 @@ def _nodes(flow: Flow, names: Names, labels: Labels, model: Model, sums: _Offere
 
 
 def _backends(flow: Flow, names: Names, labels: Labels, model: Model, sums: _Offered, into: dict[int, float]) -> None:
+    proxies = {fleet.name for fleet in labels.fleets}
     for k, rps in sums.clusters.items():
-        stations = labels.clusters[k].stations
+        stations = [s for s in labels.clusters[k].stations if labels.stations[s].backend not in proxies]
         if not stations:
             continue
         name = workload_of([names.backends[labels.stations[s].name] for s in stations])

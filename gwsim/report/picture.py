@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
-from gwsim.report.flow import COLUMNS, Flow, Node, Tile, flow_of
+from gwsim.report.flow import COLUMNS, Flow, Node, Tile
+from gwsim.report.happened import flow_of
 from gwsim.report.lines import clip
 from gwsim.results.results import Results
 from gwsim.units import format_rate_rps, format_share
 
-WIDTH, NODE, TOP, GAP = 1160, 172, 34, 16
+WIDTH, TOP, GAP = 1160, 34, 16
+WIDE, NARROW, BETWEEN = 172, 160, 40
+"""Width of a node where there are as many columns as usual, and where there are more; least space between columns."""
+LETTER, SLIM, WIDE_LETTER = 8.2, 5.0, 12.0
+"""Widths of bold letters, about."""
 BAND = 300.0
 """Height of all traffic together."""
 TILE, PER_ROW = (38, 18), 4
@@ -32,12 +37,32 @@ _STYLE = (
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How wide the picture and its nodes are."""
+
+    columns: int
+    width: float = WIDTH
+    node: float = WIDE
+
+    @staticmethod
+    def of(flow: Flow) -> Layout:
+        """As usual, or wider with narrower nodes for a long journey."""
+        count = len(flow.columns)
+        return Layout(count) if count <= len(COLUMNS) else Layout(count, max(WIDTH, count * (NARROW + BETWEEN) - BETWEEN), NARROW)
+
+    def x(self, index: int) -> float:
+        """Where a column begins."""
+        return index * (self.width - self.node) / max(self.columns - 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """A node and where it is drawn."""
 
     node: Node
     x: float
     y: float
+    width: float
     height: float
 
 
@@ -53,15 +78,15 @@ def standalone(flow: Flow) -> str:
 
 def draw(flow: Flow) -> str:
     """A flow as an `<svg>` element."""
-    total = max(sum(node.rps for node in flow.column(0)), 1e-9)
-    scale = BAND / total
-    boxes = {(box.node.column, box.node.name): box for i in range(len(COLUMNS)) for box in _column(flow, i, scale)}
+    scale = BAND / max(1e-9, *(sum(_carried(flow, node) for node in flow.column(i)) for i in range(len(flow.columns))))
+    layout = Layout.of(flow)
+    boxes = {(box.node.column, box.node.name): box for i in range(layout.columns) for box in _column(flow, layout, i, scale)}
     height = max((box.y + box.height for box in boxes.values()), default=TOP) + 8
-    boxes = _centred(boxes, height)
-    body = [*_headings(), *_links(flow, boxes, scale), *(part for box in boxes.values() for part in _box(box))]
+    boxes = _centred(boxes, layout.columns, height)
+    body = [*_headings(flow, layout), *_links(flow, boxes, scale), *(part for box in boxes.values() for part in _box(box))]
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" class="topology" role="img" aria-labelledby="topology-title topology-description">'
-        f'<title id="topology-title">Traffic from clients through gateways, routes and clusters to backends</title>'
+        f'<svg viewBox="0 0 {layout.width:.0f} {height:.0f}" class="topology" role="img" aria-labelledby="topology-title topology-description">'
+        f'<title id="topology-title">Traffic from clients to backends: {escape(", ".join(flow.columns))}</title>'
         f'<desc id="topology-description">{escape(in_words(flow))}</desc>' + "".join(body) + "</svg>"
     )
 
@@ -69,7 +94,7 @@ def draw(flow: Flow) -> str:
 def in_words(flow: Flow) -> str:
     """The picture for those who cannot see it."""
     texts = []
-    for i, column in enumerate(COLUMNS):
+    for i, column in enumerate(flow.columns):
         named = ", ".join(f"{node.name} {format_rate_rps(node.rps)}" for node in flow.column(i))
         texts.append(f"{column}: {named or 'none'}.")
     return " ".join(texts)
@@ -82,14 +107,28 @@ def level(utilisation: float | None) -> str:
     return next((name for limit, name in LEVELS if utilisation < limit), "full")
 
 
-def _column(flow: Flow, index: int, scale: float) -> list[Box]:
-    x = index * (WIDTH - NODE) / (len(COLUMNS) - 1)
+def _column(flow: Flow, layout: Layout, index: int, scale: float) -> list[Box]:
     boxes, y = [], float(TOP)
     for node in flow.column(index):
-        height = max(node.rps * scale, _content(node))
-        boxes.append(Box(node, x, y, height))
+        height = max(_carried(flow, node) * scale, _content(node))
+        boxes.append(Box(node, layout.x(index), y, layout.node, height))
         y += height + GAP
     return boxes
+
+
+def _carried(flow: Flow, node: Node) -> float:
+    """Requests per second that flow through a node: what comes in, or what goes out where retries and calls make that more."""
+    key = (node.column, node.name)
+    return max(node.rps, sum(rps for (start, _), rps in flow.links.items() if start == key))
+
+
+def _fitting(name: str, room: float) -> str:
+    """A name cut in its middle until it is no wider than the room for it."""
+    for letters in range(len(name), 3, -1):
+        text = clip(name, letters)
+        if sum(SLIM if one in "fijlrt.,:-I|/ " else WIDE_LETTER if one in "mwMW…" else LETTER for one in text) <= room:
+            return text
+    return clip(name, 3)
 
 
 def _content(node: Node) -> float:
@@ -105,21 +144,21 @@ def _tiles(node: Node) -> list[Tile | str]:
     return [*node.tiles[: most - 1], f"+{len(node.tiles) - most + 1}"]
 
 
-def _centred(boxes: dict[tuple[int, str], Box], height: float) -> dict[tuple[int, str], Box]:
+def _centred(boxes: dict[tuple[int, str], Box], columns: int, height: float) -> dict[tuple[int, str], Box]:
     """Every column in the middle of the picture."""
     moved: dict[tuple[int, str], Box] = {}
-    for i in range(len(COLUMNS)):
+    for i in range(columns):
         own = {key: box for key, box in boxes.items() if key[0] == i}
         bottom = max((box.y + box.height for box in own.values()), default=height)
         shift = max((height - 8 - bottom) / 2, 0.0)
-        moved |= {key: Box(box.node, box.x, box.y + shift, box.height) for key, box in own.items()}
+        moved |= {key: replace(box, y=box.y + shift) for key, box in own.items()}
     return moved
 
 
-def _headings() -> list[str]:
+def _headings(flow: Flow, layout: Layout) -> list[str]:
     return [
-        f'<text x="{i * (WIDTH - NODE) / (len(COLUMNS) - 1) + NODE / 2:.1f}" y="16" class="head">{name}</text>'
-        for i, name in enumerate(COLUMNS)
+        f'<text x="{layout.x(i) + layout.node / 2:.1f}" y="16" class="head">{escape(name)}</text>'
+        for i, name in enumerate(flow.columns)
     ]
 
 
@@ -132,7 +171,7 @@ def _links(flow: Flow, boxes: dict[tuple[int, str], Box], scale: float) -> list[
     drawn = []
     for start, end, rps in ordered:
         half = max(rps * scale, 1.0) / 2
-        x1, x2 = boxes[start].x + NODE, boxes[end].x
+        x1, x2 = boxes[start].x + boxes[start].width, boxes[end].x
         y1, y2, x = left[start, end], right[start, end], (x1 + x2) / 2
         bad = " bad" if max(boxes[end].node.errors, boxes[end].node.refused) >= BAD_SHARE else ""
         drawn.append(
@@ -173,10 +212,10 @@ def _box(box: Box) -> list[str]:
         rate += f", {format_share(node.refused, 2)} refused"
     parts = [
         f'<g class="node{bad}"><title>{escape(node.name)}: {rate}</title>',
-        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{NODE}" height="{box.height:.1f}" rx="5"/>',
+        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width}" height="{box.height:.1f}" rx="5"/>',
     ]
     y = box.y + (box.height - _content(node)) / 2 + 4 + 12
-    for style, text in (("name", clip(node.name, 21)), ("rate", rate), ("note", node.note)):
+    for style, text in (("name", _fitting(node.name, box.width - 14)), ("rate", rate), ("note", node.note)):
         if text:
             parts.append(f'<text x="{box.x + 9:.1f}" y="{y:.1f}" class="{style}">{escape(text)}</text>')
             y += LINE

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gwsim.report import figures, html, picture, svg
-from gwsim.report.flow import COLUMNS, LOCAL, MOST, flow_of
+from gwsim.report.flow import LOCAL, MOST
+from gwsim.report.happened import flow_of
 from gwsim.report.report import Report, as_plain, from_plain
 
 KINDS = ("pass", "fail", "undecided", "done", "saturated", "many")
@@ -95,7 +96,7 @@ def test_the_flow_keeps_what_flows(report: Callable[[str], Report], kind: str) -
         if column < 2 or (column == 2 and kind != "saturated"):
             outward = sum(rps for (start, _), rps in flow.links.items() if start == (column, name))
             assert outward == pytest.approx(node.rps, rel=1e-6), name
-    assert all(len(flow.column(i)) <= MOST for i in range(len(COLUMNS)))
+    assert all(len(flow.column(i)) <= MOST for i in range(len(flow.columns)))
 
 
 def test_answers_of_the_gateway_itself_are_in_the_picture(report: Callable[[str], Report]) -> None:
