@@ -80,6 +80,8 @@ def advise(results: Results, budgets: Budgets, resolved: Resolved, project: Proj
                 change = _relief(limit, results, resolved, project)
                 if change is not None:
                     return change
+        if word is Word.FAIL and (mended := _mended_backend(results, resolved)) is not None:
+            return mended
         return _load(resolved, 0.5, "half the load: if the budget still fails, load is not the cause")
     first = results.bottleneck.first
     if results.verdict.status is Status.TOO_SHORT or first is None or not math.isfinite(first.headroom):
@@ -94,6 +96,19 @@ def _retry_budget(resolved: Resolved) -> Advice | None:
     names = [one.name for one in resolved.model.clients if one.retry is not None and one.retry.budget is None and one.retry.attempts]
     settings = tuple(f"clients.{name}.retries.budget=10%" for name in names)
     return Advice(reason="retries keep it going: with a budget for them", settings=settings) if settings else None
+
+
+def _mended_backend(results: Results, resolved: Resolved) -> Advice | None:
+    """Without the errors that the scenario gives a backend: do the budgets hold then?"""
+    given = [name for name, one in resolved.effective.get("backends", {}).items() if one.get("errors")]
+    failing = {
+        name: sum((one.errors.value or 0.0) * (one.requests_per_s.value or 0.0) for one in results.backends if f"/{one.backend}".endswith(f"/{name}"))
+        for name in given
+    }
+    worst = max(given, key=lambda name: failing[name], default="")
+    if not failing.get(worst):
+        return None
+    return Advice(reason=f"nothing is full, and {worst} answers with errors: what holds without them?", settings=(f"backends.{worst}.errors={{}}",))
 
 
 def _more_data(results: Results, budgets: Budgets) -> Advice:

@@ -222,7 +222,7 @@ def _legend(axes: Axes, made: Anatomy) -> None:
 
     used = {cause.component for cause in listed(made)}
     handles = [Patch(facecolor=COMPONENT_COLORS[c], label=COMPONENTS[c]) for c in COMPONENTS if c in used]
-    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(handles), 8), borderaxespad=0.4, handlelength=1.1, columnspacing=1.3)
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(handles) if len(handles) <= 6 else (len(handles) + 1) // 2, borderaxespad=0.4, handlelength=1.1, columnspacing=1.3)
 
 
 def in_words(anatomy: Anatomy, names: Names) -> str:

@@ -43,6 +43,8 @@ BEYOND = 10
 """A percentile is drawn as long as this many requests are slower."""
 TICKS = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 WIDTH, HEIGHT = 6.2, 3.7
+LEGEND_LINE, LETTERS = 0.21, 80
+"""Height of a line of the legend below, inches, and how many letters it has room for."""
 ENOUGH = 50
 """Requests behind a point of a line over time."""
 STEPS = (1, 2, 4, 5, 10, 20)
@@ -66,9 +68,11 @@ def percentiles(
 ) -> Figure:
     """Latency by percentile, one curve a route, with the limits of the budgets on the metric."""
     with applied():
-        figure, axes = axes_for(ax, WIDTH, HEIGHT)
         routes = [one for one in results.routes if latency_of(one, metric).count > BEYOND]
         routes = sorted(routes, key=lambda one: (one.derived, -one.requests))[:MOST_CURVES]
+        across = max(min(len(routes), LETTERS // (max((len(route_name(one)) for one in routes), default=0) + 7)), 1)
+        below = -(-len(routes) // across) * LEGEND_LINE
+        figure, axes = axes_for(ax, WIDTH, HEIGHT + below, 0.5 + below)
         colors = route_colors(results)
         end, low, high = 1.0, math.inf, 0.0
         for route in routes:
@@ -84,7 +88,8 @@ def percentiles(
         axes.set_title(WORDS[metric])
         axes.set_xlabel("percentile")
         if len(routes) > 0:
-            axes.legend(loc="lower right", ncols=1 if len(routes) <= 4 else 2)
+            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.48 / (HEIGHT - 0.9))} if ax is None else {"loc": "best"}
+            axes.legend(ncols=across, borderaxespad=0.0, **place)
         return figure
 
 
@@ -174,7 +179,7 @@ def _component_legend(axes: Axes, used: Collection[Component]) -> None:
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=COMPONENT_COLORS[c], label=COMPONENTS[c]) for c in COMPONENTS if c in used]
-    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(handles), 7), borderaxespad=0.4, handlelength=1.1, columnspacing=1.3)
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(handles) if len(handles) <= 5 else (len(handles) + 1) // 2, borderaxespad=0.4, handlelength=1.1, columnspacing=1.3)
 
 
 def _bars(results: Results) -> list[tuple[str, Split]]:

@@ -65,8 +65,8 @@ def applied() -> Iterator[None]:
         yield
 
 
-def axes_for(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
-    """The axes given with their figure, or a new figure of so many inches with one."""
+def axes_for(ax: Axes | None, width: float, height: float, bottom: float = 0.5) -> tuple[Figure, Axes]:
+    """The axes given with their figure, or a new figure of so many inches with one, so far above its lower edge."""
     if ax is not None:
         figure = ax.get_figure(root=True)
         assert figure is not None
@@ -74,7 +74,7 @@ def axes_for(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(width, height))
-    framed(made, left=0.72, bottom=0.5)
+    framed(made, left=0.72, bottom=bottom)
     return made, made.add_subplot()
 
 

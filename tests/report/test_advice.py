@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import BASE
 
 from gwsim import scenario
+from gwsim.planning import simulate
 from gwsim.report import json as json_report
 from gwsim.report.advice import Advice, command
 from gwsim.report.names import Names, shortest
@@ -28,6 +30,15 @@ def test_each_trouble_has_its_remedy(report: Callable[[str], Report]) -> None:
     assert fail is not None and any("connectionPool" in setting for setting in fail.settings)
     assert undecided is not None and undecided.options[0] in ("--duration", "--replications")
     assert good is not None
+
+
+def test_a_backend_that_answers_with_errors_is_named(folder: Path) -> None:
+    """With nothing near its limits, less load would help nobody."""
+    project = scenario.open_project(folder, set_=(*BASE, "run.replications=6", 'budgets=["errors rate < 0.1%"]', "backends.east/checkout.shop.errors={503: 60%}"))
+    resolved = scenario.resolve(project.loaded, project.topology)
+    advice = Report.of(simulate(resolved, engine="reference"), resolved, project=project, target="demo").advice
+    assert advice is not None and advice.settings == ("backends.east/checkout.shop.errors={}",)
+    scenario.open_project(folder, set_=advice.settings)
 
 
 def test_a_command_replaces_what_the_advice_changes() -> None:
