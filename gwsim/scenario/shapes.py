@@ -142,7 +142,7 @@ class Router:
     def _outcome(
         self, asker: Asker, asked: Asked, decision: Decision, chain: FilterChain | None, hashed: tuple[model.HashRule, ...]
     ) -> model.Outcome:
-        proxy, route = asker.proxy, decision.route or NO_ROUTE
+        proxy, route = asker.proxy, _route_of(decision)
         if decision.outcome in REJECTED:
             # Between proxies the caller cannot open the connection, and answers for it.
             return model.Outcome(route=route, flags=("NR",)) if asker.kind == "client" else model.Outcome(route=route, local_status=503, flags=("UF",))
@@ -300,12 +300,17 @@ def _name_of(host: str) -> str | None:
     return name if name and not name.replace(".", "").isdigit() and not host.startswith("[") else None
 
 
+def _route_of(decision: Decision) -> str:
+    """The route's name; of what is forwarded without HTTP being read, the filter chain's: there is nothing else to call it."""
+    return decision.route or (decision.filter_chain if decision.clusters else "") or NO_ROUTE
+
+
 def _label(asker: Asker, asked: Asked, decision: Decision, *, tcp: bool) -> ClassLabel:
     request = asked.wire.request
     return ClassLabel(
         client=asker.name,
         shape=asked.name,
-        route=decision.route or NO_ROUTE,
+        route=_route_of(decision),
         virtual_host=decision.virtual_host,
         listener=decision.listener or str(asker.port),
         gateway=fleet_name(asker.proxy),
