@@ -201,7 +201,7 @@ def test_planners_size_gateways_and_not_sidecars(tmp_path: Path) -> None:
 def test_what_is_offered_goes_on_through_the_chain(tmp_path: Path) -> None:
     flow = flow_of_scenario(resolved(tmp_path))
     rates = {(node.column, node.name): node.rps for node in flow.nodes.values()}
-    assert rates[1, "sidecar orders"] == rates[1, "egress"] == rates[2, "to-partner"] == rates[4, "api.partner.com"] == pytest.approx(100.0)
+    assert rates[1, "sidecar orders"] == rates[2, "egress"] == rates[3, "api.partner.com"] == pytest.approx(100.0)
 
 
 def test_the_clients_own_tls_goes_through_both_unopened(tmp_path: Path) -> None:
