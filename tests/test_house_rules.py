@@ -27,7 +27,9 @@ ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 
 MACHINERY = {
     "reference": {"agenda", "sampling", "streams"},
-    "compiled": {"control", "draws", "driver", "heaps", "kernel", "layout", "loop", "replies", "selftest", "slots", "state", "timers"},
+    "compiled": {
+        "compiler", "control", "draws", "driver", "heaps", "kernel", "layout", "loop", "machine_code", "replies", "selftest", "slots", "state", "timers", "world_type",
+    },
 }
 """Modules that one engine needs to be what it is. Everything else is a component, in a file of the same name in both."""
 PENDING = {"calls", "chains", "membership", "relays", "source_ports", "tcp_pools", "tcp_proxy"}

@@ -1,7 +1,6 @@
 """Where the compiled engine's machine code is kept, and whether it is there; imports nothing heavy.
 
-Numba's own cache does not notice an edit in another file (a cached caller keeps the old callee), so the
-directory's name holds a hash of all engine sources: an edit anywhere starts a fresh directory.
+The directory's name holds a hash of all engine sources and of the compiler's version: an edit anywhere starts a fresh directory.
 """
 
 from __future__ import annotations
@@ -14,10 +13,8 @@ from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parent
 PREFIX = "kernels-"
-ENTRY = "loop.advance_"
-"""The entry kernels: their module and names, as numba's files begin; the name of a kernel (`features.KERNELS`) follows."""
 KERNELS = ("lean", "full")
-"""Their names, the one with the fewest features (`features.KERNELS`) first."""
+"""Names of the kernels, the one with the fewest features (`features.KERNELS`) first."""
 SHARED = ("codes.py", "draws.py", "features.py", "schema.py")
 """Files beside the compiled engine's own that its machine code is made of."""
 
@@ -56,18 +53,20 @@ def cache_directory(folder: str = "") -> Path | None:
     return path
 
 
+@cache
+def processor() -> str:
+    """The kind of this processor, as machine code for it is told from others'."""
+    from llvmlite import binding
+
+    told = f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def code_file(kernel: str) -> Path:
+    """The file of the machine code of a kernel (`features.KERNELS`) of this version, for this processor."""
+    return cache_root() / f"{PREFIX}{source_hash()}" / f"{kernel}-{processor()}"
+
+
 def is_warm(*kernels: str) -> bool:
-    """Whether these kernels (none given: all) of this version are in the cache, for this checkout and its files as they are now.
-
-    Numba keeps machine code by the path of its source, and takes it for stale when the source is the newer of the two.
-    """
-    # not resolved: numba takes the path that the module was imported by
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compiled")
-    kept = cache_root() / f"{PREFIX}{source_hash()}" / f"compiled_{hashlib.sha1(folder.encode()).hexdigest()}"
-    source = os.stat(os.path.join(folder, "loop.py")).st_mtime
-    return all(_written(kept, f"{ENTRY}{name}") >= source for name in kernels or KERNELS)
-
-
-def _written(kept: Path, name: str) -> float:
-    """When the machine code of this name was written; long ago if it is not there."""
-    return max((path.stat().st_mtime for path in kept.glob(f"{name}-*.nbi")), default=0.0) if any(kept.glob(f"{name}-*.nbc")) else 0.0
+    """Whether the machine code of these kernels (none given: all) is there."""
+    return all(code_file(name).exists() for name in kernels or KERNELS)

@@ -150,7 +150,7 @@ def run(model: Model, replication: int, options: Options) -> RawRun:
 
     world, control = driver.build(model, replication, options, 1)
     plain = control.clusters.world = Plain(world)
-    while (status := loop._advance(plain, 10**9)) != loop.DONE:
+    while (status := loop.advance(plain, 10**9)) != loop.DONE:
         if status != loop.CONTROL:
             raise RuntimeError("the plain engine stopped")
         control.step()

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from gwsim.engine import schema
-from gwsim.engine.cache import is_warm
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
-from gwsim.engine.compiled import layout
+from gwsim.engine.compiled import layout, machine_code
 from gwsim.engine.compiled.control import Control
 from gwsim.engine.compiled.cpu import NO_PERIOD
-from gwsim.engine.compiled.loop import ADVANCE, CONTROL, DONE, GROW, UNCHECKED
+from gwsim.engine.compiled.loop import CONTROL, DONE, GROW, UNCHECKED
 from gwsim.engine.compiled.world import World
 from gwsim.engine.draws import ns
 from gwsim.engine.features import kernels
@@ -41,9 +40,9 @@ def run(
     """
     world, control = build(model, replication, options, capacity, periods)
     kernel = kernel or choose(model)
-    advance = ADVANCE[kernel]
+    advance = machine_code.kernel(kernel)
     while True:
-        status = advance(world.table, SLICE)
+        status = advance(world.table.ctypes.data, SLICE)
         if status == DONE and world.g[0]["fault"]:
             return run(model, replication, options, progress=progress, capacity=capacity, periods=16 * periods, kernel=kernel)
         if status == DONE:
@@ -60,12 +59,7 @@ def run(
 def choose(model: Model) -> str:
     """The quickest kernel that can run `model`: of those that are compiled, if any is."""
     able = kernels(model)
-    return next((name for name in able if is_compiled(name)), able[0])
-
-
-def is_compiled(kernel: str) -> bool:
-    """Whether a kernel is loaded in this process, or ready to be."""
-    return bool(ADVANCE[kernel].signatures) or is_warm(kernel)
+    return next((name for name in able if machine_code.is_ready(name)), able[0])
 
 
 def build(model: Model, replication: int, options: Options, capacity: int, periods: int = 128) -> tuple[World, Control]:

@@ -14,7 +14,7 @@ from gwsim.engine.compiled.backends import arrive as arrive_at_station
 from gwsim.engine.compiled.clients import act, deliver_to_client, next_act
 from gwsim.engine.compiled.connections import open_warm
 from gwsim.engine.compiled.heaps import MAX_SOURCES, key_a, key_b
-from gwsim.engine.compiled.kernel import entry, kernel
+from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.lifecycle import end_pods
 from gwsim.engine.compiled.lifetimes import idles
@@ -24,7 +24,6 @@ from gwsim.engine.compiled.recording import advance_area
 from gwsim.engine.compiled.slots import new_slot, queue_slot
 from gwsim.engine.compiled.sources import CLOSED, schedule_open, start_loop
 from gwsim.engine.compiled.worker import turn
-from gwsim.engine.compiled.world import world_of
 
 DONE, MORE, GROW, CONTROL = 0, 1, 2, 3
 UNCHECKED = 8
@@ -172,7 +171,7 @@ def _client_act(w):
 
 
 @kernel
-def _advance(w, budget):
+def advance(w, budget):
     """Run up to `budget` events; DONE, MORE, GROW or CONTROL."""
     g = w.g[0]
     if w.has_outliers and g.tick_pod >= 0:
@@ -220,22 +219,3 @@ def _advance(w, budget):
         if g.done == 1:
             return DONE
     return MORE
-
-
-_lean_world, _full_world = world_of("lean"), world_of("full")
-
-
-@entry
-def advance_lean(table, budget):
-    """Run the world behind `table` for up to `budget` events; DONE, MORE, GROW or CONTROL."""
-    return _advance(_lean_world(table), budget)
-
-
-@entry
-def advance_full(table, budget):
-    """The same, with all features."""
-    return _advance(_full_world(table), budget)
-
-
-ADVANCE = {"lean": advance_lean, "full": advance_full}
-"""The kernels by name."""

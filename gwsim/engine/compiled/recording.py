@@ -12,9 +12,8 @@ from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, Flag, Purpose
 from gwsim.engine.compiled.cpu import worked
 from gwsim.engine.compiled.draws import draw64, fold
 from gwsim.engine.compiled.heaps import attempt_of, number_of, source_of, try_of
-from gwsim.engine.compiled.kernel import kernel
+from gwsim.engine.compiled.kernel import instruction, kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
-from gwsim.engine.compiled.world import bit_length
 
 ANSWER_UPSTREAM, ANSWER_TIMEOUT = schema.ANSWER_UPSTREAM, schema.ANSWER_TIMEOUT
 FINE, MIDDLE, COARSE, BIN = schema.FINE, schema.MIDDLE, schema.COARSE, schema.BIN
@@ -25,6 +24,12 @@ END_COLUMN, START_COLUMN = schema.RECORD_FIELDS.index("end_ns"), schema.RECORD_F
 SOURCE_COLUMN, NUMBER_COLUMN = schema.RECORD_FIELDS.index("source"), schema.RECORD_FIELDS.index("number")
 UT, DC = int(Flag.UT), int(Flag.DC)
 SAMPLE = int(Purpose.SAMPLE)
+
+
+@instruction
+def bit_length(v):
+    """Number of bits of a non-negative int64."""
+    return int(v).bit_length()
 
 
 @kernel

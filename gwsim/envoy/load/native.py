@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from gwsim.engine.cache import PREFIX
-from gwsim.engine.compiled.kernel import entry, kernel
+from gwsim.engine.compiled.compiler import entry
+from gwsim.engine.compiled.kernel import kernel
 from gwsim.envoy.load import calls, wires
 from gwsim.envoy.load.answers import BROKEN, DONE, feed
 from gwsim.envoy.load.layout import CHUNK, EVENTS, HEAD, NONE, READY, TO_END
