@@ -172,6 +172,11 @@ MUTATIONS = (
     Mutation("a reset is told at once", "reset_at(w, s.conn, t + w.conns[s.conn].down_ns)", "reset_at(w, s.conn, t + 1)"),
     Mutation("a new pod finds its breakers as they were", "q.connections, q.pending, q.requests, q.retries = 0, 0, 0, 0", "q.connections, q.pending, q.retries = 0, 0, 0"),
     Mutation("a new pod takes over the connections of the old one", "if conn.life == w.pods[conn.pod].life:", "if conn.life >= 0:"),
+    # connections that age
+    Mutation("age counts from the start of the accept visit", "arm_connection(w, n, s + cost + w.clients[c.client].age_ns", "arm_connection(w, n, s + w.clients[c.client].age_ns"),
+    Mutation("a connection that drains says nothing", "    c.draining = 1\n", "    c.draining = 0\n"),
+    Mutation("a connection with an answer to send is closed", "elif c.stream_head < 0 and c.armed == 0:", "elif c.stream_head < 0:"),
+    Mutation("a GOAWAY closes no idle connection", "        if s.in_use == 0:\n            close(w, c, j, a, k, t)", "        if s.in_use < 0:\n            close(w, c, j, a, k, t)"),
     # autoscaling
     Mutation("autoscaler: as many pods as fit", "math.ceil(q * n)", "int(q * n)"),
     Mutation("autoscaler: no memory of changes", "begin = pods - sum(", "begin = pods - 0 * sum("),

@@ -134,6 +134,7 @@ class Lowering:
         r["rtt"], r["reconnect"] = self.dist(client.rtt_s), self.dist(k.reconnect_delay_s)
         r["timeout_ns"] = max(1, ns(client.timeout_s)) if client.timeout_s is not None else 0
         r["free_head"] = r["free_tail"] = r["timeout_head"] = r["timeout_tail"] = -1
+        r["age_ns"], r["drain_ns"] = self._age(client), max(1, ns(client.drain_s))
         r["budget"] = -1
         if client.retry is not None:
             p = client.retry
@@ -149,6 +150,13 @@ class Lowering:
         ):
             r[name + "_ns"] = ns(value)
         r["read_byte_s"], r["write_down_byte_s"] = d.read_byte_s, d.write_down_byte_s
+
+    def _age(self, client: m.Client) -> int:
+        """The age at which the gateway ends a client's connection, ns; 0 if that is not within the run."""
+        if client.max_connection_duration_s is None:
+            return 0
+        age = max(1, ns(client.max_connection_duration_s))
+        return age if age < ns(self.model.run.duration_s) else 0
 
     def _arrivals(self, r: Any, a: m.Arrivals) -> None:
         r["think"], r["seg_duration_s"] = -1, -1.0

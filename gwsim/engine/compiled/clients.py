@@ -5,7 +5,9 @@ from __future__ import annotations
 from gwsim.engine.codes import Flag, Purpose
 from gwsim.engine.compiled.accounting import RESTING, settle
 from gwsim.engine.compiled.connections import (
+    PART_GOAWAY,
     PART_RESET,
+    close,
     connected,
     give_up,
     pause,
@@ -14,12 +16,12 @@ from gwsim.engine.compiled.connections import (
     vacate,
 )
 from gwsim.engine.compiled.draws import draw64, fold, ns, uniform
-from gwsim.engine.compiled.heaps import index_of, key_a, key_b, number_of, part_of, pop, source_of
+from gwsim.engine.compiled.heaps import index_of, key_a, key_b, number_of, part_of, pop, source_of, try_of
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.network import sample
 from gwsim.engine.compiled.recording import record_finish, record_start
-from gwsim.engine.compiled.slots import leave_slot, queue_slot, retire
+from gwsim.engine.compiled.slots import OPEN, leave_slot, queue_slot, retire
 from gwsim.engine.compiled.sources import CLOSED, REPLAY, act_later, continue_loop, request_key, schedule_open
 from gwsim.engine.compiled.state import drop_conn, drop_stream, new_stream
 from gwsim.engine.schema import ANSWER_RESET, ANSWER_TIMEOUT
@@ -122,22 +124,25 @@ def deliver_to_client(w):
     """The next delivery to a client: a connection is ready, an answer, or the end of a connection; False if that was none."""
     g = w.g[0]
     top = w.client_heap[0]
-    t, b = top.t, top.b
+    t, top_a, b = top.t, top.a, top.b
     pop(w.client_heap, g.client_n)
     g.client_n -= 1
     x = index_of(b)
     if part_of(b) == 0:
         connected(w, x, t)
         return True
-    if w.has_lifecycle and part_of(b) == PART_RESET:
+    if (w.has_lifecycle or w.has_ageing) and part_of(b) == PART_RESET:
         return _reset(w, x, t)
+    if w.has_ageing and part_of(b) == PART_GOAWAY:
+        _go_away(w, x, top_a, try_of(b), t)
+        return True
     r = w.streams[x]
     if r.client_done == 0:
         c = r.client
         client = w.clients[c]
         settle(w, r, t)
         _cancel_timeout(w, client, x)
-        if w.has_lifecycle and r.closing == 1 and w.slots[r.slot].conn == r.conn:
+        if (w.has_lifecycle or w.has_ageing) and r.closing == 1 and w.slots[r.slot].conn == r.conn:
             retire(w, c, r.slot)
         release(w, c, x, t)
         if not (r.status >= 500 and client.retry_5xx == 1 and _retry(w, c, x, t)):
@@ -173,6 +178,20 @@ def _reset(w, n, t):
         _fail(w, c, x, t)
     drop_conn(w, n)
     return True
+
+
+@kernel
+def _go_away(w, n, a, k, t):
+    """The client of connection `n` hears at `t` that the gateway will end it: it takes no more requests."""
+    conn = w.conns[n]
+    c, j = conn.client, conn.slot
+    s = w.slots[j]
+    if s.conn == n and s.state == OPEN:
+        retire(w, c, j)
+        if s.in_use == 0:
+            close(w, c, j, a, k, t)
+            queue_slot(w, c, j)
+    drop_conn(w, n)
 
 
 @kernel

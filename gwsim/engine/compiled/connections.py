@@ -33,6 +33,7 @@ from gwsim.engine.compiled.state import (
     is_stream_part,
     new_conn,
 )
+from gwsim.engine.compiled.timers import arm_connection
 from gwsim.engine.compiled.tls import PLAINTEXT, connected_at, finished_answered, hello_answered
 from gwsim.engine.schema import HANDSHAKE_FULL, HANDSHAKE_NONE, HANDSHAKE_PLAIN, HANDSHAKE_RESUMED
 
@@ -44,7 +45,12 @@ PART_UP_CONNECTED, PART_UP_RESPONSE = int(Part.UP_CONNECTED), int(Part.UP_RESPON
 READ, WRITE_DOWN, CLOSE = int(Visit.READ), int(Visit.WRITE_DOWN), int(Visit.CLOSE)
 VISIT_HELLO, VISIT_FINISHED = int(Visit.CLIENT_HELLO), int(Visit.FINISHED)
 DC = int(Flag.DC)
-PART_ANSWER, PART_RESET = 1, 2
+PART_ANSWER, PART_RESET, PART_GOAWAY = 1, 2, 3
+DOWN_EXPIRE, DOWN_CLOSE, AGE = int(Visit.DOWN_EXPIRE), int(Visit.DOWN_CLOSE), int(Purpose.AGE)
+ORDER_AGE, ORDER_DRAIN = 9, 10
+"""Of timers with the same deadline and identity, after those of upstream connections."""
+WARM = 4095
+"""In the place of the opener's attempt of a connection that is open from the start."""
 QUICKEST_RESET_NS = 1_000_000
 
 
@@ -75,7 +81,7 @@ def take(w, c, x, bound_slot, t):
         r.handshake = open_connection(w, c, j, key_a(c, r.number), r.k, t_open)
     r.conn = s.conn
     w.conns[s.conn].refs += 1
-    if w.has_lifecycle and w.g[0].living == 1:
+    if (w.has_lifecycle or w.has_ageing) and w.g[0].living == 1:
         join_slot(w, s, x)
     if s.state == OPEN:
         send(w, x, t)
@@ -172,6 +178,11 @@ def open_warm(w, c, j):
     if client.per_connection > 0:
         key = fold(fold(client.connection_key, s.index), s.generation)
         s.remaining = 1 + below(draw64(key, REMAINING, 0), client.per_connection)
+    if w.has_ageing and client.age_ns > 0:
+        key = fold(fold(client.connection_key, s.index), s.generation)
+        w.conns[n].a = key_a(c, s.index)
+        w.conns[n].k = WARM
+        arm_connection(w, n, 1 + below(draw64(key, AGE, 0), client.age_ns), ORDER_AGE)
 
 
 @kernel
@@ -192,7 +203,7 @@ def connected(w, n, t):
 
 
 @kernel
-def _close(w, c, j, a, k, t):
+def close(w, c, j, a, k, t):
     """The client closes the connection of slot `j` at `t`, in the name of the attempt (a, k)."""
     n = w.slots[j].conn
     deliver_conn(w, n, t + w.conns[n].up_ns, a, key_b(k, 0, PART_CLOSE, n))
@@ -231,11 +242,11 @@ def release(w, c, x, t):
     j = r.slot
     s = w.slots[j]
     s.in_use -= 1
-    if w.has_lifecycle and w.g[0].living == 1:
+    if (w.has_lifecycle or w.has_ageing) and w.g[0].living == 1:
         leave_slot(w, s, x)
     if s.retiring == 1:
         if s.in_use == 0:
-            _close(w, c, j, key_a(c, r.number), r.k, t)
+            close(w, c, j, key_a(c, r.number), r.k, t)
             queue_slot(w, c, j)
     elif s.queued == 0:
         queue_slot(w, c, j)
@@ -262,7 +273,7 @@ def give_up(w, c, x, t):
     s.waiting_tail = -1
     s.in_use = 0
     s.attempt_head = -1
-    _close(w, c, j, key_a(c, r.number), r.k, t)
+    close(w, c, j, key_a(c, r.number), r.k, t)
     pause(w, c, j, t)
     queue_slot(w, c, j)
 
@@ -412,6 +423,8 @@ def write_down(w, i, n, s):
     cost = record_visit(w, i, WRITE_DOWN, s, cost, key_a(r.client, r.number), key_b(r.k, 0, 0, 0))
     g = w.g[0]
     draining = w.pods[c.pod].draining
+    if w.has_ageing and c.draining == 1:
+        draining = 1
     x = c.out_head
     while x >= 0:
         r = w.streams[x]
@@ -443,3 +456,32 @@ def clear_output(w, n):
     drop_conn(w, n)
 
 
+@kernel
+def visit_aged(w, i, task, s):
+    """DOWN_EXPIRE or DOWN_CLOSE visit: a connection has lived for long enough, or drained; its cost, -1 if it is closed by now."""
+    n = index_of(task.b)
+    c = w.conns[n]
+    cost = -1
+    if c.closed == 0:
+        client = w.clients[c.client]
+        cost = record_visit(w, i, task.visit, s, client.timer_ns if task.visit == DOWN_EXPIRE else client.close_ns, task.a, task.b)
+        if task.visit == DOWN_EXPIRE:
+            _drain(w, n, s + cost)
+        elif c.stream_head < 0 and c.armed == 0:
+            c.closed = 1
+            reset_at(w, n, s + cost + c.down_ns)
+    drop_conn(w, n)
+    return cost
+
+
+@kernel
+def _drain(w, n, e):
+    """Connection `n` is to end, from a visit on that ends at `e`: answers say so, over HTTP/2 a GOAWAY before them."""
+    c = w.conns[n]
+    g = w.g[0]
+    c.draining = 1
+    if w.clients[c.client].http == 2:
+        c.refs += 1
+        push(w.client_heap, g.client_n, e + c.down_ns, c.a, key_b(c.k, 0, PART_GOAWAY, n))
+        g.client_n += 1
+    arm_connection(w, n, e + w.clients[c.client].drain_ns, ORDER_DRAIN)

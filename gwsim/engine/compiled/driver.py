@@ -25,7 +25,7 @@ SLICE = 1_000_000
 """Events per call of the kernel: between calls there is progress, and an interrupt is heard."""
 LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free", "upstream": "cx_free"}
 FLAT = ("streams", "conns", "upstream", "slots", "hold", "station_heap", "client_heap", "act_heap")
-PER_WORKER = ("ready", "accept", "backoff", "uptimers", "stops", "armed", "tasks", "batch")
+PER_WORKER = ("ready", "accept", "backoff", "uptimers", "downtimers", "stops", "armed", "tasks", "batch")
 
 
 def run(
@@ -101,6 +101,7 @@ def build(model: Model, replication: int, options: Options, capacity: int, perio
         next_at=np.zeros(w, np.int64),
         **{n: np.zeros((w, capacity + slack + 4), layout.ENTRY) for n in ("ready", "accept", "backoff")},
         uptimers=np.zeros((w, 4 + 3 * slack + fragile * (capacity + 2 * e)), layout.ENTRY),
+        downtimers=np.zeros((w, 4 + slack + (capacity + slots if clients["age_ns"].any() else 0)), layout.ENTRY),
         outages=table(low.outages, layout.OUTAGE), modes=table(low.modes, layout.MODE), stalls=table(low.stalls, layout.STALL),
         **_front(pods, workers, periods),
         **{n: np.zeros((w, room), layout.TASK) for n in ("armed", "tasks", "batch")},
@@ -120,7 +121,7 @@ def start(model: Model, world: World, run: int) -> Control:
     """What Python does at time 0: quotas, targets, load balancing's tables, and the first control events."""
     g, limited = world.g[0], bool(world.workers["limited"].any())
     g["limited"], g["stops_slack"] = limited, UNCHECKED * world.quota.shape[1] if limited else 0
-    g["living"] = any(fleet.lifecycle is not None for fleet in model.fleets)
+    g["living"] = any(fleet.lifecycle is not None for fleet in model.fleets) or bool(world.clients["age_ns"].any())
     return Control(model, world, run)
 
 
@@ -221,11 +222,11 @@ def grow(world: World) -> None:
         "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"] + 2 * UNCHECKED + g["fragile"] * g["slack"], "client_heap": g["client_n"] + g["slack"],
         "act_heap": g["act_n"] + g["slack"], "ready": g["ready_max"] + g["slack"],
         "accept": g["accept_max"] + g["slack"], "backoff": g["backoff_max"] + g["slack"],
-        "uptimers": g["uptimers_max"] + 3 * g["slack"], "stops": g["stops_max"] + g["stops_slack"],
+        "uptimers": g["uptimers_max"] + 3 * g["slack"], "downtimers": g["downtimers_max"] + g["slack"], "stops": g["stops_max"] + g["stops_slack"],
         "armed": g["armed_max"] + (1 + g["extra"]) * (g["pending"] + g["slack"]),
     }
     lists = world.workers
-    used["tasks"] = used["batch"] = (lists["ready_n"] + lists["armed_n"] + lists["timers_n"] + lists["backoff_n"] + lists["uptimers_n"]).max() + 2
+    used["tasks"] = used["batch"] = (lists["ready_n"] + lists["armed_n"] + lists["timers_n"] + lists["backoff_n"] + lists["uptimers_n"] + lists["downtimers_n"]).max() + 2
     for name in (*FLAT, *PER_WORKER):
         old = getattr(world, name)
         axis = 1 if name in PER_WORKER else 0

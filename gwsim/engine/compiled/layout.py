@@ -27,7 +27,7 @@ GLOBAL = record(
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
     "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns act_kind act_client act_known events "
     "want_digest records trace ejections samples started hold_used warm bin bin_end_ns cx_free cx_live extra control_at_ns tick_pod "
-    "tick_cluster found uptimers_max fragile limited stops_max stops_slack living endings",
+    "tick_cluster found uptimers_max downtimers_max fragile limited stops_max stops_slack living endings",
     sample_below=U8, digest=U8,
 )
 STREAM = record(
@@ -42,7 +42,7 @@ STREAM = record(
 )
 CONN = record(
     "next_free refs client slot pod worker up_ns down_ns resumed accepted accept_end_ns closed a k hold_head hold_tail "
-    "out_head out_tail armed stream_head batch_tail batch_poll stops_first stops_n life"
+    "out_head out_tail armed stream_head batch_tail batch_poll stops_first stops_n life draining"
 )
 SLOT = record(
     "client index generation state in_use remaining ticket_pod not_before_ns conn waiting_head waiting_tail next_free "
@@ -53,7 +53,7 @@ CLIENT = record(
     "retry_5xx retry_timeout budget tokens class_first classes accept_ns hello_full_ns hello_resumed_ns "
     "finished_full_ns finished_resumed_ns read_ns read_stream_ns write_down_ns write_down_stream_ns timer_ns close_ns "
     "free_head free_tail timeout_head timeout_tail next_number next_at_ns seg_first segs seg made loop_first loops "
-    "pacing catch_up has_rate uniform replay_first replays",
+    "pacing catch_up has_rate uniform replay_first replays age_ns drain_ns",
     ticket_share=F8, read_byte_s=F8, write_down_byte_s=F8, base_s=F8, max_s=F8, rate=F8, weight_sum=F8, unit_sum=F8,
     seg_begin_s=F8, seg_area=F8, seg_duration_s=F8, mean_base_s=F8, mean_peak_s=F8, peak=F8,
     source_key=U8, connection_key=U8, next_key=U8,
@@ -109,7 +109,7 @@ MODE = record("from_ns to_ns error_first errors", slow=F8)
 STALL = record("from_ns to_ns")
 WORKER = record(
     "fleet pod zone wakeup_ns iteration_ns asleep slept_ns ready_n accept_n backoff_n armed_n list_n list_at batch_n "
-    "timers_n timer_at_ns poll uptimers_n connections limited budget_ns paying stops_first stops_n"
+    "timers_n timer_at_ns poll uptimers_n downtimers_n connections limited budget_ns paying stops_first stops_n"
 )
 POD = record("fleet worker_first workers zone quota_ns offset_ns serving over draining ending life")
 FLEET = record("pod_first pods front cursor exact zones")
@@ -184,7 +184,7 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "quota": (QUOTA, 2),  # [pod, period modulo so many]: what has been used of it
     "stops": (STOP, 2),  # [worker, n]
     "next_at": (I8, 1),  # [worker]: instant of its next event
-    "ready": (ENTRY, 2), "accept": (ENTRY, 2), "backoff": (ENTRY, 2), "uptimers": (ENTRY, 2),  # [worker, n] heaps
+    "ready": (ENTRY, 2), "accept": (ENTRY, 2), "backoff": (ENTRY, 2), "uptimers": (ENTRY, 2), "downtimers": (ENTRY, 2),  # [worker, n] heaps
     "armed": (TASK, 2),  # [worker, n]
     "tasks": (TASK, 2),  # [worker, n]: the list of this iteration
     "batch": (TASK, 2),  # [worker, n]: further items of connections in the list

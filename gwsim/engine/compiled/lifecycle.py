@@ -12,7 +12,7 @@ from typing import Any
 from gwsim.engine.codes import Purpose, Visit
 from gwsim.engine.compiled.accounting import CUT, RETURNING, SETUP, settle
 from gwsim.engine.compiled.autoscaling import Autoscaler
-from gwsim.engine.compiled.connections import clear_output, drop_item, reset_at
+from gwsim.engine.compiled.connections import DOWN_CLOSE, DOWN_EXPIRE, clear_output, drop_item, reset_at
 from gwsim.engine.compiled.cpu import NO_PERIOD
 from gwsim.engine.compiled.filters import REQUEST
 from gwsim.engine.compiled.fleets import write_targets
@@ -93,13 +93,15 @@ def _clear_worker(w, i):
         drop_stream(w, index_of(w.backoff[i, j].b))
     for j in range(k.uptimers_n):
         drop_cx(w, index_of(w.uptimers[i, j].b))
+    for j in range(k.downtimers_n):
+        drop_conn(w, index_of(w.downtimers[i, j].b))
     for j in range(k.armed_n):
         _drop_task(w, i, w.armed[i, j])
     for j in range(k.list_at, k.list_n):
         _drop_task(w, i, w.tasks[i, j])
     for d in range(w.timer_ns.shape[0]):
         _disarm(w, w.timers[i, d], w.timer_visit[d] == ROUTE_TIMEOUT)
-    k.ready_n, k.accept_n, k.backoff_n, k.uptimers_n, k.armed_n = 0, 0, 0, 0, 0
+    k.ready_n, k.accept_n, k.backoff_n, k.uptimers_n, k.downtimers_n, k.armed_n = 0, 0, 0, 0, 0, 0
     k.list_n, k.list_at, k.timers_n = 0, 0, 0
     k.timer_at_ns = FREE_FOREVER
     k.asleep, k.paying, k.budget_ns = 0, 0, 0
@@ -116,6 +118,8 @@ def _drop_task(w, i, task):
         clear_output(w, task.a)
     elif visit == ATTACH or visit == UP_EXPIRE or visit == CONNECT_TIMEOUT:
         drop_cx(w, index_of(b))
+    elif visit == DOWN_EXPIRE or visit == DOWN_CLOSE:
+        drop_conn(w, index_of(b))
     elif ROUTE_TIMEOUT <= visit <= BACKOFF or visit == DELAY or visit == CALL_TIMEOUT:
         drop_stream(w, index_of(b))
     else:

@@ -115,6 +115,7 @@ def _has_room(w):
         and g.cx_live + g.extra * g.pending + s < w.upstream.shape[0]
         and g.stops_max + g.stops_slack < w.stops.shape[1]
         and g.uptimers_max + 3 * s < w.uptimers.shape[1]
+        and g.downtimers_max + s < w.downtimers.shape[1]
         and g.station_n + 2 * UNCHECKED + g.fragile * s < w.station_heap.shape[0]
         and g.client_n + s < w.client_heap.shape[0]
         and g.act_n + s < w.act_heap.shape[0]
@@ -128,7 +129,7 @@ def _has_room(w):
 @kernel
 def _has_room_for_list(w, i):
     k = w.workers[i]
-    return k.ready_n + k.armed_n + k.timers_n + k.backoff_n + k.uptimers_n + 2 < w.tasks.shape[1]
+    return k.ready_n + k.armed_n + k.timers_n + k.backoff_n + k.uptimers_n + k.downtimers_n + 2 < w.tasks.shape[1]
 
 
 @kernel

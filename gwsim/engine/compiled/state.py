@@ -86,6 +86,7 @@ def new_conn(w):
     c.stream_head = -1
     c.batch_poll = -1
     c.stops_n = -1
+    c.draining = 0
     return n
 
 

@@ -1,11 +1,14 @@
 """Timers of constant duration: one list per worker and duration, in order of deadline; O(1) to arm and to cancel.
 
-Back-offs, whose duration varies, are in a heap per worker (`retries`).
+Back-offs, whose duration varies, are in a heap per worker (`retries`), and so are the timers of clients' connections below.
 """
 
 from __future__ import annotations
 
+from gwsim.engine.compiled.heaps import index_of, key_b, pop, push
 from gwsim.engine.compiled.kernel import kernel
+from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.state import drop_conn
 
 
 @kernel
@@ -113,3 +116,44 @@ def cancel_try(w, i, x):
     else:
         w.streams[r.try_next].try_prev = r.try_prev
     w.workers[i].timers_n -= 1
+
+
+# --- of clients' connections -------------------------------------------------------------------------------------
+
+
+@kernel
+def arm_connection(w, n, at_ns, order):
+    """A timer of downstream connection `n`, in the name of its opener; void when it is closed."""
+    c = w.conns[n]
+    k = w.workers[c.worker]
+    c.refs += 1
+    push(w.downtimers[c.worker], k.downtimers_n, at_ns, c.a, key_b(c.k, 0, order, n))
+    k.downtimers_n += 1
+    if at_ns < k.timer_at_ns:
+        k.timer_at_ns = at_ns
+    g = w.g[0]
+    if k.downtimers_n > g.downtimers_max:
+        g.downtimers_max = k.downtimers_n
+
+
+@kernel
+def first_connection_timer(w, i):
+    """Deadline of the worker's first timer of a downstream connection that is not closed."""
+    k = w.workers[i]
+    while k.downtimers_n > 0:
+        n = index_of(w.downtimers[i, 0].b)
+        if w.conns[n].closed == 0:
+            return w.downtimers[i, 0].t
+        take_connection_timer(w, i)
+        drop_conn(w, n)
+    return FREE_FOREVER
+
+
+@kernel
+def take_connection_timer(w, i):
+    """Take that timer out of the heap (its reference to the connection stays with the caller): its name."""
+    k = w.workers[i]
+    a, b = w.downtimers[i, 0].a, w.downtimers[i, 0].b
+    pop(w.downtimers[i], k.downtimers_n)
+    k.downtimers_n -= 1
+    return a, b

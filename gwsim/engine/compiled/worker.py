@@ -9,9 +9,13 @@ from gwsim.engine.codes import Part, Visit
 from gwsim.engine.compiled.accounting import ARMED, BACKOFF, DELAYED, UPSTREAM, serve
 from gwsim.engine.compiled.backends import track
 from gwsim.engine.compiled.connections import (
+    DOWN_CLOSE,
+    DOWN_EXPIRE,
+    ORDER_AGE,
     clear_output,
     drop_item,
     has_output,
+    visit_aged,
     visit_connection,
     write_down,
 )
@@ -27,7 +31,14 @@ from gwsim.engine.compiled.recording import charge_cpu, record_visit
 from gwsim.engine.compiled.retries import resume
 from gwsim.engine.compiled.router import call_timeout, read_answer, route_timeout, try_timeout, visit_upstream
 from gwsim.engine.compiled.state import drop_conn, drop_stream, release_held
-from gwsim.engine.compiled.timers import arm_try, cancel_route, cancel_try
+from gwsim.engine.compiled.timers import (
+    arm_connection,
+    arm_try,
+    cancel_route,
+    cancel_try,
+    first_connection_timer,
+    take_connection_timer,
+)
 
 ACCEPT, READ, WRITE_UP, READ_UP = int(Visit.ACCEPT), int(Visit.READ), int(Visit.WRITE_UP), int(Visit.READ_UP)
 WRITE_DOWN, UP_CONNECTED, UP_TLS = int(Visit.WRITE_DOWN), int(Visit.UP_CONNECTED), int(Visit.UP_TLS)
@@ -103,6 +114,8 @@ def _first_timer(w, i):
                 t = min(t, at)
     if w.has_connections and k.uptimers_n > 0:
         t = min(t, first_upstream_timer(w, i))
+    if w.has_ageing and k.downtimers_n > 0:
+        t = min(t, first_connection_timer(w, i))
     return t
 
 
@@ -303,6 +316,12 @@ def _list_timers(w, i, t):
             break
         a, b = take_upstream_timer(w, i)
         _insert_timer(w, i, first, at, CONNECT_TIMEOUT if part_of(b) == ORDER_CONNECT else UP_EXPIRE, a, b)
+    while w.has_ageing and k.downtimers_n > 0:
+        at = first_connection_timer(w, i)
+        if at > t:
+            break
+        a, b = take_connection_timer(w, i)
+        _insert_timer(w, i, first, at, DOWN_EXPIRE if part_of(b) == ORDER_AGE else DOWN_CLOSE, a, b)
 
 
 @kernel
@@ -363,6 +382,8 @@ def _visit(w, i, task, s):
         return _accept(w, i, task, s)
     if ROUTE_TIMEOUT <= visit <= VISIT_BACKOFF or visit == VISIT_DELAY or visit == CALL_TIMEOUT:
         return _timer(w, i, visit, task.a, task.b, s)
+    if w.has_ageing and (visit == DOWN_EXPIRE or visit == DOWN_CLOSE):
+        return visit_aged(w, i, task, s)
     return visit_upstream(w, i, task, s)
 
 
@@ -383,6 +404,8 @@ def _accept(w, i, task, s):
     w.worker_out[i].connections += 1
     c.accepted = 1
     c.accept_end_ns = s + cost
+    if w.has_ageing and w.clients[c.client].age_ns > 0:
+        arm_connection(w, n, s + cost + w.clients[c.client].age_ns, ORDER_AGE)
     release_held(w, n)
     drop_conn(w, n)
     return cost

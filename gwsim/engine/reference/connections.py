@@ -199,7 +199,9 @@ class Connection:
     # --- what arrives ----------------------------------------------------------------------------------------
 
     def deliver(self, instant: int, part: Part, name: int, stream: Stream | None) -> None:
-        """Bytes from the client are delivered at `instant`; they are ready once the connection is accepted."""
+        """Bytes from the client are delivered at `instant`; they are ready once the connection is accepted, and lost when it is gone."""
+        if self.over:
+            return
         if self.accepted:
             self.worker.deliver(max(instant, self.open_from), name | part, self, stream)
         else:
@@ -336,7 +338,8 @@ class Connection:
         end = self.worker.spend(Visit.DOWN_CLOSE, self.opener, start, self.client.costs.close)
         if not self.streams and not self.armed:
             self.over = True
-            self.client.reset_at(self, end + self.down)
+            if self.slot.state is not State.CLOSED and self.slot.connection is self:
+                self.client.reset_at(self, end + self.down)
         return end
 
 
