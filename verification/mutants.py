@@ -177,6 +177,10 @@ MUTATIONS = (
     Mutation("a connection that drains says nothing", "    c.draining = 1\n", "    c.draining = 0\n"),
     Mutation("a connection with an answer to send is closed", "elif c.stream_head < 0 and c.armed == 0:", "elif c.stream_head < 0:"),
     Mutation("a GOAWAY closes no idle connection", "        if s.in_use == 0:\n            close(w, c, j, a, k, t)", "        if s.in_use < 0:\n            close(w, c, j, a, k, t)"),
+    # source ports
+    Mutation("ports: the last one is never given", "used >= pool.ports", "used + 1 >= pool.ports"),
+    Mutation("ports: what the station closed rests as others do", "pool.hold_remote_ns if which == BY_STATION else pool.hold_ns", "pool.hold_ns"),
+    Mutation("ports: one rests a moment longer", "w.resting[own.head[which]].until_ns <= s", "w.resting[own.head[which]].until_ns < s"),
     # autoscaling
     Mutation("autoscaler: as many pods as fit", "math.ceil(q * n)", "int(q * n)"),
     Mutation("autoscaler: no memory of changes", "begin = pods - sum(", "begin = pods - 0 * sum("),

@@ -298,10 +298,10 @@ class Lowering:
         r["per_connection"] = NO_LIMIT if most is None else most
         r["idle_ns"], r["duration_ns"] = self.within(cluster.idle_timeout_s), self.within(cluster.max_connection_duration_s)
         stations = [self.model.stations[s] for s in sim.stations]
-        outages = any(s.outages for s in stations)
+        outages = any(s.outages or s.ports >= 0 for s in stations)
         connect = max(1, ns(cluster.connect_timeout_s))
         r["connect_ns"] = connect if outages or (cluster.connect_timeout_s < 1 and connect < ns(self.model.run.duration_s)) else 0
-        r["fragile"] = r["idle_ns"] + r["duration_ns"] > 0 or outages or any(self.within(s.keepalive_s) for s in stations)
+        r["fragile"] = r["idle_ns"] + r["duration_ns"] > 0 or any(s.outages for s in stations) or any(self.within(s.keepalive_s) for s in stations)
         r["close_ns"] = ns(sim.costs.close_s)
         r["budget_percent"] = -1.0 if budget is None else budget.percent
         r["budget_least"] = 0 if budget is None else budget.min_retry_concurrency
@@ -360,6 +360,7 @@ class Lowering:
             r["queue"] = -1 if s.queue is None else s.queue
             r["keepalive_ns"], r["outage_first"], r["outages"] = self.within(s.keepalive_s), len(self.outages), len(s.outages)
             self.outages += [(ns(o.from_s), ns(o.to_s), o.kind == "drop") for o in s.outages]
+            r["ports"] = s.ports
             r["error_first"], r["errors"] = self._shares(s.errors)
             r["mode_first"], r["modes"] = len(self.modes), len(s.modes)
             self.modes += [(ns(o.from_s), ns(o.to_s), *self._shares(o.errors), o.slow) for o in s.modes]
@@ -377,6 +378,13 @@ class Lowering:
             return 0, -1
         self.shares += [(status, share) for share, status in errors]
         return len(self.shares) - len(errors), len(errors)
+
+    def ports(self, pods: int) -> dict[str, Array]:
+        """PORT_POOL records; PORTS of every owner and station, all free."""
+        pools = [(p.ports, ns(p.hold_s), ns(p.hold_remote_s), p.scope == "shared", p.when_empty == "refuse") for p in self.model.port_pools]
+        ports = np.zeros((pods + 1, max(1, len(self.model.stations))) if pools else (1, 1), layout.PORTS)
+        ports["head"] = ports["tail"] = -1
+        return {"port_pools": table(pools, layout.PORT_POOL), "ports": ports}
 
     def rtt(self) -> Array:
         """[zone, zone, 2]: one-way delays up and down, ns."""

@@ -28,6 +28,7 @@ from gwsim.scenario.model import (
     Outcome,
     Placement,
     Pod,
+    PortPool,
     Scaling,
     SimCluster,
     Station,
@@ -345,6 +346,27 @@ def _ageing(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, clients=tuple(clients))
 
 
+# --- source ports --------------------------------------------------------------------------------------------
+
+
+def _ports(model: Model, random: Random, lattice: bool) -> Model:
+    def pool(name: str) -> PortPool:
+        return PortPool(
+            name=name, ports=random.choice((1, 2, 4, 8, 20)), hold_s=_span(random, 0.0, 40e-3, lattice),
+            hold_remote_s=random.choice((0.0, _span(random, 0.0, 20e-3, lattice))),
+            scope=random.choice(("pod", "shared")), when_empty=random.choice(("refuse", "drop")),  # type: ignore[arg-type]
+        )
+
+    def patient(sim: SimCluster) -> SimCluster:
+        if random.random() < 0.3:
+            return sim
+        return replace(sim, cluster=replace(sim.cluster, connect_timeout_s=max(1e-3, _span(random, 1e-3, 40e-3, lattice))))
+
+    pools = tuple(pool(f"ports{j}") for j in range(random.choice((1, 2))))
+    stations = tuple(replace(one, ports=random.randrange(-1, len(pools))) for one in model.stations)
+    return replace(model, port_pools=pools, stations=stations, clusters=tuple(patient(one) for one in model.clusters))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
@@ -356,4 +378,5 @@ CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.AUTOSCALING: _autoscaling,
     Feature.TCP: _tcp,
     Feature.AGEING: _ageing,
+    Feature.PORTS: _ports,
 }

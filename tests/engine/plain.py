@@ -19,7 +19,7 @@ from gwsim.scenario.model import Model
 
 MANY = 1 << 40
 MASK = 0xFFFFFFFFFFFFFFFF
-COUNTS = ("class_out", "worker_out", "station_out", "bins")
+COUNTS = ("class_out", "worker_out", "station_out", "port_out", "bins")
 
 
 class Vector(list[int]):

@@ -62,6 +62,7 @@ def test_generated_models_reach_everything() -> None:
     components: Any = 0
     handshakes: Any = 0
     ends: set[int] = set()
+    ports = [0, 0]
     for seed in range(SEEDS):
         m = generate(seed)
         arrivals |= {type(c.arrivals) for c in m.clients}
@@ -73,6 +74,7 @@ def test_generated_models_reach_everything() -> None:
         components = components + raw.component_sum.sum(axis=0)
         handshakes = handshakes + raw.handshakes.sum(axis=0)
         ends.add(int(raw.saturated[0]))
+        ports = [ports[0] + int(raw.port_taken.sum()), ports[1] + int(raw.port_refused.sum())]
     assert arrivals == {Poisson, Paced, Bursts, Replay, ClosedLoop}
     assert connections == {(http, tls) for http in (1, 2) for tls in (None, "1.2", "1.3")}
     assert {v for v in Visit if not visits[v]} == UNMODELLED_VISITS
@@ -82,6 +84,7 @@ def test_generated_models_reach_everything() -> None:
     assert handshakes[HANDSHAKE_FULL] > 0
     assert handshakes[HANDSHAKE_RESUMED] > 0
     assert ends == {0, 1}
+    assert min(ports) > 100
 
 
 def test_a_third_of_the_models_are_lattices_with_ties() -> None:

@@ -23,8 +23,8 @@ from gwsim.scenario.model import Model
 DEFAULT = Options()
 SLICE = 1_000_000
 """Events per call of the kernel: between calls there is progress, and an interrupt is heard."""
-LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free", "upstream": "cx_free"}
-FLAT = ("streams", "conns", "upstream", "slots", "hold", "station_heap", "client_heap", "act_heap")
+LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free", "upstream": "cx_free", "resting": "rest_free"}
+FLAT = ("streams", "conns", "upstream", "resting", "slots", "hold", "station_heap", "client_heap", "act_heap")
 PER_WORKER = ("ready", "accept", "backoff", "uptimers", "downtimers", "stops", "armed", "tasks", "batch")
 
 
@@ -109,6 +109,7 @@ def build(model: Model, replication: int, options: Options, capacity: int, perio
         client_heap=np.zeros(capacity + slack + 4, layout.ENTRY),
         act_heap=np.zeros(capacity + slack + low.loops + 4, layout.ENTRY),
         hold=np.zeros(capacity + slack + 4, layout.HOLD), upstream=np.zeros(capacity + w * e + 2 * slack + 4, layout.UPSTREAM),
+        resting=np.zeros(capacity + w * e + 2 * slack + 4 if model.port_pools else 1, layout.RESTING), **low.ports(len(pods)),
         **_control(len(pods), max(1, k), e, low), **_filters(len(pods), model, low), **_counts(model, options),
     )
     for name, head in LINKED.items():
@@ -178,7 +179,7 @@ def _globals(model: Model, options: Options, slack: int, extra: int, fragile: in
     g["horizon_ns"], g["cut_ns"], g["max_in_flight"] = ns(run.duration_s), ns(run.warmup_s), run.max_in_flight
     g["warm"], g["slack"], g["want_digest"] = run.start == "warm", slack, options.digest
     g["closed_clients"] = any(type(c.arrivals).__name__ == "ClosedLoop" for c in model.clients)
-    g["extra"], g["tick_pod"], g["fragile"] = extra, -1, fragile
+    g["extra"], g["tick_pod"], g["fragile"], g["ports"] = extra, -1, fragile, len(model.port_pools) > 0
     g["sample_below"] = 2**64 - 1
     g["bin_end_ns"] = -(-int(g["horizon_ns"][0]) // schema.N_BINS)
     return g
@@ -198,6 +199,7 @@ def _counts(model: Model, options: Options) -> dict[str, Any]:
         "worker_visits": z(w, N_VISITS), "fleet_bins": z(len(model.fleets), schema.N_BINS),
         "fleet_pods": z(len(model.fleets), schema.N_BINS),
         "station_out": np.zeros(len(model.stations), layout.STATION_OUT),
+        "port_out": np.zeros(max(1, len(model.port_pools)), layout.PORT_OUT),
         "bins": np.zeros(schema.N_BINS, layout.BIN_OUT), "bin_hist": z(schema.N_BINS, buckets(schema.BIN)),
         "samples": z(schema.SAMPLE_SIZE + 2, width), "sample_hash": np.zeros(schema.SAMPLE_SIZE + 2, np.uint64),
         "slowest": z(c, schema.SLOWEST, width), "slowest_n": z(c), "records": z(options.records, width),
@@ -217,6 +219,7 @@ def grow(world: World) -> None:
     g = world.g[0]
     used = {
         "streams": g["streams_live"] + 2 * UNCHECKED + g["extra"] * (g["pending"] + g["slack"]), "conns": g["conns_live"] + 2 * UNCHECKED,
+        "resting": g["ports"] * (g["rest_used"] + g["cx_live"] + g["slack"]),
         "upstream": g["cx_live"] + g["extra"] * g["pending"] + g["slack"],
         "slots": g["slots"] + 2 * UNCHECKED,
         "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"] + 2 * UNCHECKED + g["fragile"] * g["slack"], "client_heap": g["client_n"] + g["slack"],
@@ -266,6 +269,8 @@ def collect(world: World, model: Model) -> RawRun:
     raw.fleet_bin_cpu, raw.fleet_bin_pods = world.fleet_bins, world.fleet_pods
     for name in ("jobs", "rejected", "errors", "busy", "wait", "window_busy"):
         setattr(raw, "station_" + name, world.station_out[name].copy())
+    for name in ("taken", "refused", "peak"):
+        setattr(raw, "port_" + name, world.port_out[name][: len(model.port_pools)].copy())
     for name in ("arrivals", "finished", "errors", "latency_sum", "area"):
         setattr(raw, "bin_" + name, world.bins[name].copy())
     raw.bin_latency_hist = world.bin_hist

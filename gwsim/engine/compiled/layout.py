@@ -27,7 +27,7 @@ GLOBAL = record(
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
     "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns act_kind act_client act_known events "
     "want_digest records trace ejections samples started hold_used warm bin bin_end_ns cx_free cx_live extra control_at_ns tick_pod "
-    "tick_cluster found uptimers_max downtimers_max fragile limited stops_max stops_slack living endings",
+    "tick_cluster found uptimers_max downtimers_max now_ns rest_free rest_used ports fragile limited stops_max stops_slack living endings",
     sample_below=U8, digest=U8,
 )
 STREAM = record(
@@ -101,7 +101,7 @@ BUCKET = record("", most=F8, rate=F8, last_s=F8)
 TABLE = record("first n")
 STATION = record(
     "zone service concurrency queue error_first errors server_first leave_first leave_head leave_n keepalive_ns outage_first "
-    "outages mode_first modes stall_first stalls"
+    "outages mode_first modes stall_first stalls ports"
 )
 OUTAGE = record("from_ns to_ns drops")
 MODE = record("from_ns to_ns error_first errors", slow=F8)
@@ -126,9 +126,14 @@ RECORDED = record("at_ns shape")
 POOL = record("ready established connecting epoch pending_head pending_tail pending")
 UPSTREAM = record(
     "next_free refs worker ep state streams left epoch ready prev next a b used attach_armed stream_head freed_ns idle_at_ns "
-    "idle_a idle_b idle_listed closes_ns closes_a closes_b closes_listed gone"
+    "idle_a idle_b idle_listed closes_ns closes_a closes_b closes_listed gone has_port lost"
 )
 """An upstream connection; (a, b) names the attempt that opened it, idle_* its idle time-out, closes_* when its pod hangs up."""
+PORT_POOL = record("ports hold_ns hold_remote_ns shared refuses")
+PORTS = record("taken resting", head=(I8, 2), tail=(I8, 2))
+"""Source ports of one owner for one station (`source_ports`)."""
+RESTING = record("next_free until_ns")
+PORT_OUT = record("taken refused peak")
 PODCLUSTER = record("connections pending requests retries plain levels")
 TIMERS = record("head tail")
 ENTRY = record("t a b")
@@ -166,6 +171,7 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "loops": (LOOP, 1),  # closed loops
     "pools": (POOL, 2),  # [worker, endpoint]
     "upstream": (UPSTREAM, 1),  # upstream connections
+    "port_pools": (PORT_POOL, 1), "ports": (PORTS, 2), "resting": (RESTING, 1),  # [owner, station]; ports that rest
     "podclusters": (PODCLUSTER, 2),  # [pod, cluster]
     "active": (I8, 2),  # [pod, endpoint]
     "cursors": (I8, 2),  # [worker, source]: round robin
@@ -200,7 +206,7 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "cluster_out": (I8, 2),  # [cluster, counter and, last, sum of upstream times]
     "cluster_hist": (I8, 2), "worker_out": (WORKER_OUT, 1), "worker_visits": (I8, 2), "fleet_bins": (I8, 2),
     "fleet_pods": (I8, 2),
-    "station_out": (STATION_OUT, 1), "bins": (BIN_OUT, 1), "bin_hist": (I8, 2), "samples": (I8, 2),
+    "port_out": (PORT_OUT, 1), "station_out": (STATION_OUT, 1), "bins": (BIN_OUT, 1), "bin_hist": (I8, 2), "samples": (I8, 2),
     "sample_hash": (U8, 1),
     "slowest": (I8, 3),  # [class, n, record]
     "slowest_n": (I8, 1), "records": (I8, 2), "trace": (I8, 2), "ejections": (I8, 2),

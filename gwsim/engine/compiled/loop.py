@@ -19,9 +19,10 @@ from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.lifecycle import end_pods
 from gwsim.engine.compiled.lifetimes import idles
 from gwsim.engine.compiled.outliers import finish_tick
-from gwsim.engine.compiled.pools import ORDER_DURATION, make_ready, new_cx, open_cx, upstream_timer
+from gwsim.engine.compiled.pools import ORDER_DURATION, drop_cx, make_ready, new_cx, open_cx, upstream_timer
 from gwsim.engine.compiled.recording import advance_area
 from gwsim.engine.compiled.slots import new_slot, queue_slot
+from gwsim.engine.compiled.source_ports import take_port
 from gwsim.engine.compiled.sources import CLOSED, schedule_open, start_loop
 from gwsim.engine.compiled.worker import turn
 
@@ -82,8 +83,11 @@ def _warm_pools(w):
             for i in range(w.pods[d].worker_first, w.pods[d].worker_first + w.pods[d].workers):
                 for ep in range(c.endpoint_first, c.endpoint_first + c.endpoints):
                     if w.podhosts[d, ep].warm == 1 and q.connections < c.max_connections:
-                        q.connections += 1
                         n = new_cx(w, i, ep)
+                        if w.has_ports and w.stations[w.endpoints[ep].station].ports >= 0 and not take_port(w, w.upstream[n], 0):
+                            drop_cx(w, n)
+                            continue
+                        q.connections += 1
                         open_cx(w, n)
                         make_ready(w, n)
                         if w.has_connections:
@@ -114,6 +118,7 @@ def _has_room(w):
         and g.hold_used + s < w.hold.shape[0]
         and g.cx_live + g.extra * g.pending + s < w.upstream.shape[0]
         and g.stops_max + g.stops_slack < w.stops.shape[1]
+        and g.ports * (g.rest_used + g.cx_live + s) < w.resting.shape[0]
         and g.uptimers_max + 3 * s < w.uptimers.shape[1]
         and g.downtimers_max + s < w.downtimers.shape[1]
         and g.station_n + 2 * UNCHECKED + g.fragile * s < w.station_heap.shape[0]
@@ -175,6 +180,8 @@ def _client_act(w):
 def advance(w, budget):
     """Run up to `budget` events; DONE, MORE, GROW or CONTROL."""
     g = w.g[0]
+    if w.has_ports:
+        g.now_ns = g.stop_ns
     if w.has_outliers and g.tick_pod >= 0:
         finish_tick(w)
     if w.has_lifecycle and g.endings == 1:
@@ -194,6 +201,8 @@ def advance(w, budget):
             t, what = w.station_heap[0].t, 0
         if g.control_at_ns <= t:
             return CONTROL
+        if w.has_ports:
+            g.now_ns = t
         if what == 3:
             if t == FREE_FOREVER:
                 _stop(w, g.stop_ns)

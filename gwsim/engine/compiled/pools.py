@@ -12,6 +12,7 @@ from gwsim.engine.compiled.accounting import ARMED, PENDING
 from gwsim.engine.compiled.heaps import key_a, key_b, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.source_ports import BY_GATEWAY, BY_STATION, rest, take_port
 from gwsim.engine.compiled.state import arm, deliver
 from gwsim.engine.compiled.timers import cancel_try
 
@@ -57,6 +58,8 @@ def new_cx(w, i, ep):
     u.closes_ns = FREE_FOREVER
     u.closes_listed = 0
     u.gone = 0
+    u.has_port = 0
+    u.lost = 0
     return n
 
 
@@ -133,6 +136,8 @@ def close_cx(w, n):
     w.pools[u.worker, u.ep].established -= 1
     w.podclusters[w.workers[u.worker].pod, k].connections -= 1
     w.cluster_out[k, CX_DESTROY] += 1
+    if w.has_ports:
+        rest(w, u, BY_STATION if u.lost == 1 else BY_GATEWAY)
     drop_cx(w, n)
 
 
@@ -163,10 +168,13 @@ def connect_if_needed(w, i, ep, a, b, e):
     part = PART_UP_CONNECTED
     if w.has_connections and station.outages > 0:
         up, part = _first_heard(w, station, e, up)
+    if w.has_ports and station.ports >= 0 and not take_port(w, u, w.g[0].now_ns):
+        up, down = 1, 0
+        part = PART_UP_FAILED if w.port_pools[station.ports].refuses == 1 else -1
     if part >= 0:
         u.refs += 1
         deliver(w, i, e + up + down, a, b + key_b(0, 0, part, n))
-    if w.has_connections and c.connect_ns > 0 and (station.outages > 0 or c.connect_ns < MOST_CONNECT):
+    if w.has_connections and c.connect_ns > 0 and (station.outages > 0 or station.ports >= 0 or c.connect_ns < MOST_CONNECT):
         upstream_timer(w, i, n, e + c.connect_ns, a, b, ORDER_CONNECT)
 
 

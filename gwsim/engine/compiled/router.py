@@ -24,6 +24,7 @@ from gwsim.engine.compiled.pools import CLOSED, close_cx, connect_if_needed, det
 from gwsim.engine.compiled.recording import COUNTERS_AND_SUM, MIDDLE, bucket, record_visit
 from gwsim.engine.compiled.replies import arm_answer, end_stream, local_reply, release_retry
 from gwsim.engine.compiled.retries import LOST, LOST_UNSENT, NOT_CONNECTED, TIMED_OUT, retry
+from gwsim.engine.compiled.source_ports import give_back
 from gwsim.engine.compiled.state import deliver
 from gwsim.engine.schema import ANSWER_TIMEOUT, ANSWER_UPSTREAM
 
@@ -145,6 +146,7 @@ def connection_lost(w, n, a, b, s, cost):
     """UP_CLOSE visit: the station has closed connection `n`; what was on it fails, in the order of names."""
     u = w.upstream[n]
     i, ep = u.worker, u.ep
+    u.lost = 1
     close_cx(w, n)
     w.cluster_out[w.endpoints[ep].cluster, DESTROY_REMOTE] += 1
     while u.stream_head >= 0:
@@ -173,6 +175,8 @@ def connect_failed(w, n, timed_out, s, cost):
     p = w.pools[i, u.ep]
     u.state = CLOSED
     p.connecting -= 1
+    if w.has_ports:
+        give_back(w, u)
     w.podclusters[w.workers[i].pod, k].connections -= 1
     w.cluster_out[k, CONNECT_FAIL] += 1
     if timed_out:
