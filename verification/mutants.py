@@ -181,6 +181,10 @@ MUTATIONS = (
     Mutation("ports: the last one is never given", "used >= pool.ports", "used + 1 >= pool.ports"),
     Mutation("ports: what the station closed rests as others do", "pool.hold_remote_ns if which == BY_STATION else pool.hold_ns", "pool.hold_ns"),
     Mutation("ports: one rests a moment longer", "w.resting[own.head[which]].until_ns <= s", "w.resting[own.head[which]].until_ns < s"),
+    # routes that change
+    Mutation("an update comes a moment late", "from_ns <= s:\n            number", "from_ns < s:\n            number"),
+    Mutation("updates: only the first", "        if w.classes[j].from_ns <= s:\n            number = j\n", "        if w.classes[j].from_ns <= s:\n            return j\n"),
+    Mutation("pools are warm for routes to come", "reaches(model, first=True)", "reaches(model)"),
     # autoscaling
     Mutation("autoscaler: as many pods as fit", "math.ceil(q * n)", "int(q * n)"),
     Mutation("autoscaler: no memory of changes", "begin = pods - sum(", "begin = pods - 0 * sum("),

@@ -181,27 +181,37 @@ class Lowering:
             r["catch_up"], r["think"] = a.catch_up, self.dist(a.think_time_s)
 
     def classes(self) -> Array:
-        """CLASS records."""
+        """CLASS records: of the classes, then of the outcomes that they have later."""
         pairs = self.model.classes()
-        out = np.zeros(len(pairs), layout.CLASS)
-        for j, (c, s) in enumerate(pairs):
-            r, shape = out[j], self.model.clients[c].mix[s]
-            o = shape.outcome
+        shapes = [self.model.clients[c].mix[s] for c, s in pairs]
+        out = np.zeros(sum(len(shape.outcomes()) for shape in shapes), layout.CLASS)
+        later = len(pairs)
+        for j, ((c, _), shape) in enumerate(zip(pairs, shapes, strict=True)):
+            r = out[j]
             r["client"], r["weight"] = c, shape.weight
             r["request_dist"], r["response_dist"] = self.dist(shape.request_bytes), self.dist(shape.response_bytes)
-            r["local_status"] = o.local_status
-            r["flags"] = sum(int(Flag[f]) for f in o.flags)
-            r["target_first"], r["targets"] = len(self.targets), len(o.targets)
-            self.targets += [(t.cluster, t.weight) for t in o.targets]
-            r["weight_sum"] = sum(t.weight for t in o.targets)
-            r["route_class"] = self.timer(o.timeout_s, Visit.ROUTE_TIMEOUT)
-            r["try_class"], r["reselections"] = -1, 1
-            r["hash_first"], r["hashes"] = len(self.hash_rules), len(o.hash)
-            self.hash_rules += [(RULES[h.kind], h.users, xxh64(h.text)) for h in o.hash]
-            self._filters(r, o)
-            if o.retry is not None:
-                self._retry(r, o)
+            self._outcome(r, shape.outcome)
+            r["later_first"], r["laters"] = later, len(shape.later)
+            for from_s, outcome in shape.later:
+                out[later]["from_ns"] = ns(from_s)
+                self._outcome(out[later], outcome)
+                later += 1
         return out
+
+    def _outcome(self, r: Any, o: m.Outcome) -> None:
+        """What a route does with requests."""
+        r["local_status"] = o.local_status
+        r["flags"] = sum(int(Flag[f]) for f in o.flags)
+        r["target_first"], r["targets"] = len(self.targets), len(o.targets)
+        self.targets += [(t.cluster, t.weight) for t in o.targets]
+        r["weight_sum"] = sum(t.weight for t in o.targets)
+        r["route_class"] = self.timer(o.timeout_s, Visit.ROUTE_TIMEOUT)
+        r["try_class"], r["reselections"] = -1, 1
+        r["hash_first"], r["hashes"] = len(self.hash_rules), len(o.hash)
+        self.hash_rules += [(RULES[h.kind], h.users, xxh64(h.text)) for h in o.hash]
+        self._filters(r, o)
+        if o.retry is not None:
+            self._retry(r, o)
 
     def _filters(self, r: Any, o: m.Outcome) -> None:
         """Program, mirrors and local reply of an outcome."""
@@ -394,16 +404,6 @@ class Lowering:
             for j, b in enumerate(names):
                 trip = max(2, ns(self.model.network.between_s(a, b)))
                 out[i, j] = trip // 2, trip - trip // 2
-        return out
-
-    def reaches(self) -> set[tuple[int, int]]:
-        """(fleet, cluster) pairs that some shape of some client of the fleet can use."""
-        out = set()
-        for c in self.model.clients:
-            for o in (s.outcome for s in c.mix):
-                reached = [one.cluster for one in o.program if isinstance(one, m.Call)]
-                reached += [one.cluster for one in o.targets] + [one.cluster for one in o.mirrors]
-                out |= {(c.fleet, k) for k in reached if k >= 0}
         return out
 
 

@@ -30,6 +30,7 @@ from gwsim.scenario.model import (
     Pod,
     PortPool,
     Scaling,
+    Shape,
     SimCluster,
     Station,
     TokenBucket,
@@ -367,6 +368,21 @@ def _ports(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, port_pools=pools, stations=stations, clusters=tuple(patient(one) for one in model.clusters))
 
 
+# --- routes that change --------------------------------------------------------------------------------------
+
+
+def _updates(model: Model, random: Random, lattice: bool) -> Model:
+    outcomes = [shape.outcome for client in model.clients for shape in client.mix if not shape.outcome.tcp]
+
+    def changing(shape: Shape) -> Shape:
+        if shape.outcome.tcp:
+            return shape
+        instants = sorted(_span(random, 0.0, 0.3, lattice) for _ in range(random.choice((0, 1, 1, 3))))
+        return replace(shape, later=tuple((at, random.choice(outcomes)) for at in instants))
+
+    return replace(model, clients=tuple(replace(one, mix=tuple(changing(shape) for shape in one.mix)) for one in model.clients))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
@@ -379,4 +395,5 @@ CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.TCP: _tcp,
     Feature.AGEING: _ageing,
     Feature.PORTS: _ports,
+    Feature.UPDATES: _updates,
 }

@@ -12,6 +12,7 @@ from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
 from gwsim.engine.compiled import layout, machine_code
 from gwsim.engine.compiled.control import Control
 from gwsim.engine.compiled.cpu import NO_PERIOD
+from gwsim.engine.compiled.hosts import reaches
 from gwsim.engine.compiled.loop import CONTROL, DONE, GROW, UNCHECKED
 from gwsim.engine.compiled.world import World
 from gwsim.engine.draws import ns
@@ -74,10 +75,10 @@ def build(model: Model, replication: int, options: Options, capacity: int, perio
     pool = np.zeros((w, e), layout.POOL)
     pool["ready"] = pool["pending_head"] = pool["pending_tail"] = -1
     podclusters = np.zeros((len(pods), max(1, k)), layout.PODCLUSTER)
-    reaches = low.reaches()
+    reached = reaches(model)
     for d in range(len(pods)):
         for c in range(k):
-            podclusters[d, c]["connections"] = 0 if (int(pods[d]["fleet"]), c) in reaches else -1
+            podclusters[d, c]["connections"] = 0 if (int(pods[d]["fleet"]), c) in reached else -1
     timers = np.zeros((w, max(1, len(low.timers))), layout.TIMERS)
     timers["head"] = timers["tail"] = -1
     durations = list(low.timers) or [(1, 0)]

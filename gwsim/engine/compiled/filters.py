@@ -15,7 +15,7 @@ from gwsim.engine.compiled.pools import admit
 from gwsim.engine.compiled.rate_limits import take_token
 from gwsim.engine.compiled.replies import link_conn, local_reply
 from gwsim.engine.compiled.retries import attempt
-from gwsim.engine.compiled.state import drop_stream, new_stream
+from gwsim.engine.compiled.state import drop_stream, new_stream, rule_of
 from gwsim.engine.compiled.timers import arm_route, arm_try, cancel_try
 
 CLUSTER, FAULT_DELAY, FAULT_ABORT = int(Purpose.CLUSTER), int(Purpose.FAULT_DELAY), int(Purpose.FAULT_ABORT)
@@ -40,10 +40,22 @@ def begin(w, i, x, s, cost):
     r.refs += 1
     link_conn(w, x)
     w.worker_out[i].streams += 1
-    if w.has_filters and w.classes[r.class_id].ops > 0:
+    if w.has_updates:
+        r.rule = _rule_at(w, r.class_id, s)
+    if w.has_filters and rule_of(w, r).ops > 0:
         go_on(w, i, x, 0, s, s + cost)
     else:
         route(w, i, x, s, s + cost)
+
+
+@kernel
+def _rule_at(w, number, s):
+    """The outcome (a row of `classes`) of class `number` at `s`."""
+    c = w.classes[number]
+    for j in range(c.later_first, c.later_first + c.laters):
+        if w.classes[j].from_ns <= s:
+            number = j
+    return number
 
 
 # --- the router --------------------------------------------------------------------------------------------------
@@ -53,7 +65,7 @@ def begin(w, i, x, s, cost):
 def route(w, i, x, s, e):
     """The request of stream `x` gets its cluster and its first attempt in the visit from `s` to `e`."""
     r = w.streams[x]
-    c = w.classes[r.class_id]
+    c = rule_of(w, r)
     if c.targets == 0:
         local_reply(w, i, x, c.local_status, c.flags, c.local_bytes, e)
         return
@@ -87,7 +99,7 @@ def _choose_cluster(w, c, key):
 def _mirror(w, i, x, s, e):
     """Copies of the request of stream `x`, whose answers nobody waits for."""
     r = w.streams[x]
-    c = w.classes[r.class_id]
+    c = rule_of(w, r)
     for j in range(c.mirrors):
         m = w.mirrors[c.mirror_first + j]
         if _chance(r.key, DRAW_MIRROR, j, m.percent) and m.cluster >= 0:
@@ -106,7 +118,7 @@ def _chance(key, purpose, j, percent):
 def go_on(w, i, x, first, s, e):
     """The program of stream `x` from operation `first` on, in the visit from `s` to `e`, until something takes time."""
     r = w.streams[x]
-    c = w.classes[r.class_id]
+    c = rule_of(w, r)
     for j in range(first, c.ops):
         o = w.ops[c.op_first + j]
         if o.kind == OP_DELAY:
@@ -177,7 +189,7 @@ def exchange(w, i, x, kind, a, key, cluster, request_bytes, response_bytes, time
     n.kind = kind
     n.parent = x
     n.client, n.number, n.k, n.a = r.client, r.number, r.k, a
-    n.class_id, n.conn, n.slot, n.request_key = r.class_id, r.conn, r.slot, r.request_key
+    n.rule, n.class_id, n.conn, n.slot, n.request_key = r.rule, r.class_id, r.conn, r.slot, r.request_key
     n.key = n.attempt_key = key
     n.cluster = cluster
     n.request_bytes, n.response_bytes = request_bytes, response_bytes
@@ -210,7 +222,7 @@ def end_exchange(w, i, y):
 def call_ended(w, i, x, status, s, cost):
     """The call that stream `x` waits for has ended with a status (0: an error of any kind), in the visit at `s`."""
     r = w.streams[x]
-    o = w.ops[w.classes[r.class_id].op_first + r.op]
+    o = w.ops[rule_of(w, r).op_first + r.op]
     serve(w, r, s, cost)
     if 400 <= status < 500:
         local_reply(w, i, x, status, o.deny_flag, 0, s + cost)

@@ -17,7 +17,7 @@ from gwsim.engine.compiled import layout, tables
 from gwsim.engine.compiled.edf import slow_factor
 from gwsim.engine.compiled.priorities import DEGRADED, HEALTHY, loads
 from gwsim.engine.draws import below, draw64, fold, name64
-from gwsim.scenario.model import Host, Placement, SimCluster
+from gwsim.scenario.model import Call, Host, Model, Placement, SimCluster
 from gwsim.topology import LbPolicy
 
 ALL = 0
@@ -30,6 +30,17 @@ SCHEDULED = (LbPolicy.ROUND_ROBIN, LbPolicy.LEAST_REQUEST)
 def hosts_of(sim: SimCluster, names: list[str]) -> tuple[Host, ...]:
     """The hosts of a cluster, one a station."""
     return sim.hosts or tuple(Host(key=names[s]) for s in sim.stations)
+
+
+def reaches(model: Model, first: bool = False) -> set[tuple[int, int]]:
+    """(fleet, cluster) pairs that some shape of some client of the fleet can use; `first`: at the start of the run."""
+    out = set()
+    for client in model.clients:
+        for outcome in (o for shape in client.mix for o in (shape.outcomes()[:1] if first else shape.outcomes())):
+            reached = [one.cluster for one in outcome.program if isinstance(one, Call)]
+            reached += [one.cluster for one in outcome.targets] + [one.cluster for one in outcome.mirrors]
+            out |= {(client.fleet, k) for k in reached if k >= 0}
+    return out
 
 
 def is_simple(sim: SimCluster) -> bool:
@@ -273,7 +284,7 @@ class Clusters:
 
     def __init__(self, model: Any, world: Any, run: int) -> None:
         names = [s.name for s in model.stations]
-        self.world, self.sims = world, model.clusters
+        self.world, self.sims, self.warmed = world, model.clusters, reaches(model, first=True)
         self.hosts = [hosts_of(sim, names) for sim in model.clusters]
         self._keys: list[list[tuple[int, int]]] = []
         self._tables: dict[Any, int] = {}
@@ -318,7 +329,7 @@ class Clusters:
                     w.cursors[i, number] = seed
             for p in range(len(view.levels)):
                 view.refresh(p, now)
-            for h in view.pickable():
+            for h in view.pickable() if (int(w.pods[d].fleet), k) in self.warmed else ():
                 w.podhosts[d, c.endpoint_first + h].warm = 1
 
     def write_scheduler(self, d: int, i: int, number: int, queue: list[tuple[float, int, int]], weights: Any = None) -> None:

@@ -37,7 +37,7 @@ STREAM = record(
     "station attempts retries_used holds_retry tried_n status flags answer request_bytes response_bytes sent_bytes "
     "pool_next pool_prev conn_next conn_prev out_next dropped route_next route_prev route_at_ns route_armed try_next "
     "try_prev try_at_ns try_armed try_class backoff_at_ns client_next client_prev client_at_ns client_armed start_bin kind "
-    "parent call op cx cx_next cx_prev closing slot_next slot_prev",
+    "parent rule call op cx cx_next cx_prev closing slot_next slot_prev",
     request_key=U8, key=U8, attempt_key=U8, component=(I8, N_COMPONENTS), tried=(I8, MAX_TRIED),
 )
 CONN = record(
@@ -61,7 +61,7 @@ CLIENT = record(
 CLASS = record(
     "client local_status flags targets target_first weight_sum route_class has_retry num_retries conditions "
     "codes_first codes try_class base_ms max_ms reselections request_dist response_dist hash_first hashes "
-    "ops op_first mirrors mirror_first local_bytes",
+    "ops op_first mirrors mirror_first local_bytes later_first laters from_ns",
     weight=F8,
 )
 TARGET = record("cluster weight")

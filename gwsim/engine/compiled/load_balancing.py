@@ -14,6 +14,7 @@ from gwsim.engine.compiled.edf import scheduled
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import MAX_TRIED
 from gwsim.engine.compiled.priorities import choose_priority
+from gwsim.engine.compiled.state import rule_of
 from gwsim.engine.draws import name64
 
 LOAD_BALANCER, PRIORITY, HASH = int(Purpose.LOAD_BALANCER), int(Purpose.PRIORITY), int(Purpose.HASH)
@@ -101,7 +102,7 @@ def _from_source(w, i, d, k, t, key, s):
 @kernel
 def request_hash(w, r):
     """What the route's hash policy makes of the request of stream `r`; without one, a draw of the attempt."""
-    c = w.classes[r.class_id]
+    c = rule_of(w, r)
     if c.hashes == 0:
         return draw64(r.attempt_key, LOAD_BALANCER, 0)
     x = np.uint64(0)

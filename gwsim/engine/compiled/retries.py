@@ -13,6 +13,7 @@ from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.load_balancing import pick
 from gwsim.engine.compiled.pools import admit
 from gwsim.engine.compiled.replies import local_reply
+from gwsim.engine.compiled.state import rule_of
 
 ON_5XX, ON_GATEWAY_ERROR, ON_4XX, ON_CODES, ON_RESET, ON_CONNECT_FAILURE, ON_RESET_BEFORE_REQUEST = (
     1, 2, 4, 8, 16, 32, 64
@@ -33,7 +34,7 @@ def attempt(w, i, x, s, e):
     """Start attempt `a` of stream `x` in the visit from `s` to `e`; False if it was answered at once."""
     r = w.streams[x]
     r.attempt_key = fold(r.key, r.a)
-    selections = 1 if r.a == 0 else w.classes[r.class_id].reselections
+    selections = 1 if r.a == 0 else rule_of(w, r).reselections
     r.position = pick(w, i, x, selections, s)
     if r.position < 0:
         w.cluster_out[r.cluster, NONE_HEALTHY] += 1
@@ -73,7 +74,7 @@ def _matches(w, c, status):
 def retry(w, i, x, status, s, e):
     """Decide whether the failed attempt of stream `x` (ended in the visit from `s` to `e`) is retried."""
     r = w.streams[x]
-    c = w.classes[r.class_id]
+    c = rule_of(w, r)
     if c.has_retry == 0 or not _matches(w, c, status):
         return False
     if r.retries_used >= c.num_retries:

@@ -52,6 +52,12 @@ def new_stream(w):
 
 
 @kernel
+def rule_of(w, r):
+    """What the route of stream `r` says: the outcome of its class, or the one that it had when the request was read."""
+    return w.classes[r.rule if w.has_updates else r.class_id]
+
+
+@kernel
 def drop_stream(w, x):
     """Give up one reference to stream `x`; the last one frees it and its hold on the connection."""
     r = w.streams[x]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from gwsim.engine.compiled.heaps import index_of, key_b, pop, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
-from gwsim.engine.compiled.state import drop_conn
+from gwsim.engine.compiled.state import drop_conn, rule_of
 
 
 @kernel
@@ -35,7 +35,7 @@ def _count(k, at_ns):
 def arm_route(w, i, x, at_ns):
     """Arm the route time-out of stream `x` at worker `i`."""
     r = w.streams[x]
-    head = w.timers[i, w.classes[r.class_id].route_class]
+    head = w.timers[i, rule_of(w, r).route_class]
     r.route_at_ns = at_ns
     r.route_armed = 1
     after = head.tail
@@ -62,7 +62,7 @@ def cancel_route(w, i, x):
     if r.route_armed == 0:
         return
     r.route_armed = 0
-    head = w.timers[i, w.classes[r.class_id].route_class]
+    head = w.timers[i, rule_of(w, r).route_class]
     if r.route_prev < 0:
         head.head = r.route_next
     else:

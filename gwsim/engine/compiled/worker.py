@@ -30,7 +30,7 @@ from gwsim.engine.compiled.pools import CLOSED, ORDER_CONNECT, drop_cx
 from gwsim.engine.compiled.recording import charge_cpu, record_visit
 from gwsim.engine.compiled.retries import resume
 from gwsim.engine.compiled.router import call_timeout, read_answer, route_timeout, try_timeout, visit_upstream
-from gwsim.engine.compiled.state import drop_conn, drop_stream, release_held
+from gwsim.engine.compiled.state import drop_conn, drop_stream, release_held, rule_of
 from gwsim.engine.compiled.timers import (
     arm_connection,
     arm_try,
@@ -434,7 +434,7 @@ def _write_up(w, i, x, a, s):
         index = track(w, x)
     push(w.station_heap, g.station_n, r.arrive_ns, (r.station << 49) | key_a(r.client, r.number), key_b(r.k, r.a, 0, index))
     g.station_n += 1
-    c = w.classes[r.class_id]
+    c = rule_of(w, r)
     if c.try_class >= 0 and (not w.has_filters or r.kind == REQUEST):
         arm_try(w, i, x, c.try_class, e + w.timer_ns[c.try_class])
     return cost
