@@ -18,12 +18,13 @@ method raises InputError or UsageError, with file and line, for what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from gwsim.notebook import Bar, preformatted, shown_in_notebook
 from gwsim.planning.preparation import Given, Prepared, prepare
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Scenario:
         from gwsim.planning.cases import run_case
 
         prepared = prepare(replace(self.given, replications=replications)) if replications else self._prepared
-        with _Bar(progress) as bar:
+        with Bar(progress) as bar:
             done = run_case(prepared, engine=self.engine, workers=self.jobs or _cores(), progress=bar.replication)
         return Run(results=done.results, scenario=self, _resolved=done.resolved, _prepared=prepared)
 
@@ -116,25 +117,32 @@ class Scenario:
         from gwsim.planning.sweep import sweep
 
         axes = [parse_axis(text) for text in over]
-        with _Bar(progress, total=len(grid(axes)) if axes else 0) as bar, self._pool() as pool:
+        with Bar(progress, total=len(grid(axes)) if axes else 0) as bar, self._pool() as pool:
             made = sweep(self.given, axes, pool, engine=self.engine, store=_store(store), done=bar.point)
         return SweepRun(made)
 
     def plan(
         self, *, load: str | Sequence[float] | None = None, budgets: Sequence[str] = (), gateway: str = "",
-        replicas: tuple[int, int] = (1, 40), zone_lost: bool = False, headroom: bool = True, progress: bool | None = None,
+        replicas: tuple[int, int] = (1, 40), zone_lost: bool = False, headroom: bool = True, hpa: bool = False,
+        ramp: str | float = "5m", progress: bool | None = None,
     ) -> PlanRun:
-        """The fewest pods of a gateway for every load: `5krps..20krps`, or numbers in rps; see `gwsim plan`."""
+        """The fewest pods of a gateway for every load: `5krps..20krps`, or numbers in rps; see `gwsim plan`.
+
+        With `hpa` bounds and target of an autoscaler too, for a load that goes up and down between them within `ramp`, or
+        changes as the scenario says.
+        """
         from gwsim.planning.axes import parse_loads
+        from gwsim.planning.day import day_for
         from gwsim.planning.plan import plan
         from gwsim.results.budgets import parse
 
         loads = parse_loads(load) if isinstance(load, str) else list(load or ())
         prepared = prepare(replace(self.given, fix_replicas=True))
-        with _Bar(progress) as bar, self._pool() as pool:
+        day = day_for(prepared.resolved.model, loads, ramp) if hpa else None
+        with Bar(progress) as bar, self._pool() as pool:
             made = plan(
                 prepared, pool, budgets=[parse(text) for text in budgets], loads=loads, gateway=gateway, replicas=replicas,
-                zone_lost=zone_lost, headroom=headroom, engine=self.engine, told=bar.point,
+                zone_lost=zone_lost, headroom=headroom, day=day, engine=self.engine, told=bar.point,
             )
         return PlanRun(made)
 
@@ -151,7 +159,7 @@ class Scenario:
         from gwsim.planning.uncertainty import uncertainty
 
         found = inputs_of(self._prepared, inputs, costs=costs)
-        with _Bar(progress, total=samples + 2 * len(found) + 1) as bar, self._pool() as pool:
+        with Bar(progress, total=samples + 2 * len(found) + 1) as bar, self._pool() as pool:
             made = uncertainty(
                 self.given, found, pool, figures=figures, samples=samples, engine=self.engine, store=_store(store), done=bar.point
             )
@@ -224,25 +232,25 @@ class Run:
         """Latency by percentile, a curve a route."""
         from gwsim.report import figures
 
-        return _shown(figures.percentiles(self.results, metric, budgets=self.report.budgets, ax=ax))
+        return shown_in_notebook(figures.percentiles(self.results, metric, budgets=self.report.budgets, ax=ax))
 
     def where_time_went(self, *, ax: Axes | None = None) -> Figure:
         """The mean, median and tail request by component."""
         from gwsim.report import figures
 
-        return _shown(figures.where_time_went(self.results, ax=ax))
+        return shown_in_notebook(figures.where_time_went(self.results, ax=ax))
 
     def anatomy(self, *, ax: Axes | None = None) -> Figure:
         """Where the time of the median, the p95 and the p99 requests went, by proxy and cause; ValueError without answers."""
         from gwsim.report.anatomy import figure
 
-        return _shown(figure(self.results, ax=ax))
+        return shown_in_notebook(figure(self.results, ax=ax))
 
     def timeline(self) -> Figure:
         """The run over time, five panels."""
         from gwsim.report import figures
 
-        return _shown(figures.timeline(self.results))
+        return shown_in_notebook(figures.timeline(self.results))
 
     def save(self, folder: str | Path) -> Path:
         """Save it as `gwsim run` does, so that `gwsim report` and `gwsim compare` read it."""
@@ -265,7 +273,7 @@ class Run:
         return text.plain(text.compact(self.report))
 
     def _repr_html_(self) -> str:
-        return _preformatted(str(self))
+        return preformatted(str(self))
 
 
 @dataclass(frozen=True)
@@ -283,13 +291,13 @@ class SweepRun:
         """A figure along the last axis."""
         from gwsim.report import sweep_figures
 
-        return _shown(sweep_figures.curve(self.data, figure, ax=ax))
+        return shown_in_notebook(sweep_figures.curve(self.data, figure, ax=ax))
 
     def heat_map(self, figure: str = "client_latency_p99_s", *, ax: Axes | None = None) -> Figure:
         """A figure over the last two axes."""
         from gwsim.report import sweep_figures
 
-        return _shown(sweep_figures.heat_map(self.data, figure, ax=ax))
+        return shown_in_notebook(sweep_figures.heat_map(self.data, figure, ax=ax))
 
     def __repr__(self) -> str:
         return f"<sweep of {self.data.name}: {len(self.data.rows)} points>"
@@ -300,7 +308,7 @@ class SweepRun:
         return lines.plain(sweep.lines(self.data))
 
     def _repr_html_(self) -> str:
-        return _preformatted(str(self))
+        return preformatted(str(self))
 
 
 @dataclass(frozen=True)
@@ -329,7 +337,7 @@ class UncertaintyRun:
         from gwsim.report import uncertainty_figures
 
         found = self.data.figure(figure) if figure else self.data.figures[0]
-        return _shown(uncertainty_figures.tornado(self.data, found, ax=ax))
+        return shown_in_notebook(uncertainty_figures.tornado(self.data, found, ax=ax))
 
     def __repr__(self) -> str:
         return f"<uncertainty of {self.data.name}: {len(self.data.inputs)} inputs, {len(self.data.samples)} samples>"
@@ -340,7 +348,7 @@ class UncertaintyRun:
         return lines.plain(uncertainty.lines(self.data))
 
     def _repr_html_(self) -> str:
-        return _preformatted(str(self))
+        return preformatted(str(self))
 
 
 @dataclass(frozen=True)
@@ -365,7 +373,16 @@ class PlanRun:
         """Pods needed by load."""
         from gwsim.report import plan_page
 
-        return _shown(plan_page.staircase(self.data, ax=ax))
+        return shown_in_notebook(plan_page.staircase(self.data, ax=ax))
+
+    def course(self) -> Figure:
+        """Load, pods and latency over the day with the autoscaler found; UsageError for a plan without (`hpa=True`)."""
+        from gwsim.errors import UsageError
+        from gwsim.report import plan_page
+
+        if self.data.autoscaling is None:
+            raise UsageError("no autoscaler was planned; use plan(..., hpa=True)")
+        return shown_in_notebook(plan_page.course(self.data.autoscaling))
 
     def __repr__(self) -> str:
         return f"<plan of {self.data.name}: {len(self.data.steps)} loads>"
@@ -376,7 +393,7 @@ class PlanRun:
         return lines.plain(plan.lines(self.data))
 
     def _repr_html_(self) -> str:
-        return _preformatted(str(self))
+        return preformatted(str(self))
 
 
 @dataclass(frozen=True)
@@ -401,7 +418,7 @@ class ComparisonRun:
         """Figures of B over those of A."""
         from gwsim.report import comparison_page
 
-        return _shown(comparison_page.ratios(self.data, ax=ax))
+        return shown_in_notebook(comparison_page.ratios(self.data, ax=ax))
 
     def __repr__(self) -> str:
         return f"<comparison of {self.data.a.name} and {self.data.b.name}: {self.verdict}>"
@@ -412,38 +429,7 @@ class ComparisonRun:
         return lines.plain(comparison.lines(self.data))
 
     def _repr_html_(self) -> str:
-        return _preformatted(str(self))
-
-
-class _Bar:
-    """Progress by rich: on a terminal, and in a notebook that has ipywidgets; nothing where nobody looks."""
-
-    def __init__(self, wanted: bool | None, total: int = 0) -> None:
-        self._wanted, self._total = wanted, total
-        self._bar: Any = None
-        self.replication: Callable[[Any], None] | None = None
-        self.point: Callable[[Any], None] | None = None
-
-    def __enter__(self) -> _Bar:
-        import sys
-        from importlib.util import find_spec
-
-        shown = self._wanted if self._wanted is not None else _in_notebook() or sys.stderr.isatty()
-        if shown and _in_notebook():
-            shown = find_spec("ipywidgets") is not None  # without it rich prints a warning instead of a bar
-        if shown:
-            from rich.progress import Progress
-
-            self._bar = Progress(transient=True)
-            task = self._bar.add_task("simulating", total=self._total or None)
-            self._bar.start()
-            self.replication = lambda one: self._bar.update(task, total=one.total, completed=one.done, description=one.stage)
-            self.point = lambda _: self._bar.advance(task)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        return preformatted(str(self))
 
 
 def _store(folder: str | Path | None) -> Path | None:
@@ -455,38 +441,10 @@ def _store(folder: str | Path | None) -> Path | None:
     return folder_for_writing(Path(folder)).absolute()
 
 
-def _in_notebook() -> bool:
-    """Whether Jupyter shows what this process prints."""
-    import sys
-
-    shell = sys.modules.get("IPython")
-    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
-
-
-def _shown(figure: Figure) -> Figure:
-    """The figure; in a notebook that cannot draw figures yet (nothing has made one by pyplot), Jupyter is taught to."""
-    if _in_notebook():
-        from IPython import get_ipython
-        from IPython.core import pylabtools
-
-        shell = get_ipython()
-        formatters = shell.display_formatter.formatters
-        if not any(type(figure) in formatters[kind].type_printers for kind in ("image/png", "image/svg+xml", "application/pdf")):
-            teach: Any = pylabtools.select_figure_formats
-            teach(shell, {"png"})
-    return figure
-
-
 def _cores() -> int:
     import os
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _preformatted(text: str) -> str:
-    from html import escape
-
-    return f'<pre style="line-height:1.25;font-size:85%;overflow-x:auto">{escape(text)}</pre>'
 
 
 __all__ = ["ComparisonRun", "Metric", "PlanRun", "Run", "Scenario", "SweepRun", "UncertaintyRun", "load"]

@@ -20,7 +20,7 @@ TESTS = [p for p in sorted((ROOT / "tests").rglob("*.py")) if p != Path(__file__
 LAYERS = (
     ("_version",), ("errors", "units"), ("files",), ("diagnostics",), ("resources",), ("topology",), ("queries",), ("costs",),
     ("scenario",),
-    ("engine",), ("results",), ("planning",), ("observed",), ("envoy",), ("report",), ("api",), ("cli",), ("__main__",),
+    ("engine",), ("results",), ("planning",), ("observed",), ("envoy",), ("report",), ("notebook",), ("api",), ("cli",), ("__main__",),
 )
 """Each package imports only from its own row and the rows before it."""
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names}

@@ -42,6 +42,8 @@ def plan(
     budget: Annotated[list[str] | None, typer.Option("--budget", metavar="BUDGET", help="What must hold, e.g. 'gateway.latency p(99) < 50ms' (default: the scenario's budgets). Repeatable.", show_default=False)] = None,
     vary: Annotated[str | None, typer.Option("--vary", metavar="GATEWAY.replicas=A..B", help="The gateway whose pods are counted, and their bounds (default: the one whose workers are busiest, 1..40).", show_default=False)] = None,
     zone_lost: Annotated[bool, typer.Option("--zone-lost", help="It must hold after the zone with most of the gateway's pods is gone.")] = False,
+    hpa: Annotated[bool, typer.Option("--hpa", help="Find bounds and target of an autoscaler too, for a load that goes up from A to B (of --load) and down again, or changes as the scenario says; confirmed by full runs with it at work.")] = False,
+    ramp: Annotated[str, typer.Option("--ramp", metavar="TIME", help="With --hpa and --load: how long the load takes to rise, and to fall.")] = "5m",
     no_headroom: Annotated[bool, typer.Option("--no-headroom", help="Do not look for the largest load that the fleets carry.")] = False,
     set_: Settings = None,
     engine: EngineOption = Engine.AUTO,
@@ -57,6 +59,7 @@ def plan(
 ) -> None:
     """The fewest pods for every load of a forecast, what fails with one less, headroom, settings to write, costs."""
     from gwsim.planning.axes import parse_loads
+    from gwsim.planning.day import day_for
     from gwsim.planning.plan import plan as make
     from gwsim.planning.preparation import prepare
     from gwsim.results.budgets import parse
@@ -66,11 +69,12 @@ def plan(
     budgets = [parse(text) for text in budget or ()]
     gateway, low, high = _varied(vary)
     loads = parse_loads(load) if load is not None else []
+    day = day_for(prepared.resolved.model, loads, ramp) if hpa else None
     folder = folder_for_writing(out or Path("out") / f"plan-{prepared.name}")
     with working(engine, jobs, workers, dask) as pool:
         made = make(
             prepared, pool, budgets=budgets, loads=loads, gateway=gateway, replicas=(low, high), zone_lost=zone_lost,
-            headroom=not no_headroom, engine=engine.value, told=None if quiet else _tell,
+            headroom=not no_headroom, day=day, engine=engine.value, told=None if quiet else _tell,
         )
     files = _save(made, folder)
     if output is Data.TEXT:

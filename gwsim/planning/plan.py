@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from gwsim.engine import EngineName
 from gwsim.errors import ExitCode, UsageError
+from gwsim.planning.autoscaling import Autoscaling, autoscaling
 from gwsim.planning.capacity import Capacity, Need, carried, needed
+from gwsim.planning.day import Day
 from gwsim.planning.executors import Executor
 from gwsim.planning.preparation import Prepared
 from gwsim.planning.probes import Prober, Try, gateway_named
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 FORMAT = "gwsim/plan/v1"
 MOST_REPLICAS = 40
+LEAST_SHARE = 0.05
+"""Of the highest load: less is not looked at, for want of requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,8 @@ class Plan:
     notes: tuple[str, ...]
     requests: int
     tries: int
+    autoscaling: Autoscaling | None = None
+    """For a load that changes."""
 
     @property
     def feasible(self) -> bool:
@@ -86,7 +92,7 @@ class Plan:
             "others": list(self.others), "zone_lost": self.zone_lost, "budgets": [one.text for one in self.budgets],
             "feasible": self.feasible, "steps": [_row(step) | {"notes": list(step.need.notes)} for step in self.steps],
             "settings": [{"path": s.path, "value": s.value, "reason": s.reason} for s in self.settings],
-            "notes": list(self.notes),
+            "notes": list(self.notes), "autoscaling": self.autoscaling.plain() if self.autoscaling else None,
         }
 
 
@@ -116,21 +122,26 @@ def plan(
     replicas: tuple[int, int] = (1, MOST_REPLICAS),
     zone_lost: bool = False,
     headroom: bool = True,
+    day: Day | None = None,
     engine: EngineName = "auto",
     told: Callable[[Try], None] | None = None,
 ) -> Plan:
     """Find the fewest pods of a gateway for every load.
 
     Without `budgets` those of the scenario count, without `loads` its own load, without `gateway` the one whose
-    workers are busiest. With `zone_lost` all tries are made after the zone with most of its pods has gone. Raises
-    UsageError where there is no budget to hold, or a name is wrong.
+    workers are busiest. With `zone_lost` all tries are made after the zone with most of its pods has gone. With a `day`
+    an autoscaler is planned too; its highest load is the largest of `loads`. Raises UsageError where there is no budget
+    to hold, or a name is wrong.
     """
     resolved = prepared.resolved
     own = read(labels_of(resolved).budgets)
     chosen = tuple(budgets) or tuple(one for one in own if one.level == "error")
     if not chosen:
         raise UsageError("there is no budget to plan for; give one, e.g. --budget 'gateway.latency p(99) < 50ms'")
-    wanted = sorted(set(loads)) or [load_rps(resolved.model)]
+    if day is not None and zone_lost:
+        raise UsageError("an autoscaler, and the loss of a zone: plan the one, then the other")
+    extremes = [] if day is None else [max(day.lowest_rps, day.highest_rps * LEAST_SHARE), day.highest_rps]
+    wanted = sorted(set(loads)) or extremes or [load_rps(resolved.model)]
     name = gateway_named(resolved, gateway) if gateway else ""
     prober = Prober(
         prepared=prepared, gateway=name, budgets=chosen, pool=pool, engine=engine, zone_lost=zone_lost, told=told
@@ -144,7 +155,8 @@ def plan(
         need = needed(prober, load, fewest, replicas[1])
         fewest = max(fewest, need.best.replicas - 1) if need.best else fewest
         steps.append(_step(prober, fleet, need, headroom and load in (wanted[0], wanted[-1])))
-    return _plan(prober, fleet, chosen, steps)
+    scaled = _autoscaling(prober, fleet, chosen, day, steps[-1], fewest=replicas[0]) if day is not None else None
+    return _plan(prober, fleet, chosen, steps, scaled)
 
 
 def _busiest(prober: Prober, load: float) -> str:
@@ -168,7 +180,18 @@ def _step(prober: Prober, fleet: FleetLabel, need: Need, headroom: bool) -> Plan
     return PlanStep(need=need, capacity=capacity, bill=bill(prober.prepared, fleet, need.best))
 
 
-def _plan(prober: Prober, fleet: FleetLabel, budgets: tuple[Budget, ...], steps: list[PlanStep]) -> Plan:
+def _autoscaling(
+    prober: Prober, fleet: FleetLabel, budgets: tuple[Budget, ...], day: Day, top: PlanStep, *, fewest: int
+) -> Autoscaling | None:
+    """The autoscaler for a day whose highest load is that of the last step; None where no fleet carries that."""
+    best = top.need.best
+    if best is None:
+        return None
+    capacity = top.capacity or carried(prober, best.replicas, best.load_rps)
+    return autoscaling(prober, fleet, budgets, day, best, (capacity.low_rps or best.load_rps) / best.replicas, fewest)
+
+
+def _plan(prober: Prober, fleet: FleetLabel, budgets: tuple[Budget, ...], steps: list[PlanStep], scaled: Autoscaling | None) -> Plan:
     resolved = prober.prepared.resolved
     best = [step.need.best for step in steps if step.need.best is not None]
     notes = [
@@ -185,8 +208,8 @@ def _plan(prober: Prober, fleet: FleetLabel, budgets: tuple[Budget, ...], steps:
         name=prober.prepared.name, question=resolved.question, gateway=fleet.name,
         others=tuple(f"{one.name}: {one.replicas}" for one in resolved.fleets if one.name != fleet.name),
         zone_lost=prober.zone_lost, budgets=budgets, steps=tuple(steps),
-        settings=settings(prober.prepared, fleet, best) if best else (), notes=tuple(notes),
-        requests=prober.requests, tries=len(prober.tries),
+        settings=settings(prober.prepared, fleet, best, scaled) if best else (), notes=tuple(notes),
+        requests=prober.requests, tries=len(prober.tries), autoscaling=scaled,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from gwsim.engine import EngineName, suited
 from gwsim.engine.schema import RawRun
 from gwsim.errors import UsageError
+from gwsim.planning.day import constant
 from gwsim.planning.executors import Executor
 from gwsim.planning.figures import Row, figures
 from gwsim.planning.preparation import Prepared
@@ -90,7 +91,7 @@ class Prober:
     def resolved(self, replicas: int, load: float) -> Resolved:
         """The scenario with so many pods of the gateway under so much load, as long as its budgets need."""
         made = self.prepared.with_replicas({self.gateway: replicas}, fix=True)
-        model = with_load(made.model, load)
+        model = with_load(constant(made.model), load)
         if self.zone_lost:
             model = without_zone(model, fullest_zone(model, self.gateway))
         sized = replace(made, model=model)
@@ -123,7 +124,7 @@ class Prober:
             raws += runs.all(resolved.model, range(first + len(raws), first + count))
             results = Results.of(resolved, raws)
             budgets = check(results, self.budgets)
-            holds = _holds(results, budgets)
+            holds = holds_of(results, budgets)
             if holds is not None or doubling == DOUBLINGS:
                 break
             count *= 2
@@ -132,7 +133,8 @@ class Prober:
         )
 
 
-def _holds(results: Results, budgets: Budgets) -> bool | None:
+def holds_of(results: Results, budgets: Budgets) -> bool | None:
+    """Whether every budget that counts as an error holds; None: undecided."""
     if results.verdict.status in (Status.SATURATED, Status.METASTABLE):
         return False
     answers = {one.answer for one in budgets.checked if one.budget.level == "error"}
@@ -165,4 +167,4 @@ def gateway_named(resolved: Resolved, name: str) -> str:
     raise UsageError(f"no request of the scenario goes through a gateway {name}; {hint}")
 
 
-__all__ = ["DOUBLINGS", "REPLICATIONS", "Prober", "Progress", "Try", "gateway_named"]
+__all__ = ["DOUBLINGS", "REPLICATIONS", "Prober", "Progress", "Try", "gateway_named", "holds_of"]

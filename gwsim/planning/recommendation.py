@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gwsim import costs
 from gwsim.costs import CostProfile
@@ -19,6 +20,9 @@ from gwsim.results import Results
 from gwsim.results.parts import FleetFigures
 from gwsim.scenario.model import Model
 from gwsim.scenario.resolved import FleetLabel
+
+if TYPE_CHECKING:
+    from gwsim.planning.autoscaling import Autoscaling
 
 HOURS_A_MONTH = 730.0
 POOL_SPREAD = 4.0
@@ -58,9 +62,9 @@ def profile_of(prepared: Prepared) -> CostProfile:
 
 
 def request_cores(fleet: FleetFigures) -> float:
-    """The CPU request of a pod: what it uses at the planned load, rounded up to a twentieth of a core."""
-    each = fleet.cpu_cores_range.high / max(fleet.pods, 1)
-    return max(math.ceil(each / REQUEST_STEP_CORES - 1e-9) * REQUEST_STEP_CORES, REQUEST_STEP_CORES)
+    """The CPU request of a pod: what it uses at the planned load, rounded up to a twentieth of a core; no more than its workers can use."""
+    each = min(fleet.cpu_cores_range.high, float(fleet.workers)) / max(fleet.pods, 1)
+    return round(max(math.ceil(each / REQUEST_STEP_CORES - 1e-9), 1) * REQUEST_STEP_CORES, 2)
 
 
 def memory_bytes(prepared: Prepared, fleet: FleetLabel, model: Model) -> float:
@@ -90,8 +94,8 @@ def _routes(fleet: FleetLabel) -> int:
     return sum(len(host.routes) for one in managers for host in one.route_config.virtual_hosts)
 
 
-def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try]) -> tuple[Setting, ...]:
-    """What to write for a plan over several loads, the smallest first; `tries` are those that hold."""
+def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try], scaled: Autoscaling | None = None) -> tuple[Setting, ...]:
+    """What to write for a plan over several loads, the smallest first; `tries` are those that hold, `scaled` an autoscaler found for a day."""
     small, large = tries[0], tries[-1]
     figures = next(one for one in large.results.fleets if one.gateway == fleet.name)
     cores = request_cores(figures)
@@ -115,6 +119,8 @@ def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try]) -> tup
         ),
     ]
     scaler = f"HorizontalPodAutoscaler/{fleet.proxy.namespace}/{fleet.autoscaler.name if fleet.autoscaler else fleet.proxy.name}"
+    if scaled is not None:
+        return (*made, *_autoscaler(scaler, scaled), *_pools(large.results))
     if small.replicas == large.replicas:
         made.insert(0, Setting(path=f"{kind}:spec.replicas", value=str(large.replicas), reason="the fewest that hold every budget"))
         return (*made, *_pools(large.results))
@@ -124,10 +130,22 @@ def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try]) -> tup
         Setting(path=f"{scaler}:spec.maxReplicas", value=str(large.replicas + 1), reason="what the largest load needs, and one to roll out with"),
         Setting(
             path=f"{scaler}:spec.metrics[0].resource.target.averageUtilization", value=str(target),
-            reason="the share of its request that a pod uses when the budgets just hold; not confirmed on a timeline",
+            reason="the share of its request that a pod uses when the budgets just hold; --hpa searches it, and confirms it on a timeline",
         ),
     ]
     return (*made, *_pools(large.results))
+
+
+def _autoscaler(scaler: str, scaled: Autoscaling) -> list[Setting]:
+    if scaled.answer is None:
+        told = "no autoscaler that was tried holds the budgets with clearly fewer pod-hours than a fixed fleet"
+        return [Setting(path=f"{scaler}:spec.{bound}Replicas", value=str(scaled.fixed_pods), reason=told) for bound in ("min", "max")]
+    chosen = scaled.answer.chosen
+    return [
+        Setting(path=f"{scaler}:spec.minReplicas", value=str(chosen.minimum), reason="the fewest pod-hours of those that keep up with the rise"),
+        Setting(path=f"{scaler}:spec.maxReplicas", value=str(chosen.maximum), reason="what the highest load needs; more would be used, for nothing, wherever the target asks for more"),
+        Setting(path=f"{scaler}:spec.metrics[0].resource.target.averageUtilization", value=str(chosen.target), reason="a full run with it holds every budget"),
+    ]
 
 
 def _mib(size: float) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gwsim.planning.autoscaling import Autoscaling
 from gwsim.planning.plan import Plan, PlanStep
 from gwsim.report.lines import EMPTY, Column, Line, Part, line, paragraph, table
 from gwsim.report.text import INDENT, NONE, milliseconds
-from gwsim.units import format_rate_rps, format_share
+from gwsim.units import format_duration_s, format_rate_rps, format_share
 
 
 def lines(made: Plan, wrote: Sequence[str] = ()) -> list[Line]:
@@ -20,7 +21,7 @@ def lines(made: Plan, wrote: Sequence[str] = ()) -> list[Line]:
     rows += [EMPTY, *_answer(made), EMPTY]
     columns = [Column("LOAD"), Column("pods"), Column("CPU cores"), Column("busiest"), Column("client p99"), Column("gateway p99"),
                Column("carries rps"), Column("$/month"), Column("with one pod less", right=False)]
-    rows += [*table(columns, [_row(step) for step in made.steps]), EMPTY]
+    rows += [*table(columns, [_row(step) for step in made.steps]), EMPTY, *_scaled(made)]
     for n, one in enumerate(made.settings):
         rows += paragraph("" if n else "WRITE", f"{one.path}: {one.value}  ({one.reason})", indent=INDENT, most=3)
     told = [*(note for step in made.steps for note in step.need.notes), *made.notes]
@@ -31,6 +32,38 @@ def lines(made: Plan, wrote: Sequence[str] = ()) -> list[Line]:
     if wrote:
         rows += paragraph("WROTE", f"{wrote[0]}  ({', '.join(wrote[1:])})", indent=INDENT, most=2)
     return rows
+
+
+def _scaled(made: Plan) -> list[Line]:
+    """What an autoscaler does for a load that changes."""
+    found = made.autoscaling
+    if found is None:
+        return []
+    columns = [Column("AUTOSCALER"), Column("target"), Column("pods, mean"), Column("most"), Column("worst p99"), Column("at"), Column("budgets", right=False)]
+    rows = []
+    for one in found.tries:
+        at_s, p99_s = one.worst
+        told: str | Part = Part("hold", "green") if one.holds else "undecided" if one.holds is None else Part(one.failing, "red")
+        rows.append([
+            f"{one.chosen.minimum} to {one.chosen.maximum} pods", f"{one.chosen.target} %", f"{one.mean_pods:.2f}", f"{one.most_pods:.3g}",
+            milliseconds(p99_s), format_duration_s(round(at_s)), told,
+        ])
+    return [*paragraph("CHANGING", changing(found), indent=INDENT), EMPTY, *([*table(columns, rows), EMPTY] if rows else [])]
+
+
+def changing(found: Autoscaling) -> str:
+    """What came of the search for an autoscaler, in a sentence or two."""
+    day = found.day
+    span = f"from {format_rate_rps(day.lowest_rps)} to {format_rate_rps(day.highest_rps)} within {format_duration_s(round(day.duration_s))}"
+    fixed = f"{found.fixed_pods} fixed pod{'' if found.fixed_pods == 1 else 's'}"
+    if found.answer is None:
+        why = "none of those tried holds the budgets" if found.tries else "nothing is left to save"
+        return f"For a load {span} an autoscaler is not worth having: {why} with clearly fewer pod-hours than {fixed}."
+    chosen = found.answer.chosen
+    return (
+        f"For a load {span}: {chosen.minimum} to {chosen.maximum} pods at {chosen.target} % of a request of {chosen.request_cores:g} cores; "
+        f"{format_share(found.saved, 2)} fewer pod-hours than {fixed}. {found.searched} settings searched on a fluid model, {len(found.tries)} run in full."
+    )
 
 
 def _answer(made: Plan) -> list[Line]:
@@ -81,7 +114,7 @@ def _row(step: PlanStep) -> list[str | Part]:
         load, str(best.replicas), f"{best.row['gateway_cpu_cores'] or 0.0:.2f}",
         format_share(best.row["busiest_worker_utilisation"] or 0.0, 2), milliseconds(best.row["client_latency_p99_s"]),
         milliseconds(best.row["gateway_latency_p99_s"]), carries(step), f"{step.bill.total:,.0f}" if step.bill else NONE,
-        NONE if less is None else less.failing if less.holds is False else f"undecided: {less.failing}",
+        NONE if less is None else less.failing if less.holds is False else f"undecided: {less.failing}".rstrip(": "),
     ]
 
 
@@ -93,4 +126,4 @@ def carries(step: PlanStep) -> str:
     return f"{capacity.low_rps:,.0f}–{capacity.high_rps:,.0f}" if capacity.high_rps else f"> {capacity.low_rps:,.0f}"
 
 
-__all__ = ["carries", "lines", "sentence"]
+__all__ = ["carries", "changing", "lines", "sentence"]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from gwsim.planning.autoscaling import Autoscaling
 from gwsim.planning.plan import Plan
 from gwsim.report import page, svg
 from gwsim.report.html_tables import Cell, Heading, Table
 from gwsim.report.page import Page, Picture, Section
-from gwsim.report.plan import carries, sentence
-from gwsim.report.style import BAD, MUTED, SERIES, applied, axes_for
+from gwsim.report.plan import carries, changing, sentence
+from gwsim.report.style import BAD, MUTED, SERIES, applied, axes_for, framed
 from gwsim.report.text import NONE, milliseconds
-from gwsim.units import format_rate_rps, format_share
+from gwsim.units import format_duration_s, format_rate_rps, format_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,9 @@ def render(made: Plan) -> str:
     """The page."""
     notes = [*(note for step in made.steps for note in step.need.notes), *made.notes]
     sections = [Section(name="fleets", title="A fleet for every load", pictures=_pictures(made), tables=(_table(made),))]
+    if made.autoscaling is not None:
+        pictures = _course(made.autoscaling)
+        sections.append(Section(name="autoscaler", title="As the load changes", text=changing(made.autoscaling), pictures=pictures, tables=_tries(made.autoscaling)))
     if made.settings:
         sections.append(Section(name="settings", title="What to write", tables=(_settings(made),)))
     sections.append(Section(name="notes", title="Notes", items=tuple(dict.fromkeys(notes))))
@@ -81,6 +85,56 @@ def _pictures(made: Plan) -> tuple[Picture, ...]:
     return (Picture(text, "The fewest pods with which every budget holds; bars: the interval of the load that a fleet carries."),)
 
 
+def _course(found: Autoscaling) -> tuple[Picture, ...]:
+    """Load, pods and p99 over the day, of the autoscaler that was tried last."""
+    if not found.tries:
+        return ()
+    text = svg.inline(course(found), name="figure-day", title="Pods and latency over the day", description=changing(found))
+    chosen = (found.answer or found.tries[-1]).chosen
+    return (Picture(text, f"A full run with {chosen.minimum} to {chosen.maximum} pods at {chosen.target} %: load, pods that exist, and the clients' p99."),)
+
+
+def course(found: Autoscaling) -> Figure:
+    """Load, pods and latency over time, below each other; UsageError where no autoscaler was run in full."""
+    from matplotlib.figure import Figure
+
+    from gwsim.errors import UsageError
+
+    if not found.tries:
+        raise UsageError("no autoscaler was run in full: none is cheaper than a fixed fleet")
+    with applied():
+        one = found.answer or found.tries[-1]
+        line = one.results.timeline
+        minutes = (line.edges_s[1:] + line.edges_s[:-1]) / 120.0
+        figure = Figure(figsize=(WIDTH, 2 * HEIGHT))
+        framed(figure, left=0.72, bottom=0.5, between=0.35)
+        panels = figure.subplots(3, 1, sharex=True)
+        rows = (("load, rps", line.offered_rps.value), ("pods", line.pods[one.gateway].value), ("p99 at the client, ms", line.p99_latency_s.value * 1e3))
+        for number, (panel, (name, values)) in enumerate(zip(panels, rows, strict=True)):
+            panel.plot(minutes, values, color=SERIES[number])
+            panel.set_title(name)
+            panel.set_ylim(bottom=0)
+            panel.tick_params(colors=MUTED)
+        panels[1].axhline(found.fixed_pods, color=MUTED, linestyle=":", linewidth=1.0)
+        panels[2].set_xlabel("minutes")
+        return figure
+
+
+def _tries(found: Autoscaling) -> tuple[Table, ...]:
+    rows = []
+    for one in found.tries:
+        at_s, p99_s = one.worst
+        word = "hold" if one.holds else "undecided" if one.holds is None else one.failing
+        rows.append((
+            Cell(f"{one.chosen.minimum} to {one.chosen.maximum}", one.chosen.minimum), Cell(f"{one.chosen.target} %", one.chosen.target),
+            Cell(f"{one.mean_pods:.2f}", one.mean_pods), Cell(f"{one.most_pods:.3g}", one.most_pods), Cell(milliseconds(p99_s), p99_s),
+            Cell(format_duration_s(round(at_s)), at_s), Cell(word, style="bad" if one.holds is False else ""),
+        ))
+    names = ("pods", "target", "mean pods", "most pods", "worst p99 ms", "at")
+    headings = (*(Heading(name) for name in names), Heading("budgets", False))
+    return (Table("autoscalers", "Autoscalers run in full", headings, tuple(rows), "In the order in which they were tried: each has more to spare than the one before."),) if rows else ()
+
+
 def _table(made: Plan) -> Table:
     rows = []
     for step in made.steps:
@@ -109,4 +163,4 @@ def _settings(made: Plan) -> Table:
     return Table("settings", "Settings", (Heading("where", False), Heading("value", False), Heading("why", False)), rows)
 
 
-__all__ = ["command", "render", "staircase"]
+__all__ = ["command", "course", "render", "staircase"]
