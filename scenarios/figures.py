@@ -33,6 +33,7 @@ PROFILE = costs.load()
 REPLICATIONS = {"one-connection": 8, "scale-in": 1, "eastwest-bottleneck": 24}
 OPENING_US = 1e6 * (PROFILE.si("connections.up_connect_us") + PROFILE.si("connections.up_attach_us"))
 """Of a connection to a backend: none stands yet, so each first request opens one."""
+UNLOCATED = "DestinationRule/shop/payments:spec.trafficPolicy.loadBalancer.localityLbSetting.enabled=false"
 ONE_POD = "gateway.istio-ingressgateway"
 
 
@@ -169,7 +170,19 @@ def of_clusters() -> list[Figure | Lines]:
                [Case(str(n), (f"{field('eastwest-bottleneck')}={n}", nodes, "run.warmup=100ms"), busiest_of_many(2 * n, 4)) for n in (2, 4, 8, 16)], "1s"),
         Figure("vm-to-service", "a call at the median, ms", lambda r: r.total.client_latency.p50, 1e3,
                cases("vm-to-service", ("net-vm", None), ("net-west", None)), "3s"),
+        Figure("three-clusters", "a call at the median, after the failure, ms", lambda r: r.route("default").client_latency.p50, 1e3,
+               [*cases("three-clusters", ("us-west", 40.9e-3), ("eu-north", 90.9e-3)), Case("no locality", (UNLOCATED,), 40.9e-3)], ""),
+        Figure("service-to-vm", "calls that go to the data centre, %", lambda r: to_backend(r, "198.51.100.7"), 100,
+               cases("service-to-vm", *((str(n), n / (n + 1)) for n in (1, 2, 3, 9))), "8s"),
+        Figure("primary-remote", "99 % of the proxies have it after, ms", lambda r: r.total.client_latency.p99, 1e3,
+               cases("primary-remote", ("250m", None), ("500m", 0.315), ("1", 0.157 + 0.031), ("2", 0.0785 + 0.031)), ""),
     ]
+
+
+def to_backend(results: Results, name: str) -> float:
+    """Share of the requests to backends that go to the pod of this name."""
+    rates = {one.name: one.requests_per_s.value or 0.0 for one in results.backends}
+    return sum(rate for pod, rate in rates.items() if pod.endswith(name)) / sum(rates.values())
 
 
 def past_the_gateway(results: Results) -> float:

@@ -273,7 +273,8 @@ class Backends:
         if not endpoint.via:
             pod = next((at for at, one in enumerate(pods) if one.name == endpoint.pod), None)
         name = self._unique(f"{gateway}/{endpoint.pod}" if pod is not None else f"{gateway} ({endpoint.address})")
-        zone = pods[pod].zone if pod is not None else zone_of(endpoint.locality.region, endpoint.locality.zone)
+        # A gateway that stands for endpoints without a locality is where its pods are.
+        zone = pods[pod].zone if pod is not None else zone_of(endpoint.locality.region, endpoint.locality.zone) or (pods[0].zone if pods else "")
         at = len(self.stations)
         self.stations.append(Station(name=name, zone=zone, service_time_s=constant(0.0)))
         self.labels.append(StationLabel(

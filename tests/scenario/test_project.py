@@ -12,7 +12,7 @@ from gwsim.diagnostics import Collector
 from gwsim.errors import InputError, UsageError
 from gwsim.scenario import model
 
-MEANT = {"cpu-limit": {"GW0303"}, "tls-passthrough": {"GW0016"}}
+MEANT = {"cpu-limit": {"GW0303"}, "primary-remote": {"GW0303"}, "tls-passthrough": {"GW0016"}}
 """Warnings that a scenario is about."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from scenario_runs import binomial, cost_us, cpu_us, decides, errors, run, share, value
+from scenario_runs import binomial, cost_us, cpu_us, decides, errors, header, run, share, value
 
 from gwsim.results.results import Results
 
@@ -148,3 +148,47 @@ def test_a_machine_on_another_network_pays_one_more_hop() -> None:
     assert len(through.fleets) == 2 and len(direct.fleets) == 1
     added = value(through.total.client_latency.p50) - value(direct.total.client_latency.p50)
     assert added == pytest.approx(0.0004 + unloaded_s(through, "istio-eastwestgateway"), abs=3e-5)
+
+
+FAILS_AT_1 = "backends.east/payments.shop.faults=[{from: 1s, for: 60s, errors: {503: 100%}}]"
+
+
+def header_field(name: str) -> str:
+    """The object and the part of its field up to the last list."""
+    return header(name)["decides"].rpartition(".failover")[0]
+
+
+def test_three_clusters_fail_over_in_the_order_that_is_named() -> None:
+    def by(results: Results, cluster: str) -> float:
+        return sum(one.requests for one in results.classes if one.gateway == f"{cluster}/istio-system/istio-eastwestgateway" and "payments" in one.route)
+
+    for region, cluster, other, trip_s in (("us-west", "west", "north", 0.03), ("eu-north", "north", "west", 0.08)):
+        results = run("three-clusters", decides("three-clusters", region), FAILS_AT_1, duration="4s")
+        default = results.route("default")
+        assert by(results, other) == 0 and by(results, cluster) > 0.6 * default.requests
+        assert failed(results) == pytest.approx(4 * 5, abs=3)
+        there = 0.01 + 0.00005 + 0.0004 + trip_s + unloaded_s(results, "orders") + unloaded_s(results, f"{cluster}/istio-system/istio-eastwestgateway")
+        assert value(default.client_latency.percentile(75)) == pytest.approx(there, abs=3e-4)
+    anywhere = run("three-clusters", f"{header_field('three-clusters')}.enabled=false", "backends.east/payments.shop.faults=[]", duration="4s")
+    paid = counted(anywhere, "pay")
+    for cluster, part in (("west", 0.6), ("north", 0.2)):
+        assert by(anywhere, cluster) / paid == pytest.approx(part, abs=0.02), "a gateway has the weight of the pods behind it"
+
+
+def test_machines_of_another_network_have_the_weight_they_say() -> None:
+    for weight in (1, 3):
+        results = run("service-to-vm", decides("service-to-vm", str(weight)), duration="4s")
+        rates = {one.name.rpartition("/")[2]: value(one.requests_per_s) for one in results.backends}
+        assert rates["198.51.100.7"] / sum(rates.values()) == pytest.approx(weight / (weight + 1), abs=0.01)
+    slow, quick = (value(results.total.client_latency.percentile(percent)) for percent in (90, 10))
+    assert slow - quick == pytest.approx(0.012 - 0.0004, abs=1e-4)
+
+
+def test_a_push_to_all_proxies_takes_the_gateway_its_bytes() -> None:
+    few = "clients.proxies.arrivals.closed.connections=400", "clients.proxies.arrivals.closed.rate=40rps"
+    for cores, workers in (("2", 2), ("1", 1)):
+        results = run("primary-remote", decides("primary-remote", cores), *few, duration="12s", replications=1)
+        visits_us = sum(cost_us(f"tcp.{visit}_us") for visit in ("read", "write_up", "read_up", "write_down"))
+        push_s = (visits_us + 1e6 * (cost_us("tcp.read_ns_per_byte") + cost_us("tcp.write_ns_per_byte"))) * 1e-6
+        assert value(results.total.work.cpu_us_per_request) == pytest.approx(push_s * 1e6, rel=0.03)
+        assert value(results.total.client_latency.p99) == pytest.approx(400 / 2 / workers * push_s + 0.031, rel=0.2)
