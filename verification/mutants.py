@@ -182,7 +182,7 @@ MUTATIONS = (
     Mutation("ports: what the station closed rests as others do", "pool.hold_remote_ns if which == BY_STATION else pool.hold_ns", "pool.hold_ns"),
     Mutation("ports: one rests a moment longer", "w.resting[own.head[which]].until_ns <= s", "w.resting[own.head[which]].until_ns < s"),
     # routes that change
-    Mutation("an update comes a moment late", "from_ns <= s:\n            number", "from_ns < s:\n            number"),
+    Mutation("an update comes late", "from_ns <= s:\n            number", "from_ns + 5_000_000 <= s:\n            number"),
     Mutation("updates: only the first", "        if w.classes[j].from_ns <= s:\n            number = j\n", "        if w.classes[j].from_ns <= s:\n            return j\n"),
     Mutation("pools are warm for routes to come", "reaches(model, first=True)", "reaches(model)"),
     # autoscaling

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gwsim.engine.codes import Visit
-from gwsim.engine.schema import RECORD_FIELDS, TRACE_FIELDS, RawRun
+from gwsim.engine.schema import RECORD_FIELDS, TRACE_FIELDS, Options, RawRun, differences
 from gwsim.scenario.model import (
     Arrivals,
     Client,
@@ -230,3 +230,13 @@ def visits(raw: RawRun) -> list[SimpleNamespace]:
         row.visit = Visit(row.visit).name
         row.end_ns = row.start_ns + row.cost_ns
     return rows
+
+
+def run_both(model: Model, replication: int, options: Options) -> RawRun:
+    """What both engines make of a model, which has to be the same."""
+    from gwsim.engine import reference
+    from gwsim.engine.compiled import driver
+
+    expected = reference.run(model, replication, options)
+    assert differences(expected, driver.run(model, replication, options)) == []
+    return expected

@@ -374,11 +374,17 @@ def _ports(model: Model, random: Random, lattice: bool) -> Model:
 def _updates(model: Model, random: Random, lattice: bool) -> Model:
     outcomes = [shape.outcome for client in model.clients for shape in client.mix if not shape.outcome.tcp]
 
+    def another() -> Outcome:
+        outcome = random.choice(outcomes)
+        if not outcome.targets or random.random() < 0.5:
+            return outcome
+        return replace(outcome, targets=(replace(outcome.targets[0], cluster=random.randrange(len(model.clusters))),))
+
     def changing(shape: Shape) -> Shape:
         if shape.outcome.tcp:
             return shape
-        instants = sorted(_span(random, 0.0, 0.3, lattice) for _ in range(random.choice((0, 1, 1, 3))))
-        return replace(shape, later=tuple((at, random.choice(outcomes)) for at in instants))
+        instants = sorted(_span(random, 0.0, 0.2, lattice) for _ in range(random.choice((0, 1, 3, 12))))
+        return replace(shape, later=tuple((at, another()) for at in instants))
 
     return replace(model, clients=tuple(replace(one, mix=tuple(changing(shape) for shape in one.mix)) for one in model.clients))
 

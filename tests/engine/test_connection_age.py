@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from builders import MS, client, constant, fleet, model, poisson, records, replay, station, visits
+from builders import run_both as run
 
-from gwsim.engine.reference import Options, run
+from gwsim.engine.schema import Options
 from gwsim.scenario.model import Change, ClosedLoop, Connection, Lifecycle, Pod
 
 ALL = Options(records=100_000, trace=100_000)

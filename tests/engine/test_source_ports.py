@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from builders import MS, client, cluster, fleet, model, poisson, records, replay, station
+from builders import run_both as run
 
 from gwsim.engine.codes import Counter, Flag
-from gwsim.engine.reference import Options, run
+from gwsim.engine.schema import Options
 from gwsim.scenario.model import PortPool
 
 ALL = Options(records=100_000)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from builders import MS, client, cluster, local, model, records, replay, retry, shape, station, to
+from builders import run_both as run
 
 from gwsim.engine.codes import Counter, Flag
-from gwsim.engine.reference import Options, run
+from gwsim.engine.schema import Options
 
 ALL = Options(records=100_000)
 
