@@ -185,6 +185,12 @@ MUTATIONS = (
     Mutation("an update comes late", "from_ns <= s:\n            number", "from_ns + 5_000_000 <= s:\n            number"),
     Mutation("updates: only the first", "        if w.classes[j].from_ns <= s:\n            number = j\n", "        if w.classes[j].from_ns <= s:\n            return j\n"),
     Mutation("pools are warm for routes to come", "reaches(model, first=True)", "reaches(model)"),
+    # backend pods that come and go
+    Mutation("a host that left keeps its connections", "leaving = 0\n                drain(w, d, ep)", "leaving = 0"),
+    Mutation("outliers: what a host that left does still counts", "w.has_membership and h.gone == 1", "w.has_membership and h.gone == 2"),
+    Mutation("outliers: hosts that are not there count too", "sum(len(one.hosts) for one in self.levels)", "sum(len(one.known) for one in self.levels)"),
+    Mutation("a pod that ends closes what carries requests", "u.streams == 0 and u.closes_ns > t", "u.closes_ns > t"),
+    Mutation("a pod that has ended keeps connections", ".end_ns <= s:", ".end_ns <= s - 10**12:"),
     # autoscaling
     Mutation("autoscaler: as many pods as fit", "math.ceil(q * n)", "int(q * n)"),
     Mutation("autoscaler: no memory of changes", "begin = pods - sum(", "begin = pods - 0 * sum("),

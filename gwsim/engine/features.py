@@ -35,6 +35,7 @@ class Feature(StrEnum):
 COMPILED: frozenset[Feature] = frozenset({
     Feature.LOAD_BALANCING, Feature.OUTLIERS, Feature.FILTERS, Feature.CONNECTIONS, Feature.MODES, Feature.FRONT,
     Feature.LIFECYCLE, Feature.AUTOSCALING, Feature.AGEING, Feature.PORTS, Feature.UPDATES,
+    Feature.MEMBERSHIP,
 })
 """The features that the compiled engine has."""
 LEAN: frozenset[Feature] = frozenset()

@@ -371,6 +371,7 @@ class Lowering:
             r["keepalive_ns"], r["outage_first"], r["outages"] = self.within(s.keepalive_s), len(self.outages), len(s.outages)
             self.outages += [(ns(o.from_s), ns(o.to_s), o.kind == "drop") for o in s.outages]
             r["ports"] = s.ports
+            r["end_ns"] = min((ns(o.from_s) for o in s.outages if o.kind == "end"), default=layout.FREE_FOREVER)
             r["error_first"], r["errors"] = self._shares(s.errors)
             r["mode_first"], r["modes"] = len(self.modes), len(s.modes)
             self.modes += [(ns(o.from_s), ns(o.to_s), *self._shares(o.errors), o.slow) for o in s.modes]

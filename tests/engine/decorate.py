@@ -389,6 +389,31 @@ def _updates(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, clients=tuple(replace(one, mix=tuple(changing(shape) for shape in one.mix)) for one in model.clients))
 
 
+# --- backend pods that come and go ---------------------------------------------------------------------------
+
+
+def _membership(model: Model, random: Random, lattice: bool) -> Model:
+    def passing(host: Host) -> Host:
+        from_s = _span(random, 0.0, 0.2, lattice) if random.random() < 0.4 else 0.0
+        to_s = from_s + max(1e-3, _span(random, 1e-3, 0.15, lattice)) if random.random() < 0.5 else None
+        return replace(host, from_s=from_s, to_s=to_s)
+
+    def moving(sim: SimCluster) -> SimCluster:
+        if random.random() < 0.3:
+            return sim
+        hosts = sim.hosts or tuple(Host(key=model.stations[s].name) for s in sim.stations)
+        return replace(sim, hosts=tuple(passing(one) for one in hosts))
+
+    def ending(station: Station) -> Station:
+        begin = _span(random, 0.0, 0.3, lattice)
+        if random.random() < 0.5 or any(begin < one.to_s for one in station.outages):
+            return station
+        return replace(station, outages=(*station.outages, Outage(from_s=begin, to_s=begin + _span(random, 1e-3, 1.0, lattice), kind="end")))
+
+    clusters = tuple(moving(one) for one in model.clusters)
+    return replace(model, clusters=clusters, stations=tuple(ending(one) for one in model.stations))
+
+
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
@@ -402,4 +427,5 @@ CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.AGEING: _ageing,
     Feature.PORTS: _ports,
     Feature.UPDATES: _updates,
+    Feature.MEMBERSHIP: _membership,
 }

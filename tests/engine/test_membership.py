@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from builders import MS, client, cluster, model, records, replay, retry, shape, station, to
+from builders import run_both as run
 
 from gwsim.engine.codes import Counter, Flag
-from gwsim.engine.reference import Options, run
+from gwsim.engine.schema import Options
 from gwsim.scenario.model import Host, Outage, SimCluster
 from gwsim.topology import LbPolicy, OutlierDetection
 

@@ -10,7 +10,16 @@ from gwsim.engine.compiled.heaps import attempt_of, index_of, key_a, key_b, part
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.network import sample
-from gwsim.engine.compiled.pools import CLOSED, drop_cx, hang_up, list_hang_up, outage_at, refuse_on
+from gwsim.engine.compiled.pools import (
+    CLOSED,
+    PART_ENDS,
+    drop_cx,
+    hang_up,
+    list_hang_up,
+    outage_at,
+    pod_ends,
+    refuse_on,
+)
 from gwsim.engine.compiled.state import deliver, drop_stream
 
 SERVICE, ERROR = int(Purpose.SERVICE), int(Purpose.ERROR)
@@ -29,6 +38,9 @@ def arrive(w):
     a_of_name = top.a - (place << 49)
     pop(w.station_heap, g.station_n)
     g.station_n -= 1
+    if w.has_membership and part_of(b) == PART_ENDS:
+        pod_ends(w, index_of(b), t, a_of_name, b)
+        return True
     if w.has_connections and part_of(b) != 0:
         return _hangs_up(w, index_of(b), t)
     x = index_of(b)

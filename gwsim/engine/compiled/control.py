@@ -1,6 +1,6 @@
 """Control events (rank 0): what Python carries out between slices of the kernel.
 
-They are few: ticks and updates of outlier detection, pods that come and go, autoscalers. The kernel stops before the first
+They are few: ticks and updates of outlier detection, backend pods and gateway pods that come and go, autoscalers. The kernel stops before the first
 of them; what of an event is better done by the kernel (ejections, the end of a pod) it finds noted in the world when it goes on.
 """
 
@@ -12,6 +12,7 @@ from gwsim.engine.compiled.fleets import write_targets
 from gwsim.engine.compiled.hosts import Clusters
 from gwsim.engine.compiled.layout import NEVER
 from gwsim.engine.compiled.lifecycle import ENTITY_FLEET, Lifecycle
+from gwsim.engine.compiled.membership import PART, Membership
 from gwsim.engine.compiled.outliers import Detectors
 
 
@@ -22,6 +23,7 @@ class Control:
         world.levels["update_at_ns"], world.levels["updated_ns"] = NEVER, -1
         self.clusters = Clusters(model, world, run)
         self.detectors = Detectors(model, self.clusters, run)
+        self.membership = Membership(model, self.clusters)
         self.lifecycles = {f: Lifecycle(self, f, model, run) for f, fleet in enumerate(model.fleets) if fleet.lifecycle is not None}
         first = 0
         for f, fleet in enumerate(model.fleets):
@@ -33,6 +35,7 @@ class Control:
                 world.pods[d].serving = 1
                 self.clusters.begin(d, 0, 0)
                 self.detectors.begin(d, 0, model.run.start == "warm")
+                self.membership.begin(d, 0)
         self._look()
 
     @property
@@ -52,14 +55,16 @@ class Control:
             k.stops_first = k.stops_n
         self.clusters.begin(d, now, life)
         self.detectors.begin(d, now, False)
+        self.membership.begin(d, now)
 
     def end(self, d: int) -> None:
         """Pod `d` ends: the kernel clears it when it goes on."""
         self.world.pods[d].ending, self.world.g[0].endings = 1, 1
         self.detectors.end(d)
+        self.membership.end(d)
 
     def _events(self) -> list[tuple[int, int, int, int, int]]:
-        events = self.detectors.events()
+        events = self.detectors.events() + self.membership.events()
         for one in self.lifecycles.values():
             events += one.events()
         return events
@@ -73,7 +78,9 @@ class Control:
         g = self.world.g[0]
         g.stop_ns = now
         g.events += 1
-        if entity < ENTITY_FLEET:
+        if entity < ENTITY_FLEET and part == PART:
+            self.membership.carry_out(entity, source, number, now)
+        elif entity < ENTITY_FLEET:
             self.detectors.carry_out(entity, source, number, part, now)
         else:
             self.lifecycles[entity - ENTITY_FLEET].carry_out(number, part, now)

@@ -106,7 +106,7 @@ def build(model: Model, replication: int, options: Options, capacity: int, perio
         outages=table(low.outages, layout.OUTAGE), modes=table(low.modes, layout.MODE), stalls=table(low.stalls, layout.STALL),
         **_front(pods, workers, periods),
         **{n: np.zeros((w, room), layout.TASK) for n in ("armed", "tasks", "batch")},
-        timers=timers, station_heap=np.zeros(capacity + 4 * UNCHECKED + fragile * (slack + w * e), layout.ENTRY),
+        timers=timers, station_heap=np.zeros(capacity + 4 * UNCHECKED + fragile * (slack + 2 * w * e), layout.ENTRY),
         client_heap=np.zeros(capacity + slack + 4, layout.ENTRY),
         act_heap=np.zeros(capacity + slack + low.loops + 4, layout.ENTRY),
         hold=np.zeros(capacity + slack + 4, layout.HOLD), upstream=np.zeros(capacity + w * e + 2 * slack + 4, layout.UPSTREAM),

@@ -16,7 +16,7 @@ from gwsim.engine.codes import Purpose
 from gwsim.engine.compiled import layout, tables
 from gwsim.engine.compiled.edf import slow_factor
 from gwsim.engine.compiled.priorities import DEGRADED, HEALTHY, loads
-from gwsim.engine.draws import below, draw64, fold, name64
+from gwsim.engine.draws import below, draw64, fold, name64, ns
 from gwsim.scenario.model import Call, Host, Model, Placement, SimCluster
 from gwsim.topology import LbPolicy
 
@@ -47,14 +47,16 @@ def is_simple(sim: SimCluster) -> bool:
     """Whether the hosts stay equal, healthy and in one list for the whole run: nothing to keep but a turn."""
     return not (
         sim.placements or sim.cluster.lb_policy in HASHED or sim.cluster.choice_count != 2 or sim.cluster.outlier_detection
-        or any(h.health != "healthy" or h.joined_s is not None for h in sim.hosts) or len({h.weight for h in sim.hosts}) > 1
+        or any(h.health != "healthy" or h.joined_s is not None or h.from_s > 0.0 or h.to_s is not None for h in sim.hosts) or len({h.weight for h in sim.hosts}) > 1
     )
 
 
 @dataclass(slots=True)
 class Level:
-    """One priority as a pod sees it: all its hosts, and which there are of each kind since the last refresh."""
+    """One priority as a pod sees it: all hosts that it ever has, and which there are, of each kind, since the last refresh."""
 
+    known: list[int]
+    localities: list[int]
     hosts: list[int]
     groups: list[int]
     kinds: list[list[int]]
@@ -72,7 +74,7 @@ class View:
         for p in range(max(0, count)):
             own = [h for h, priority in enumerate(placement.priorities) if priority == p]
             groups = sorted({placement.groups[h] for h in own})
-            self.levels.append(Level(own, groups, [own, [], []]))
+            self.levels.append(Level(own, groups, own, groups, [own, [], []]))
         self._sizes()
 
     # --- where things are -------------------------------------------------------------------------------------
@@ -96,18 +98,19 @@ class View:
         at = int(w.clusters[self.k].member_first)
         for p, level in enumerate(self.levels):
             for kind in (ALL, HEALTHY, DEGRADED):
-                for group in (-1, *level.groups):
+                for group in (-1, *level.localities):
                     w.sources[self.d, self.source(p, kind, group)].first = at
-                    at += sum(group in (-1, self.placement.groups[h]) for h in level.hosts)
+                    at += sum(group in (-1, self.placement.groups[h]) for h in level.known)
             for kind in (HEALTHY, DEGRADED):
                 w.sources[self.d, self.locality(p, kind)].first = at
-                at += len(level.groups)
+                at += len(level.localities)
 
     # --- refresh ----------------------------------------------------------------------------------------------
 
     def refresh(self, p: int, now: int) -> None:
         """Lists, schedulers and tables of priority `p` anew, loads of all priorities too."""
         level = self.levels[p]
+        self._look_who_is_there(level, now)
         health = [self._health(h) for h in level.hosts]
         for h, one in zip(level.hosts, health, strict=True):
             self.owner.world.podhosts[self.d, self.owner.world.clusters[self.k].endpoint_first + h].healthy = one == "healthy"
@@ -123,11 +126,26 @@ class View:
         if is_simple(self.sim):
             return
         for kind in (ALL, HEALTHY, DEGRADED):
-            for group in (-1, *level.groups):
+            for group in (-1, *level.localities):
                 self._list(p, kind, group, slow, now)
         if self.placement.group_weights is not None:
             for kind in (HEALTHY, DEGRADED):
                 self._localities(p, kind)
+
+    def presence(self, h: int) -> tuple[int, int]:
+        """From when and until when the host is there, ns."""
+        host = self.hosts[h]
+        return ns(host.from_s), layout.NEVER if host.to_s is None else ns(host.to_s)
+
+    def _look_who_is_there(self, level: Level, now: int) -> None:
+        """The hosts of a priority that are present now."""
+        w = self.owner.world
+        first = int(w.clusters[self.k].endpoint_first)
+        level.hosts = [h for h in level.known if self.presence(h)[0] <= now < self.presence(h)[1]]
+        level.groups = sorted({self.placement.groups[h] for h in level.hosts})
+        for h in level.known:
+            w.podhosts[self.d, first + h].present = h in level.hosts
+        w.detectors[self.d, self.k].hosts = sum(len(one.hosts) for one in self.levels)
 
     def _health(self, h: int) -> str:
         w = self.owner.world

@@ -27,7 +27,7 @@ GLOBAL = record(
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
     "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns act_kind act_client act_known events "
     "want_digest records trace ejections samples started hold_used warm bin bin_end_ns cx_free cx_live extra control_at_ns tick_pod "
-    "tick_cluster found uptimers_max downtimers_max now_ns rest_free rest_used ports fragile limited stops_max stops_slack living endings",
+    "tick_cluster found uptimers_max downtimers_max now_ns rest_free rest_used ports leavings fragile limited stops_max stops_slack living endings",
     sample_below=U8, digest=U8,
 )
 STREAM = record(
@@ -83,7 +83,7 @@ EDF = record("order member", deadline=F8, weight=F8)
 """Entry of a weighted turn; `weight` is negative where it depends on the state of the host."""
 PODHOST = record(
     "ejected healthy warm priority ejected_at_ns back_at_ns backoff ok total failures_5xx failures_gateway local_failures "
-    "ejection"
+    "ejection present gone leaving"
 )
 """A host on a pod; counts of results and of consecutive failures for outlier detection, row of the last ejection."""
 OUTLIER = record(
@@ -101,7 +101,7 @@ BUCKET = record("", most=F8, rate=F8, last_s=F8)
 TABLE = record("first n")
 STATION = record(
     "zone service concurrency queue error_first errors server_first leave_first leave_head leave_n keepalive_ns outage_first "
-    "outages mode_first modes stall_first stalls ports"
+    "outages mode_first modes stall_first stalls ports end_ns greeted"
 )
 OUTAGE = record("from_ns to_ns drops")
 MODE = record("from_ns to_ns error_first errors", slow=F8)

@@ -19,6 +19,7 @@ from gwsim.engine.compiled.pools import (
     PART_UP_CLOSE,
     PART_UP_CLOSE_UNUSED,
     attach,
+    await_end,
     close_cx,
     connect_if_needed,
     detach,
@@ -55,6 +56,12 @@ def idles(w, n, s, e, a, b):
             u.idle_listed = 1
             upstream_timer(w, u.worker, n, u.idle_at_ns, a, b, ORDER_IDLE if u.used == 1 else ORDER_UNUSED)
     station = w.endpoints[u.ep].station
+    if w.has_membership and w.stations[station].end_ns <= s:
+        u.closes_ns = u.freed_ns if u.used == 1 else e
+        u.closes_a = a
+        u.closes_b = b
+        hang_up(w, n)
+        return
     keepalive = w.stations[station].keepalive_ns
     if c.http == 1 and keepalive > 0:
         u.closes_ns = (u.freed_ns if u.used == 1 else e) + keepalive
@@ -106,6 +113,8 @@ def established(w, n, s, cost):
     u = w.upstream[n]
     w.pools[u.worker, u.ep].connecting -= 1
     open_cx(w, n)
+    if w.has_membership:
+        await_end(w, n, s + cost)
     c = w.clusters[w.endpoints[u.ep].cluster]
     if w.has_connections and c.duration_ns > 0:
         upstream_timer(w, u.worker, n, s + cost + c.duration_ns, u.a, u.b, ORDER_DURATION)

@@ -18,8 +18,18 @@ from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.lifecycle import end_pods
 from gwsim.engine.compiled.lifetimes import idles
+from gwsim.engine.compiled.membership import drain_left
 from gwsim.engine.compiled.outliers import finish_tick
-from gwsim.engine.compiled.pools import ORDER_DURATION, drop_cx, make_ready, new_cx, open_cx, upstream_timer
+from gwsim.engine.compiled.pools import (
+    ORDER_DURATION,
+    WARM_WORKER,
+    await_end,
+    drop_cx,
+    make_ready,
+    new_cx,
+    open_cx,
+    upstream_timer,
+)
 from gwsim.engine.compiled.recording import advance_area
 from gwsim.engine.compiled.slots import new_slot, queue_slot
 from gwsim.engine.compiled.source_ports import take_port
@@ -99,8 +109,10 @@ def _warm_pools(w):
 def _warm_connection(w, i, n, k, position):
     """What may end the connection `n` that is there from the start; a name of its own."""
     u = w.upstream[n]
-    u.a = key_a(k & (MAX_SOURCES - 1), 1_000_000 * i + position)
+    u.a = key_a(k & (MAX_SOURCES - 1), WARM_WORKER * i + position)
     u.b = key_b(4095, 0, 0, 0)
+    if w.has_membership:
+        await_end(w, n, 0)
     idles(w, n, 0, 0, u.a, u.b)
     if w.clusters[k].duration_ns > 0:
         upstream_timer(w, i, n, w.clusters[k].duration_ns, u.a, u.b, ORDER_DURATION)
@@ -184,6 +196,8 @@ def advance(w, budget):
         g.now_ns = g.stop_ns
     if w.has_outliers and g.tick_pod >= 0:
         finish_tick(w)
+    if w.has_membership and g.leavings == 1:
+        drain_left(w)
     if w.has_lifecycle and g.endings == 1:
         end_pods(w)
     if g.started == 0:

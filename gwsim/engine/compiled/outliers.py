@@ -46,6 +46,8 @@ def heard(w, i, r, status, s):
     o = w.outliers[c.outlier]
     ep = c.endpoint_first + r.position
     h = w.podhosts[d, ep]
+    if w.has_membership and h.gone == 1:
+        return
     if status < 0:
         if c.splits == 1:
             h.local_failures += 1
@@ -145,7 +147,6 @@ class Detectors:
                 continue
             one, c = world.detectors[d, k], world.clusters[k]
             one.key = fold(fold(run, name64("outlier/" + view.sim.cluster.name)), d)
-            one.hosts = sum(len(level.hosts) for level in view.levels)
             for h, p in enumerate(view.placement.priorities):
                 world.podhosts[d, c.endpoint_first + h].priority = p
                 world.podhosts[d, c.endpoint_first + h].back_at_ns = -1
@@ -209,7 +210,7 @@ class Detectors:
         rates = []
         for ep in range(c.endpoint_first, c.endpoint_first + c.endpoints):
             h = w.podhosts[d, ep]
-            if h.priority < 0:
+            if not h.present:
                 continue
             if h.ejected and now - h.ejected_at_ns >= min(settings.base_ns * h.backoff, settings.longest_ns):
                 h.ejected, h.back_at_ns = 0, now
@@ -220,7 +221,7 @@ class Detectors:
                 put_due(w.levels[d, c.level_first + h.priority], int(settings.window_ns), now)
         for ep in range(c.endpoint_first, c.endpoint_first + c.endpoints):
             h = w.podhosts[d, ep]
-            if h.priority >= 0 and not h.ejected and h.total > 0:
+            if h.present and not h.ejected and h.total > 0:
                 rates.append((ep, int(h.ok) * 100.0 / int(h.total), int(h.total)))
             h.ok = h.total = 0
         g = w.g[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gwsim.engine.codes import Counter, Part, Visit
 from gwsim.engine.compiled.accounting import ARMED, PENDING
-from gwsim.engine.compiled.heaps import key_a, key_b, push
+from gwsim.engine.compiled.heaps import MAX_SOURCES, key_a, key_b, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.source_ports import BY_GATEWAY, BY_STATION, rest, take_port
@@ -19,6 +19,8 @@ from gwsim.engine.compiled.timers import cancel_try
 WRITE_UP = int(Visit.WRITE_UP)
 PART_UP_CONNECTED, PART_UP_FAILED = int(Part.UP_CONNECTED), int(Part.UP_FAILED)
 PART_UP_CLOSE, PART_UP_CLOSE_UNUSED = int(Part.UP_CLOSE), int(Part.UP_CLOSE_UNUSED)
+PART_ENDS, ENDED, WARM_WORKER = 4, 4093, 1_000_000
+"""Part of the event at a station whose pod ends, and what its name is made of."""
 ORDER_IDLE, ORDER_UNUSED, ORDER_DURATION, ORDER_CONNECT = 5, 6, 7, 8
 """Of timers with the same deadline and identity, after those of streams."""
 SYN_SECONDS = (0, 1, 2, 3, 4, 5, 7, 11, 19, 35, 67)
@@ -230,6 +232,32 @@ def hang_up(w, n):
     u = w.upstream[n]
     part = PART_UP_CLOSE if u.used == 1 else PART_UP_CLOSE_UNUSED
     _tell(w, n, u.closes_ns, u.closes_a, u.closes_b + key_b(0, 0, part, n))
+
+
+@kernel
+def await_end(w, n, e):
+    """Connection `n` is established from `e` on: an event at its station when the pod there ends."""
+    u = w.upstream[n]
+    place = w.endpoints[u.ep].station
+    station = w.stations[place]
+    if not e < station.end_ns < FREE_FOREVER:
+        return
+    k = w.endpoints[u.ep].cluster
+    a = key_a(k & (MAX_SOURCES - 1), WARM_WORKER * u.worker + u.ep - w.clusters[k].endpoint_first)
+    u.refs += 1
+    push(w.station_heap, w.g[0].station_n, station.end_ns, (place << 49) | a, key_b(ENDED, station.greeted & 4095, PART_ENDS, n))
+    w.g[0].station_n += 1
+    station.greeted += 1
+
+
+@kernel
+def pod_ends(w, n, t, a, b):
+    """The pod of connection `n` ends at `t`: it closes what carries no request, in the name (a, b) of that event."""
+    u = w.upstream[n]
+    if u.state != CLOSED and u.streams == 0 and u.closes_ns > t:
+        u.closes_ns = t
+        _tell(w, n, t, a, b - key_b(0, 0, PART_ENDS, 0) + key_b(0, 0, PART_UP_CLOSE_UNUSED, 0))
+    drop_cx(w, n)
 
 
 @kernel

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from gwsim.engine.codes import Part, Purpose
 from gwsim.engine.reference.accounting import UPSTREAM_NETWORK, UPSTREAM_QUEUE, UPSTREAM_SERVICE, WORKER_QUEUE
-from gwsim.engine.reference.agenda import RANK_BYTES, Agenda, place_of
+from gwsim.engine.reference.agenda import RANK_BYTES, Agenda, attempt_of, place_of
 from gwsim.engine.reference.faults import Errors, Modes
 from gwsim.engine.reference.lifetimes import NEVER, Outages
-from gwsim.engine.reference.relays import Relay
+from gwsim.engine.reference.relays import ATTEMPTS, Relay
 from gwsim.engine.reference.sampling import Quantity, u01
 from gwsim.engine.reference.streams import UpstreamRequest
 from gwsim.scenario.model import Station as StationModel
@@ -32,13 +32,15 @@ FIRST_RETRANSMISSION = 200_000_000
 """Linux's smallest retransmission time-out, ns; it doubles."""
 HANG_UP, HANG_UP_UNUSED, FAREWELL = 1, 2, 4
 """Parts of the keys of a station's events, beside 0 for a delivery."""
+ENDED = 4093
+"""In the place of `k` in the names in which a pod that ends closes its connections."""
 
 
 class Station:
     """One backend pod."""
 
     __slots__ = (
-        "agenda", "departures", "errors", "free", "index", "model", "modes", "outages", "place", "recorder",
+        "agenda", "departures", "errors", "established", "free", "index", "model", "modes", "outages", "place", "recorder",
         "relay", "service",
     )
 
@@ -51,6 +53,8 @@ class Station:
         """What it stands for, if that is a pod of a further proxy."""
         self.place = place_of(RANK_BYTES, index)
         self.outages = Outages(model.outages)
+        self.established = 0
+        """Connections that its end would find, if it has one."""
         self.service = Quantity(model.service_time_s, Purpose.SERVICE)
         self.free = [0] * (model.concurrency or 0)
         """Instants at which the servers are free; a heap. Empty: any number of servers."""
@@ -138,14 +142,17 @@ class Station:
     def farewell(self, connection: UpstreamConnection, end: int) -> None:
         """A connection is established from `end` on: the pod's end will be its end."""
         if end < self.outages.end < NEVER:
-            self.agenda.at(self.outages.end, self.place | connection.name | FAREWELL, self._farewell, connection)
+            pool = connection.pool
+            name = pool.name_as(pool.limits.index, ENDED) | attempt_of(self.established % ATTEMPTS)
+            self.established += 1
+            self.agenda.at(self.outages.end, self.place | name | FAREWELL, self._farewell, (connection, name))
 
     def _farewell(self, happening: Happening) -> None:
-        connection = happening.subject
+        connection, name = happening.subject
         now = self.agenda._now
         if not connection.over and connection.pool.resting(connection) and connection.closes > now:
             connection.closes = now
-            connection.pool.hung_up(connection, connection.name, unused=True)
+            connection.pool.hung_up(connection, name, unused=True)
 
     def _full(self, now: int) -> bool:
         """Whether all servers are busy and as many jobs wait as may."""
