@@ -44,12 +44,15 @@ class Membership:
             event.cancel()
 
     def _happen(self, happening: Happening) -> None:
-        self._change(happening.subject, self.agenda._now)
+        p, now = happening.subject, self.agenda._now
+        if self.cluster.detector is not None:
+            self.cluster.detector.updates.overtaken(p, now)
+        self._change(p, now)
 
     def _change(self, p: int, now: int) -> None:
         cluster = self.cluster
         for h in cluster.hosts.come_and_go(p, now):
             cluster.drain(h, now)
         if cluster.detector is not None:
-            cluster.detector.hosts_changed(p, now)
+            cluster.detector.hosts_changed()
         cluster.hosts.refresh(p, now)

@@ -141,11 +141,10 @@ class Detector:
             if event is not None:
                 event.cancel()
 
-    def hosts_changed(self, p: int, now: int) -> None:
-        """Hosts of priority `p` have come or gone: what is known of those that left is forgotten."""
+    def hosts_changed(self) -> None:
+        """Hosts have come or gone: what is known of those that left is forgotten."""
         self.members = sorted(h for members in self.hosts.all for h in members)
         self.watched = {h: self.watched.get(h) or Watched() for h in self.members}
-        self.updates.overtaken(p, now)
 
     # --- results ---------------------------------------------------------------------------------------------
 
