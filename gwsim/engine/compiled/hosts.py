@@ -53,7 +53,7 @@ def is_simple(sim: SimCluster) -> bool:
 
 @dataclass(slots=True)
 class Level:
-    """One priority as a pod sees it: all hosts that it ever has, and which there are, of each kind, since the last refresh."""
+    """One priority as a pod sees it: all hosts that it ever has, those that are there, and which of them are of each kind since the last refresh."""
 
     known: list[int]
     localities: list[int]
@@ -110,7 +110,6 @@ class View:
     def refresh(self, p: int, now: int) -> None:
         """Lists, schedulers and tables of priority `p` anew, loads of all priorities too."""
         level = self.levels[p]
-        self._look_who_is_there(level, now)
         health = [self._health(h) for h in level.hosts]
         for h, one in zip(level.hosts, health, strict=True):
             self.owner.world.podhosts[self.d, self.owner.world.clusters[self.k].endpoint_first + h].healthy = one == "healthy"
@@ -137,9 +136,9 @@ class View:
         host = self.hosts[h]
         return ns(host.from_s), layout.NEVER if host.to_s is None else ns(host.to_s)
 
-    def _look_who_is_there(self, level: Level, now: int) -> None:
-        """The hosts of a priority that are present now."""
-        w = self.owner.world
+    def hear(self, p: int, now: int) -> None:
+        """The hosts of priority `p` are those that are present now."""
+        w, level = self.owner.world, self.levels[p]
         first = int(w.clusters[self.k].endpoint_first)
         level.hosts = [h for h in level.known if self.presence(h)[0] <= now < self.presence(h)[1]]
         level.groups = sorted({self.placement.groups[h] for h in level.hosts})
@@ -345,6 +344,8 @@ class Clusters:
             for i, seed in self.seeds(d, k):
                 for number in range(int(c.source_first), int(c.source_first + c.sources)):
                     w.cursors[i, number] = seed
+            for p in range(len(view.levels)):
+                view.hear(p, now)
             for p in range(len(view.levels)):
                 view.refresh(p, now)
             for h in view.pickable() if (int(w.pods[d].fleet), k) in self.warmed else ():

@@ -67,6 +67,7 @@ class Membership:
                 w.g[0].leavings = 1
         level = w.levels[d, int(w.clusters[k].level_first) + p]
         level.update_at_ns, level.updated_ns = NEVER, now
+        view.hear(p, now)
         view.refresh(p, now)
 
     def _forget(self, d: int, k: int, host: Any) -> None:
