@@ -6,8 +6,11 @@ Seconds, bytes and plain numbers. Machine speed changes none of it. Sources are 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
-from gwsim.costs.profile import CostProfile
+from gwsim.costs.profile import SI, CostProfile
+
+End = Literal["low", "value", "high"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +150,9 @@ def services(profile: CostProfile) -> Services:
     return Services(**_section(profile, "services", Services))
 
 
-def memory(profile: CostProfile) -> Memory:
-    """Memory figures of the profile."""
-    return Memory(**_section(profile, "memory", Memory))
+def memory(profile: CostProfile, end: End = "value") -> Memory:
+    """Memory figures of the profile, or one end of their ranges."""
+    return Memory(**_section(profile, "memory", Memory, end))
 
 
 def prices(profile: CostProfile) -> Prices:
@@ -167,7 +170,7 @@ def ports(profile: CostProfile) -> Ports:
     return Ports(**_section(profile, "ports", Ports))
 
 
-def _section(profile: CostProfile, section: str, form: type) -> dict[str, float]:
+def _section(profile: CostProfile, section: str, form: type, end: End = "value") -> dict[str, float]:
     """The fields of `form` from the paths of `section`, whose names end in their own unit."""
     values: dict[str, float] = {}
     for item in fields(form):
@@ -176,5 +179,6 @@ def _section(profile: CostProfile, section: str, form: type) -> dict[str, float]
             shorter = path.removesuffix(suffix) + unit
             if path not in profile.costs and path.endswith(suffix) and shorter in profile.costs:
                 path = shorter
-        values[item.name] = profile.si(path)
+        cost = profile[path]
+        values[item.name] = profile.si(path) if end == "value" else getattr(cost, end) * SI[cost.unit]
     return values

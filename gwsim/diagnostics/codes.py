@@ -99,6 +99,8 @@ _ROWS: tuple[tuple[str, str, Level, str, str] | tuple[str, str, Level, str, str,
     ("GW0301", "NOT_MODELLED", _I, "field not modelled", "The field is valid Istio, but has no effect in gwsim's model yet."),
     ("GW0302", "HPA_CEILING_LOW", _W, "HPA reaches its ceiling at a tiny load", "The target is a share of a small CPU request, so all replicas exist long before the pods are busy."),
     ("GW0303", "CPU_LIMIT_BELOW_WORKERS", _W, "CPU limit below the number of workers", "The kernel stops the workers for the rest of a period of 100 ms once the limit is spent; requests wait meanwhile (CPU throttling)."),
+    ("GW0304", "MEMORY_LIMIT_LOW", _W, "memory limit below what a pod needs", "The kernel ends a container that crosses its limit: its connections are lost, and come back to the other pods at once."),
+    ("GW0305", "MEMORY_LIMIT_TIGHT", _I, "memory limit within the range of what a pod may need", "What a connection needs is known within a factor of three only; slow clients of large bodies fill buffers on top."),
     # GW04xx: lint; each has a rule in gwsim/topology/lint/rules
     ("GW0401", "HOST_IN_SEVERAL_SERVICES", _W, "host in several VirtualServices of the mesh", "Sidecars use the oldest of them for the host; the routes of the others exist nowhere.", "IST0109"),
     ("GW0402", "MATCH_OVERLAPS", _I, "match covered by an earlier one", "Requests it is meant for are taken by an earlier match.", "IST0131"),

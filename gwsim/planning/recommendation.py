@@ -18,6 +18,7 @@ from gwsim.planning.preparation import Prepared
 from gwsim.planning.probes import Try
 from gwsim.results import Results
 from gwsim.results.parts import FleetFigures
+from gwsim.scenario.memory import footprint
 from gwsim.scenario.model import Model
 from gwsim.scenario.resolved import FleetLabel
 
@@ -69,29 +70,9 @@ def request_cores(fleet: FleetFigures) -> float:
 
 def memory_bytes(prepared: Prepared, fleet: FleetLabel, model: Model) -> float:
     """Memory of one pod: base, configuration and the connections of the clients that use the gateway."""
-    proxy, index = fleet.proxy, [one.name for one in model.fleets].index(fleet.name)
-    pods = max(len(model.fleets[index].pods), 1)
-    kinds = {"plain": 0.0, "tls": 0.0, "h2_tls": 0.0}
-    for client in model.clients:
-        if client.fleet != index:
-            continue
-        kind = "plain" if client.connection.tls is None else "h2_tls" if client.connection.http == 2 else "tls"
-        kinds[kind] += client.connection.count / pods
-    clusters = proxy.clusters.values()
-    return costs.memory(profile_of(prepared)).gateway_bytes(
-        clusters=len(clusters), endpoints=sum(len(one.endpoints) for one in clusters), routes=_routes(fleet),
-        plain=math.ceil(kinds["plain"]), tls=math.ceil(kinds["tls"]), h2_tls=math.ceil(kinds["h2_tls"]),
-    )
-
-
-def _routes(fleet: FleetLabel) -> int:
-    from gwsim.topology import HttpConnectionManager
-
-    managers = [
-        chain.filter for listener in fleet.proxy.listeners for chain in listener.filter_chains
-        if isinstance(chain.filter, HttpConnectionManager)
-    ]
-    return sum(len(host.routes) for one in managers for host in one.route_config.virtual_hosts)
+    known = prepared.resolved.costs.memory
+    assert known is not None
+    return footprint(known, fleet.proxy, [one.name for one in model.fleets].index(fleet.name), model).value
 
 
 def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try], scaled: Autoscaling | None = None) -> tuple[Setting, ...]:

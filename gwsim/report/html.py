@@ -18,7 +18,7 @@ from gwsim.report.lines import clip
 from gwsim.report.names import route_name
 from gwsim.report.report import Report
 from gwsim.report.style import VARIABLES
-from gwsim.report.text import cores_text, finite, milliseconds, observed
+from gwsim.report.text import cores_text, finite, memory_text, milliseconds, observed
 from gwsim.report.text import margin as margin_text
 from gwsim.results.evaluation import Answer, Checked
 from gwsim.results.headline import Word
@@ -145,7 +145,7 @@ def _facts(report: Report) -> list[Fact]:
     facts.append(Fact("errors", format_share(errors.value or 0.0, 2), f"below {format_share(errors.high, 2)}" if not errors.value and errors.high else ""))
     for fleet in results.fleets[:2]:
         name = report.names.gateways.get(fleet.gateway, fleet.gateway)
-        facts.append(Fact(name, f"{fleet.pods} pod{'' if fleet.pods == 1 else 's'} × {fleet.workers // max(fleet.pods, 1)} workers", cores_text(fleet.cpu_cores_range)))
+        facts.append(Fact(name, f"{fleet.pods} pod{'' if fleet.pods == 1 else 's'} × {fleet.workers // max(fleet.pods, 1)} workers", f"{cores_text(fleet.cpu_cores_range)}{memory_text(fleet)}"))
     return facts
 
 

@@ -57,7 +57,7 @@ def limits(report: Report) -> Table:
     """What can run out, the nearest first."""
     rows = [
         (
-            Cell({"worker": "gateway worker", "cpu": "CPU limit", "backend": "backend pod", "pool": "connection pool", "ports": "source ports"}[one.kind]),
+            Cell({"worker": "gateway worker", "cpu": "CPU limit", "memory": "memory limit", "backend": "backend pod", "pool": "connection pool", "ports": "source ports"}[one.kind]),
             Cell(report.names.shorten(one.name)), _share_cell(one.utilisation, busy=True),
             Cell(format_share(one.exhausted, 2) if one.exhausted else NONE, one.exhausted),
             Cell("now", 0.0) if one.exhausted >= NOTICEABLE else Cell(_factor(one.headroom), one.headroom),

@@ -242,7 +242,7 @@ def _gateways(report: Report, most: int) -> list[Line]:
     fleets = sorted(report.results.fleets, key=lambda one: -(one.utilisation.value or 0.0))
     rows: list[Line] = []
     for fleet in fleets[:most]:
-        rows += paragraph("GATEWAY" if not rows else "", _gateway(report, fleet), indent=INDENT, most=2)
+        rows += paragraph("GATEWAY" if not rows else "", _gateway(report, fleet), indent=INDENT, most=3)
     return [*rows, *_left_out(len(fleets) - len(fleets[:most]), "gateways")]
 
 
@@ -252,7 +252,24 @@ def _gateway(report: Report, fleet: FleetFigures) -> str:
     cpu = f"CPU {cores_text(fleet.cpu_cores_range)}"
     busy = f"workers {format_share(fleet.utilisation.value or 0.0, 2)} busy, the busiest {format_share(fleet.busiest_worker.value or 0.0, 2)}"
     each = f"{fleet.cores_per_1000_rps.value or 0.0:.2f} cores per 1,000 rps"
-    return f"{name}: {pods}; {cpu}; {busy}; {each}"
+    return f"{name}: {pods}; {cpu}; {busy}; {each}{_memory(fleet)}"
+
+
+def memory_text(fleet: FleetFigures) -> str:
+    """What a pod needs, of its memory limit where it has one."""
+    needed, limit = fleet.memory_bytes_range, fleet.memory_limit_bytes
+    if not needed.value:
+        return ""
+    of = f" of {limit / 2**20:,.0f}" if limit else ""
+    return f"; {needed.low / 2**20:.0f} to {needed.high / 2**20:.0f}{of} MiB a pod"
+
+
+def _memory(fleet: FleetFigures) -> str:
+    """What a pod may need of its memory limit, where that may be too little."""
+    needed, limit = fleet.memory_bytes_range, fleet.memory_limit_bytes
+    if not limit or needed.high <= limit:
+        return ""
+    return f"; memory {needed.value / 2**20:.0f} ({needed.low / 2**20:.0f} to {needed.high / 2**20:.0f}) of {limit / 2**20:,.0f} MiB a pod"
 
 
 def cores_text(cores: Range) -> str:
@@ -305,4 +322,4 @@ def _left_out(count: int, what: str) -> list[Line]:
     return [line(f"  … and {count} more {what} (--summary full)")] if count > 0 else []
 
 
-__all__ = ["WIDTH", "bar", "compact", "cores_text", "finite", "full", "margin", "milliseconds", "observed", "plain"]
+__all__ = ["WIDTH", "bar", "compact", "cores_text", "finite", "full", "margin", "memory_text", "milliseconds", "observed", "plain"]

@@ -44,6 +44,7 @@ def bottleneck_of(
     limits = [
         *(_worker(fleet, workers) for fleet in fleets if fleet.workers),
         *_cpu_limits(labels, pods),
+        *(limit for fleet, label in zip(fleets, labels.fleets, strict=True) for limit in _memory(fleet, label.memory_bytes[3])),
         *_causes(labels, [_backend(backend) for backend in backends if backend.concurrency], pools),
         *pools,
         *(_ports(one) for one in ports),
@@ -91,6 +92,18 @@ def _cpu_limits(labels: Labels, pods: tuple[PodFigures, ...]) -> list[Limit]:
         text = f"gateway {fleet.name}: pod {busiest.pod} uses {format_share(level)} of its CPU limit"
         limits.append(Limit(kind="cpu", name=busiest.pod, utilisation=level, text=text))
     return limits
+
+
+def _memory(fleet: FleetFigures, fixed_bytes: float) -> list[Limit]:
+    """What the connections of a pod are expected to need, of what its limit leaves them."""
+    if not fleet.memory_limit_bytes or not fleet.memory_bytes_range.value:
+        return []
+    needed = fleet.memory_bytes_range
+    room = fleet.memory_limit_bytes - fixed_bytes
+    level = (needed.value - fixed_bytes) / room if room > 0 else needed.value / fleet.memory_limit_bytes
+    span = f"{needed.low / 2**20:.0f} to {needed.high / 2**20:.0f} MiB"
+    text = f"gateway {fleet.gateway}: a pod needs {format_share(needed.value / fleet.memory_limit_bytes)} of its memory limit ({span} of {fleet.memory_limit_bytes / 2**20:.0f})"
+    return [Limit(kind="memory", name=fleet.gateway, utilisation=level, text=text)]
 
 
 def _ports(ports: PortFigures) -> Limit:

@@ -114,6 +114,7 @@ def fleets(results: Results) -> list[Row]:
         | _figure("busiest_worker", "pct", one.busiest_worker, 100.0)
         | _figure("of_request", "pct", one.of_request, 100.0) | _figure("requests", "rps", one.requests_per_s)
         | _figure("per_1000_rps", "cores", one.cores_per_1000_rps) | _figure("cpu_per_request", "us", one.cpu_us_per_request)
+        | {"memory_bytes": one.memory_bytes_range.value, "memory_low_bytes": one.memory_bytes_range.low, "memory_high_bytes": one.memory_bytes_range.high, "memory_limit_bytes": one.memory_limit_bytes}
         for one in results.fleets
     ]
 

@@ -14,6 +14,7 @@ from typing import Any
 from gwsim.engine.draws import ns
 from gwsim.results.next_hops import next_hops_of
 from gwsim.results.work import ChargeLabel, charges_of
+from gwsim.scenario.memory import footprint
 from gwsim.scenario.model import UNLIMITED, ClosedLoop, Model
 from gwsim.scenario.resolved import ClassLabel, Resolved
 
@@ -44,6 +45,9 @@ class FleetLabel:
     iteration_ns: int
     cpu_request_cores: float | None = None
     cpu_limit_cores: float | None = None
+    memory_limit_bytes: float | None = None
+    memory_bytes: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    """Of a pod: the lower end of what it may need, what is expected, the upper end, and what of it no client adds to (`gwsim.scenario.memory`)."""
     assumed: bool = False
     """There was no Deployment: the fleet is the one Istio would create."""
 
@@ -221,10 +225,17 @@ def _fleets(model: Model, resolved: Resolved) -> tuple[FleetLabel, ...]:
             name=fleet.name, pods=len(fleet.pods), workers=sum(pod.workers for pod in fleet.pods),
             wakeup_ns=ns(fleet.wakeup_s), iteration_ns=ns(fleet.iteration_s),
             cpu_request_cores=label.cpu_request_cores, cpu_limit_cores=label.cpu_limit_cores,
-            assumed=label.proxy.origin is None,
+            memory_limit_bytes=label.memory_limit_bytes, memory_bytes=_memory(model, resolved, at), assumed=label.proxy.origin is None,
         )
-        for fleet, label in zip(model.fleets, resolved.fleets, strict=True)
+        for at, (fleet, label) in enumerate(zip(model.fleets, resolved.fleets, strict=True))
     )
+
+
+def _memory(model: Model, resolved: Resolved, fleet: int) -> tuple[float, ...]:
+    if resolved.costs.memory is None:
+        return 0.0, 0.0, 0.0, 0.0
+    found = footprint(resolved.costs.memory, resolved.fleets[fleet].proxy, fleet, model)
+    return found.low, found.value, found.high, found.fixed
 
 
 def _cluster(model: Model, index: int, name: str) -> ClusterLabel:
@@ -258,7 +269,7 @@ def from_plain(plain: Mapping[str, Any]) -> Labels:
     rows = dict(plain)
     rows["classes"] = tuple(ClassLabel(**row) for row in plain["classes"])
     rows["workers"] = tuple(WorkerLabel(**row) for row in plain["workers"])
-    rows["fleets"] = tuple(FleetLabel(**row) for row in plain["fleets"])
+    rows["fleets"] = tuple(FleetLabel(**{**row, "memory_bytes": tuple(row.get("memory_bytes", (0.0,) * 4))}) for row in plain["fleets"])
     rows["clusters"] = tuple(ClusterLabel(**{**row, "stations": tuple(row["stations"])}) for row in plain["clusters"])
     rows["stations"] = tuple(StationLabel(**row) for row in plain["stations"])
     rows["budgets"] = tuple(BudgetText(**row) for row in plain["budgets"])

@@ -11,12 +11,14 @@ from gwsim.engine.schema import MIDDLE
 from gwsim.results.counts import Counts, histogram_of, latency_of, range_of
 from gwsim.results.histograms import NS, Floats, Ints
 from gwsim.results.intervals import NO_DATA, Estimate, ratio, share
+from gwsim.results.labels import FleetLabel
 from gwsim.results.parts import (
     BackendFigures,
     ClusterFigures,
     FleetFigures,
     PodFigures,
     PortFigures,
+    Range,
     WorkerFigures,
 )
 
@@ -105,9 +107,15 @@ def fleets_of(counts: Counts) -> tuple[FleetFigures, ...]:
                 cores_per_1000_rps=per_request.scaled(1000.0),
                 cores_per_1000_rps_range=range_of(per_request.scaled(1000.0), counts.labels),
                 cpu_us_per_request=per_request.scaled(1e6),
+                memory_bytes_range=_memory(fleet), memory_limit_bytes=fleet.memory_limit_bytes,
             )
         )
     return tuple(rows)
+
+
+def _memory(fleet: FleetLabel) -> Range:
+    low, value, high, _ = fleet.memory_bytes
+    return Range(low=low, value=value, high=high)
 
 
 def clusters_of(counts: Counts) -> tuple[ClusterFigures, ...]:

@@ -231,6 +231,9 @@ class FleetFigures:
     cores_per_1000_rps: Estimate
     cores_per_1000_rps_range: Range
     cpu_us_per_request: Estimate
+    memory_bytes_range: Range
+    """Of a pod, as far as the cost profile knows."""
+    memory_limit_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +292,7 @@ class PortFigures:
 class Limit:
     """Something that can run out. `headroom` is the factor by which load may grow until it does (about)."""
 
-    kind: Literal["worker", "cpu", "backend", "pool", "ports"]
+    kind: Literal["worker", "cpu", "memory", "backend", "pool", "ports"]
     name: str
     utilisation: float
     exhausted: float = 0.0

@@ -9,6 +9,7 @@ from gwsim import costs
 from gwsim.costs import CostProfile, VisitCosts
 from gwsim.diagnostics import Collector, code
 from gwsim.errors import GwsimError
+from gwsim.scenario.memory import MemoryCosts
 from gwsim.scenario.model import Client, DownstreamCosts, UpstreamCosts
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import CostFacts
@@ -172,6 +173,7 @@ class Pricing:
             high=high,
             vcpu_hour_usd=costs.prices(self.profile).vcpu_hour,
             internet_gb_usd=costs.prices(self.profile).internet_gb,
+            memory=MemoryCosts(costs.memory(self.profile, "low"), costs.memory(self.profile), costs.memory(self.profile, "high")),
         )
 
 

@@ -18,6 +18,8 @@ from gwsim.scenario.backends import Backends
 from gwsim.scenario.chains import DEFAULT_PORT, Chains, Draft
 from gwsim.scenario.costing import Pricing, profile_of
 from gwsim.scenario.fleets import SIDECAR, Fleets, fleet_name, names_of, pod_labels
+from gwsim.scenario.memory import footprint
+from gwsim.scenario.memory import report as report_memory
 from gwsim.scenario.nat import port_pools
 from gwsim.scenario.placement import placed
 from gwsim.scenario.reading import LoadedScenario
@@ -261,6 +263,11 @@ class _Resolution:
             run=run,
         )
         pods, worker_pods = pod_labels(fleets)
+        costs_used = self.pricing.facts(self.fleets.used[0] if self.fleets.used else None, clients[0] if clients else None)
+        if costs_used.memory is not None:
+            for at, label in enumerate(fleet_labels):
+                needed = footprint(costs_used.memory, label.proxy, at, built)
+                report_memory(needed, label.name, label.memory_limit_bytes, label.proxy.origin, self.collector)
         return Resolved(
             model=built,
             name=self.loaded.name,
@@ -273,7 +280,7 @@ class _Resolution:
             pods=pods,
             worker_pods=worker_pods,
             plan=plan,
-            costs=self.pricing.facts(self.fleets.used[0] if self.fleets.used else None, clients[0] if clients else None),
+            costs=costs_used,
             budgets=self.loaded.budgets,
             assumptions=self._assumed(),
             findings=self.collector.findings,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gwsim.diagnostics import Finding
+from gwsim.scenario.memory import MemoryCosts
 from gwsim.scenario.model import Model
 from gwsim.scenario.reading import Budget
 from gwsim.topology import Autoscaler, Proxy
@@ -110,6 +111,7 @@ class CostFacts:
     high: float
     vcpu_hour_usd: float
     internet_gb_usd: float = 0.0
+    memory: MemoryCosts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

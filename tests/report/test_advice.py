@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import BASE
 
 from gwsim import scenario
 from gwsim.planning import simulate
@@ -34,7 +33,8 @@ def test_each_trouble_has_its_remedy(report: Callable[[str], Report]) -> None:
 
 def test_a_backend_that_answers_with_errors_is_named(folder: Path) -> None:
     """With nothing near its limits, less load would help nobody."""
-    project = scenario.open_project(folder, set_=(*BASE, "run.replications=6", 'budgets=["errors rate < 0.1%"]', "backends.east/checkout.shop.errors={503: 60%}"))
+    short = ("run.duration=1s", "run.warmup=100ms", "clients.web.arrivals.poisson=150rps", "clients.web.connection.count=20")
+    project = scenario.open_project(folder, set_=(*short, "run.replications=6", 'budgets=["errors rate < 0.1%"]', "backends.east/checkout.shop.errors={503: 60%}"))
     resolved = scenario.resolve(project.loaded, project.topology)
     advice = Report.of(simulate(resolved, engine="reference"), resolved, project=project, target="demo").advice
     assert advice is not None and advice.settings == ("backends.east/checkout.shop.errors={}",)
