@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from gwsim.planning.changes import ObjectChange
 from gwsim.results import Results
+from gwsim.scenario.rollouts import NEW_POD
 from gwsim.topology import HttpConnectionManager, Proxy, Route, Topology, VirtualHost
 from gwsim.topology.diff import Difference
 
@@ -37,11 +38,17 @@ class Judged:
 def judge(change: ObjectChange, a: Results, b: Results, topologies: Sequence[Topology]) -> Judged:
     """What the runs say about one change; `topologies` are those of both sides."""
     requests = max((touched(one, a) + touched(one, b) for one in change.effects), default=0)
+    requests = max(requests, *(replaced(one, a) + replaced(one, b) for one in change.workloads), 0)
+    if change.at_s is not None and change.at_s >= min(a.labels.duration_s, b.labels.duration_s):
+        return Judged(change=change, exercised=Exercised.NO, requests=0, reason="the run ends before it")
     if change.not_modelled:
         path, reason = change.not_modelled[0]
         return Judged(change=change, exercised=Exercised.NOT_MODELLED, requests=requests, reason=f"{path}: {reason}")
     if requests:
         return Judged(change=change, exercised=Exercised.YES, requests=requests)
+    if change.workloads and not change.effects:
+        reason = f"no `rollout` of the scenario replaces the pods of {change.workloads[0]}"
+        return Judged(change=change, exercised=Exercised.NO, requests=0, reason=reason)
     if not change.effects:
         reason = "it changes nothing about any gateway"
         kind = Exercised.NOT_MODELLED if change.key[1] in ("EnvoyFilter", "WasmPlugin") else Exercised.NO
@@ -74,6 +81,15 @@ def touched(one: Difference, results: Results) -> int:
         n for row, n in zip(rows, offered, strict=True)
         if listener in ("", row.listener) and host in ("", row.virtual_host) and (one.kind != "route" or row.route == route)
     )
+
+
+def replaced(workload: str, results: Results) -> int:
+    """Measured attempts that came to the pods of a workload in a run that replaced these by new ones."""
+    mine = [s for s, label in enumerate(results.labels.stations) if label.workload == workload]
+    if not any(results.labels.stations[s].name.endswith(NEW_POD) for s in mine):
+        return 0
+    jobs = results.counts.of("station_jobs").sum(axis=0)
+    return sum(int(jobs[s]) for s in mine)
 
 
 def mix_entry(one: Difference, topologies: Iterable[Topology]) -> str:
@@ -121,4 +137,4 @@ def _entry(host: VirtualHost, route: Route | None) -> str:
     return yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=10_000).strip()
 
 
-__all__ = ["Exercised", "Judged", "judge", "mix_entry", "touched"]
+__all__ = ["Exercised", "Judged", "judge", "mix_entry", "replaced", "touched"]

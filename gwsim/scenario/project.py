@@ -95,18 +95,22 @@ def _check_clusters(objects: Iterable[ObjectOverride], clusters: Iterable[str], 
             collector.add(code("SET_PATH"), message, Span(one.patch.label), help=did_you_mean(one.cluster, names))
 
 
-def build_topology(loaded: LoadedScenario, resources: Mapping[str, ResourceSet], collector: Collector) -> Topology:
+def build_topology(
+    loaded: LoadedScenario, resources: Mapping[str, ResourceSet], collector: Collector, *, later: bool = True
+) -> Topology:
     """The topology of all clusters, which are one mesh, with the sidecars of the workloads that send requests.
 
-    What `updates` of clusters make of it follows in `Topology.later`.
+    What `updates` of clusters make of it follows in `Topology.later`, unless it is not wanted.
     """
     in_mesh = sidecars(loaded, resources, collector)
-    later = [
+    if not later:
+        return _built(loaded, resources, in_mesh, collector)
+    follows = [
         # What was to be said of the objects that stay has been said once.
         (at_s, _built(loaded, objects, in_mesh, Collector()))
         for at_s, objects in updates(loaded, resources, collector)
     ]
-    return replace(_built(loaded, resources, in_mesh, collector), later=tuple(later))
+    return replace(_built(loaded, resources, in_mesh, collector), later=tuple(follows))
 
 
 def _built(

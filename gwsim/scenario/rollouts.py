@@ -21,6 +21,8 @@ from gwsim.topology import Topology, Workload
 from gwsim.units import format_duration_s
 
 FOR_EVER_S = 1e9
+NEW_POD = " (new)"
+"""What the name of a pod ends with that takes the place of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ class Rollouts:
                 for old, one in zip(members, plan, strict=True):
                     new = len(made)
                     dead_s = one.end_s + workload.pre_stop_s
-                    made.append(replace(made[old], name=f"{made[old].name} (new)", outages=(), modes=()))
-                    named.append(replace(named[old], name=f"{named[old].name} (new)"))
+                    made.append(replace(made[old], name=made[old].name + NEW_POD, outages=(), modes=()))
+                    named.append(replace(named[old], name=named[old].name + NEW_POD))
                     made[old] = replace(made[old], outages=(*made[old].outages, Outage(from_s=dead_s, to_s=FOR_EVER_S, kind="end")))
                     times = (one.end_s + rollout.propagation, one.ready_s + rollout.propagation)
                     changed = [_replaced(cluster, old, new, *times) for cluster in changed]
@@ -133,4 +135,4 @@ def _beside(placement: Placement, at: int) -> Placement:
     return replace(placement, priorities=(*placement.priorities, placement.priorities[at]), groups=(*placement.groups, placement.groups[at]))
 
 
-__all__ = ["Replacement", "Rollouts", "replacements"]
+__all__ = ["NEW_POD", "Replacement", "Rollouts", "replacements"]
