@@ -32,7 +32,7 @@ MACHINERY = {
     },
 }
 """Modules that one engine needs to be what it is. Everything else is a component, in a file of the same name in both."""
-PENDING = {"calls", "chains", "relays", "tcp_pools", "tcp_proxy"}
+PENDING = {"tcp_pools", "tcp_proxy"}
 """Components of the reference engine that the compiled one does not have yet (gwsim/engine/features.py)."""
 
 MAX_MODULE_LINES = 500

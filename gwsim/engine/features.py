@@ -34,8 +34,8 @@ class Feature(StrEnum):
 
 COMPILED: frozenset[Feature] = frozenset({
     Feature.LOAD_BALANCING, Feature.OUTLIERS, Feature.FILTERS, Feature.CONNECTIONS, Feature.MODES, Feature.FRONT,
-    Feature.LIFECYCLE, Feature.AUTOSCALING, Feature.AGEING, Feature.PORTS, Feature.UPDATES,
-    Feature.MEMBERSHIP,
+    Feature.LIFECYCLE, Feature.AUTOSCALING, Feature.AGEING, Feature.PORTS, Feature.UPDATES, Feature.MEMBERSHIP,
+    Feature.CHAINS,
 })
 """The features that the compiled engine has."""
 LEAN: frozenset[Feature] = frozenset()
@@ -81,6 +81,8 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.AUTOSCALING)
     if any(isinstance(client.arrivals, OnDemand) for client in model.clients):
         found.add(Feature.CHAINS)
+    if any(station.relay is not None for station in model.stations):
+        found.add(Feature.CONNECTIONS)  # between proxies they have connect time-outs
     if any(one.kind == "end" for station in model.stations for one in station.outages):
         found.add(Feature.MEMBERSHIP)
     if any(host.from_s > 0.0 or host.to_s is not None for cluster in model.clusters for host in cluster.hosts):

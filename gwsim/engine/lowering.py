@@ -9,6 +9,7 @@ import numpy as np
 
 from gwsim.engine.codes import Flag, Purpose, Visit
 from gwsim.engine.compiled import layout
+from gwsim.engine.compiled.chains import check, relayed
 from gwsim.engine.compiled.cpu import PERIOD_NS
 from gwsim.engine.compiled.filters import OP_ABORT, OP_BUCKET, OP_CALL, OP_DELAY
 from gwsim.engine.compiled.fleets import FRONT_HASH
@@ -34,7 +35,7 @@ from gwsim.engine.compiled.retries import (
     ON_RESET,
     ON_RESET_BEFORE_REQUEST,
 )
-from gwsim.engine.compiled.sources import BURSTS, CLOSED, JITTERED, PACED, POISSON, REPLAY
+from gwsim.engine.compiled.sources import BURSTS, CLOSED, DERIVED, JITTERED, PACED, POISSON, REPLAY
 from gwsim.engine.compiled.tls import PLAINTEXT, TLS12, TLS13
 from gwsim.engine.draws import KINDS, below, draw64, fold, name64, ns, run_key
 from gwsim.engine.features import missing
@@ -66,6 +67,7 @@ class Lowering:
             raise InputError(f"at most {MAX_SOURCES} clients and {MAX_STATIONS} backend pods can be simulated at once")
         if missing(model):
             raise InternalError(f"the compiled engine was given a model with {'; '.join(missing(model))}")
+        check(model)
         self.model = model
         self.run = run_key(model.run.seed, replication)
         self.dists: list[tuple[Any, ...]] = []
@@ -113,10 +115,13 @@ class Lowering:
     def clients(self) -> Array:
         """CLIENT records."""
         out = np.zeros(len(self.model.clients), layout.CLIENT)
+        by_proxies = relayed(self.model)
         first = 0
         for c, client in enumerate(self.model.clients):
             r = out[c]
             self._client(r, client)
+            if c in by_proxies:
+                r["slot_count"], r["age_ns"] = 0, 0
             r["class_first"], r["classes"] = first, len(client.mix)
             first += len(client.mix)
             r["weight_sum"] = sum((s.weight for s in client.mix), 0.0)
@@ -133,7 +138,7 @@ class Lowering:
         r["ticket_share"] = k.offers_ticket
         r["rtt"], r["reconnect"] = self.dist(client.rtt_s), self.dist(k.reconnect_delay_s)
         r["timeout_ns"] = max(1, ns(client.timeout_s)) if client.timeout_s is not None else 0
-        r["free_head"] = r["free_tail"] = r["timeout_head"] = r["timeout_tail"] = -1
+        r["timeout_head"] = r["timeout_tail"] = -1
         r["age_ns"], r["drain_ns"] = self._age(client), max(1, ns(client.drain_s))
         r["budget"] = -1
         if client.retry is not None:
@@ -179,6 +184,8 @@ class Lowering:
             r["has_rate"], r["rate"] = a.rate_rps is not None, a.rate_rps or 0.0
             r["pacing"], r["uniform"] = PACINGS[a.pacing], a.pacing == "uniform"
             r["catch_up"], r["think"] = a.catch_up, self.dist(a.think_time_s)
+        else:
+            r["arrivals"] = DERIVED
 
     def classes(self) -> Array:
         """CLASS records: of the classes, then of the outcomes that they have later."""
@@ -287,7 +294,7 @@ class Lowering:
             r["endpoints"], r["endpoint_first"] = len(c.stations), len(endpoints)
             for s, h in zip(c.stations, hosts_of(c, names), strict=True):
                 joins = h.joined_s is not None and c.cluster.slow_start is not None
-                endpoints.append((s, k, joins, ns(h.joined_s) if joins and h.joined_s is not None else 0, h.weight))
+                endpoints.append((s, k, joins, ns(h.joined_s) if joins and h.joined_s is not None else 0, -1, h.weight))
             r["max_connections"], r["max_pending"] = b.max_connections, b.max_pending_requests
             r["max_requests"], r["max_retries"] = b.max_requests, b.max_retries
             r["http"], r["tls_round_trips"] = c.cluster.upstream_http, c.tls_round_trips
@@ -310,7 +317,8 @@ class Lowering:
         stations = [self.model.stations[s] for s in sim.stations]
         outages = any(s.outages or s.ports >= 0 for s in stations)
         connect = max(1, ns(cluster.connect_timeout_s))
-        r["connect_ns"] = connect if outages or (cluster.connect_timeout_s < 1 and connect < ns(self.model.run.duration_s)) else 0
+        links = any(s.relay is not None for s in stations)
+        r["connect_ns"] = connect if outages or links or (cluster.connect_timeout_s < 1 and connect < ns(self.model.run.duration_s)) else 0
         r["fragile"] = r["idle_ns"] + r["duration_ns"] > 0 or any(s.outages for s in stations) or any(self.within(s.keepalive_s) for s in stations)
         r["close_ns"] = ns(sim.costs.close_s)
         r["budget_percent"] = -1.0 if budget is None else budget.percent

@@ -30,16 +30,17 @@ FEATURES = frozenset(Feature)
 MID, END = "mid", "end"
 
 
-def chained(seed: int, features: frozenset[Feature] = FEATURES) -> Model:
-    """The model of that seed."""
-    return _Chains(seed, features).model()
+def chained(seed: int, features: frozenset[Feature] = FEATURES, byte_streams: bool = True) -> Model:
+    """The model of that seed, with any of `features` where its chains begin, and perhaps a proxy that hands bytes on."""
+    return _Chains(seed, features, byte_streams).model()
 
 
 class _Chains:
-    def __init__(self, seed: int, features: frozenset[Feature]) -> None:
+    def __init__(self, seed: int, features: frozenset[Feature], byte_streams: bool) -> None:
         self.parts = Generator(seed + 1_000_003)
         self.parts.lattice = is_lattice(seed)
         self.random = self.parts.random
+        self.byte_streams = byte_streams
         self.base = generate(seed, features)
 
     def model(self) -> Model:
@@ -80,7 +81,7 @@ class _Chains:
         made = self.parts.client(0, 1, 0)
         tls = self.random.choice((None, "1.3"))
         mix = tuple(self.shape(f"s{i}", cluster) for i in range(2))
-        if name == "relay-mid" and self.random.random() < 0.4:
+        if name == "relay-mid" and self.random.random() < 0.4 and self.byte_streams:
             mix = self.bytes_only(mix, cluster, tls is not None and self.random.random() < 0.7)
         own = name.startswith("call") and self.random.random() < 0.5
         return replace(

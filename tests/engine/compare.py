@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from chained import chained
 from generate import generate, is_lattice
 
 from gwsim.engine import reference
 from gwsim.engine.codes import Visit
 from gwsim.engine.compiled import driver
-from gwsim.engine.features import KERNELS
+from gwsim.engine.features import COMPILED, KERNELS, Feature
 from gwsim.engine.schema import RECORD_FIELDS, TRACE_FIELDS, Ints, Options, RawRun, differences
+from gwsim.scenario.model import Model
 
 ALL = Options(records=10**6, trace=10**6, digest=True, ejections=10**4)
 """Everything an engine can keep: all records and all visits."""
@@ -23,6 +25,17 @@ def compare(seed: int, replication: int = 0, kernel: str = "full") -> str:
     """
     model = generate(seed, KERNELS[kernel])
     return describe(seed, reference.run(model, replication, ALL), driver.run(model, replication, ALL, kernel=kernel))
+
+
+def chain_of(seed: int) -> Model:
+    """The chain of a seed, with all that the compiled engine has."""
+    return chained(seed, COMPILED, byte_streams=Feature.TCP in COMPILED)
+
+
+def compare_chains(seed: int, replication: int = 0) -> str:
+    """Runs the chain of a seed through both engines; a description of the first difference, empty if there is none."""
+    model = chain_of(seed)
+    return describe(seed, reference.run(model, replication, ALL), driver.run(model, replication, ALL))
 
 
 def describe(seed: int, expected: RawRun, got: RawRun) -> str:

@@ -17,7 +17,7 @@ UPSTREAM_SERVICE = int(Component.UPSTREAM_SERVICE)
 RETRY_BACKOFF = int(Component.RETRY_BACKOFF)
 CLIENT_BACKOFF = int(Component.CLIENT_BACKOFF)
 FILTER_CALLS, INJECTED_DELAY = int(Component.FILTER_CALLS), int(Component.INJECTED_DELAY)
-THROTTLING = int(Component.THROTTLING)
+THROTTLING, NEXT_HOP = int(Component.THROTTLING), int(Component.NEXT_HOP)
 
 SETUP, SENT, ARMED, PENDING, UPSTREAM, BACKOFF, RETURNING, RESTING, CALLING, DELAYED, CUT = range(11)
 """States of a stream: waiting for its connection; sent; armed on the worker (either way); in a pool's queue; sent
@@ -48,7 +48,7 @@ def settle(w, r, t):
         r.component[CLIENT_NETWORK] += x - since
         r.component[WORKER_QUEUE] += t - x
     elif state == UPSTREAM:
-        x = _settle_upstream(r, since, t)
+        x = _settle_upstream(w, r, since, t)
     elif state == RETURNING or state == CUT:
         r.component[CLIENT_NETWORK] += t - since
     elif state == SETUP:
@@ -80,7 +80,7 @@ def _throttle(w, r, component, x, t):
 
 
 @kernel
-def _settle_upstream(r, since, t):
+def _settle_upstream(w, r, since, t):
     """Intervals of an attempt upstream; when its answer was ready."""
     arrive = min(t, r.arrive_ns)
     service = min(t, r.service_ns)
@@ -89,6 +89,10 @@ def _settle_upstream(r, since, t):
     r.component[UPSTREAM_NETWORK] += arrive - since + (answer - depart)
     r.component[UPSTREAM_QUEUE] += service - arrive
     r.component[UPSTREAM_SERVICE] += depart - service
+    if w.has_chains:
+        served = min(depart, r.served_ns)
+        r.component[UPSTREAM_SERVICE] -= depart - served
+        r.component[NEXT_HOP] += depart - served
     r.component[WORKER_QUEUE] += t - answer
     return answer
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gwsim.engine.codes import Part, Purpose
+from gwsim.engine.codes import Purpose
 from gwsim.engine.compiled.accounting import UPSTREAM
+from gwsim.engine.compiled.calls import SERVED, enter, is_full, served
 from gwsim.engine.compiled.draws import draw64, fold, ns, uniform
 from gwsim.engine.compiled.faults import done_at, errors_at, slow_at
 from gwsim.engine.compiled.heaps import attempt_of, index_of, key_a, key_b, part_of, pop, push
@@ -13,17 +14,15 @@ from gwsim.engine.compiled.network import sample
 from gwsim.engine.compiled.pools import (
     CLOSED,
     PART_ENDS,
-    drop_cx,
     hang_up,
     list_hang_up,
     outage_at,
     pod_ends,
     refuse_on,
 )
-from gwsim.engine.compiled.state import deliver, drop_stream
+from gwsim.engine.compiled.state import deliver_answer, drop_cx, drop_stream
 
 SERVICE, ERROR = int(Purpose.SERVICE), int(Purpose.ERROR)
-UP_RESPONSE = int(Part.UP_RESPONSE)
 TRACKED = 1 << 34
 """Bit of an index that is one of `hold` (stream, connection, times swallowed) instead of a stream."""
 FIRST_RESEND_NS = 200_000_000
@@ -40,6 +39,9 @@ def arrive(w):
     g.station_n -= 1
     if w.has_membership and part_of(b) == PART_ENDS:
         pod_ends(w, index_of(b), t, a_of_name, b)
+        return True
+    if w.has_chains and part_of(b) == SERVED:
+        served(w, index_of(b), t)
         return True
     if w.has_connections and part_of(b) != 0:
         return _hangs_up(w, index_of(b), t)
@@ -61,6 +63,9 @@ def arrive(w):
         status = 503
     else:
         service = _service(w, w.stations[place], key, t)
+        if w.has_chains and w.stations[place].stages > 0:
+            enter(w, place, x, a_of_name, b - index_of(b), key, service, _status(w, place, key, t), t)
+            return True
         start, depart = _start(w, place, t, service)
         status = _status(w, place, key, t)
         if status >= 400:
@@ -70,7 +75,8 @@ def arrive(w):
         if g.cut_ns <= t < g.horizon_ns:
             out.window_busy += service
     if current:
-        _answer(w, r, x, start, depart, status)
+        r.service_ns = start
+        deliver_answer(w, x, depart, status)
     drop_stream(w, x)
     return True
 
@@ -91,7 +97,23 @@ def _hangs_up(w, n, t):
 
 
 @kernel
-def track(w, x):
+def set_out(w, i, x, k, e):
+    """The request of stream `x` to cluster `k` leaves for its station at `e`."""
+    r = w.streams[x]
+    r.arrive_ns = e + w.rtt[w.workers[i].zone, w.stations[r.station].zone, 0]
+    r.service_ns = FREE_FOREVER
+    if w.has_chains:
+        r.served_ns = FREE_FOREVER
+    g = w.g[0]
+    index = x
+    if w.has_connections and k.fragile == 1:
+        index = _track(w, x)
+    push(w.station_heap, g.station_n, r.arrive_ns, (r.station << 49) | key_a(r.client, r.number), key_b(r.k, r.a, 0, index))
+    g.station_n += 1
+
+
+@kernel
+def _track(w, x):
     """The request of stream `x` sets out on a connection that may be lost: what stands for it in its delivery."""
     g = w.g[0]
     j = g.hold_free
@@ -148,18 +170,6 @@ def _still_under_way(w, x, b, t):
     r = w.streams[x]
     if r.live == 1 and r.a == attempt_of(b) and r.state == UPSTREAM:
         r.arrive_ns = t
-
-
-@kernel
-def _answer(w, r, x, start, depart, status):
-    c = w.conns[r.conn]
-    r.service_ns = start
-    r.depart_ns = depart
-    zone = w.stations[r.station].zone
-    r.answer_ns = depart + w.rtt[w.workers[c.worker].zone, zone, 1]
-    r.answer_status = status
-    r.refs += 1
-    deliver(w, c.worker, r.answer_ns, key_a(r.client, r.number), key_b(r.k, r.a, UP_RESPONSE, x))
 
 
 @kernel
@@ -233,6 +243,8 @@ def _replace_first(heap, v):
 def _refuses(w, place, t):
     """Whether the queue is full: jobs leave the queue (a ring of starts) when their service starts."""
     s = w.stations[place]
+    if w.has_chains and s.stages > 0:
+        return is_full(s)
     if s.concurrency < 0 or s.queue < 0:
         return False
     while s.leave_n > 0 and w.leave[s.leave_first + s.leave_head] <= t:

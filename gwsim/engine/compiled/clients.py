@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gwsim.engine.codes import Flag, Purpose
 from gwsim.engine.compiled.accounting import RESTING, settle
+from gwsim.engine.compiled.calls import ended
+from gwsim.engine.compiled.chains import BY_BACKEND, BY_PROXY
 from gwsim.engine.compiled.connections import (
     PART_GOAWAY,
     PART_RESET,
@@ -12,93 +14,31 @@ from gwsim.engine.compiled.connections import (
     give_up,
     pause,
     release,
-    take,
     vacate,
 )
-from gwsim.engine.compiled.draws import draw64, fold, ns, uniform
+from gwsim.engine.compiled.draws import draw64, ns, uniform
 from gwsim.engine.compiled.heaps import index_of, key_a, key_b, number_of, part_of, pop, source_of, try_of
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
-from gwsim.engine.compiled.network import sample
-from gwsim.engine.compiled.recording import record_finish, record_start
+from gwsim.engine.compiled.recording import record_finish
+from gwsim.engine.compiled.relays import answered
 from gwsim.engine.compiled.slots import OPEN, leave_slot, queue_slot, retire
-from gwsim.engine.compiled.sources import CLOSED, REPLAY, act_later, continue_loop, request_key, schedule_open
+from gwsim.engine.compiled.sources import (
+    CLOSED,
+    act_later,
+    arrive,
+    continue_loop,
+    request_key,
+    schedule_open,
+    start_try,
+)
 from gwsim.engine.compiled.state import drop_conn, drop_stream, new_stream
 from gwsim.engine.schema import ANSWER_RESET, ANSWER_TIMEOUT
 
-SHAPE, REQUEST_BYTES, RESPONSE_BYTES = int(Purpose.SHAPE), int(Purpose.REQUEST_BYTES), int(Purpose.RESPONSE_BYTES)
 DRAW_BACKOFF = int(Purpose.CLIENT_BACKOFF)
 DC = int(Flag.DC)
 PART_RETRY = 2
-TOKEN, MOST_TOKENS = 1000, 10_000
-BY_ANSWER, BY_TIMEOUT = 0, 1
-
-
-@kernel
-def _shape(w, c, number, key):
-    client = w.clients[c]
-    if client.arrivals == REPLAY:
-        recorded = w.replay[client.replay_first + number].shape
-        if recorded >= 0:
-            return client.class_first + recorded
-    u = uniform(draw64(key, SHAPE, 0)) * client.weight_sum
-    total = 0.0
-    for j in range(client.class_first, client.class_first + client.classes):
-        total += w.classes[j].weight
-        if total > u:
-            return j
-    return client.class_first + client.classes - 1
-
-
-@kernel
-def arrive(w, c, number, key, bound_slot, t):
-    """Request `number` (of this key) of client `c` arrives at `t`."""
-    client = w.clients[c]
-    x = new_stream(w)
-    r = w.streams[x]
-    r.client = c
-    r.number = number
-    r.request_key = key
-    r.class_id = _shape(w, c, number, r.request_key)
-    k = w.classes[r.class_id]
-    r.request_bytes = int(sample(w, k.request_dist, r.request_key, REQUEST_BYTES) + 0.5)
-    r.response_bytes = int(sample(w, k.response_dist, r.request_key, RESPONSE_BYTES) + 0.5)
-    r.start_ns = t
-    r.failed_before_ns = 0
-    for j in range(r.component.shape[0]):
-        r.component[j] = 0
-    if client.budget >= 0:
-        client.tokens = min(MOST_TOKENS, client.tokens + client.budget)
-    record_start(w, x, t)
-    _start_try(w, c, x, bound_slot, t)
-
-
-@kernel
-def _start_try(w, c, x, bound_slot, t):
-    client = w.clients[c]
-    r = w.streams[x]
-    r.key = fold(r.request_key, r.k)
-    r.try_start_ns = t
-    take(w, c, x, bound_slot, t)
-    if client.timeout_ns > 0:
-        _arm_timeout(w, client, x, t + client.timeout_ns)
-
-
-@kernel
-def _arm_timeout(w, client, x, at_ns):
-    r = w.streams[x]
-    r.client_at_ns = at_ns
-    r.client_armed = 1
-    r.client_next = -1
-    r.client_prev = client.timeout_tail
-    if client.timeout_tail < 0:
-        client.timeout_head = x
-        if at_ns <= w.g[0].act_at_ns:
-            w.g[0].act_at_ns = at_ns
-            w.g[0].act_known = 0
-    else:
-        w.streams[client.timeout_tail].client_next = x
-    client.timeout_tail = x
+TOKEN = 1000
 
 
 @kernel
@@ -137,13 +77,15 @@ def deliver_to_client(w):
         _go_away(w, x, top_a, try_of(b), t)
         return True
     r = w.streams[x]
-    if r.client_done == 0:
+    if w.has_chains and r.derived == BY_PROXY:
+        answered(w, x, t)
+    elif r.client_done == 0:
         c = r.client
         client = w.clients[c]
         settle(w, r, t)
         _cancel_timeout(w, client, x)
         if (w.has_lifecycle or w.has_ageing) and r.closing == 1 and w.slots[r.slot].conn == r.conn:
-            retire(w, c, r.slot)
+            retire(w, r.slot)
         release(w, c, x, t)
         if not (r.status >= 500 and client.retry_5xx == 1 and _retry(w, c, x, t)):
             _finish(w, c, x, t)
@@ -187,7 +129,7 @@ def _go_away(w, n, a, k, t):
     c, j = conn.client, conn.slot
     s = w.slots[j]
     if s.conn == n and s.state == OPEN:
-        retire(w, c, j)
+        retire(w, j)
         if s.in_use == 0:
             close(w, c, j, a, k, t)
             queue_slot(w, c, j)
@@ -220,19 +162,26 @@ def time_out(w, c, x, t):
     r.status, r.flags, r.answer, r.sent_bytes = 0, flags | DC, ANSWER_TIMEOUT, 0
     record_finish(w, x, t)
     r.status, r.flags, r.answer, r.sent_bytes = status, flags, answer, sent
-    _leave(w, c, x, t)
+    _leave(w, c, x, 0, t)
 
 
 @kernel
 def _finish(w, c, x, t):
     record_finish(w, x, t)
-    _leave(w, c, x, t)
+    _leave(w, c, x, w.streams[x].status, t)
 
 
 @kernel
-def _leave(w, c, x, t):
-    number = w.streams[x].number
-    w.streams[x].client_done = 1
+def _leave(w, c, x, status, t):
+    """The request of stream `x` has ended at its client with a status: who waits for that goes on."""
+    r = w.streams[x]
+    number = r.number
+    r.client_done = 1
+    if w.has_chains and r.derived == BY_BACKEND:
+        job, asked = r.cause, r.asked
+        drop_stream(w, x)
+        ended(w, job, asked, status, t)
+        return
     drop_stream(w, x)
     if w.clients[c].arrivals == CLOSED:
         continue_loop(w, c, number, t)
@@ -264,6 +213,10 @@ def _retry(w, c, x, t):
     n.measured = r.measured
     n.k = r.k + 1
     n.failed_before_ns = r.failed_before_ns + (t - r.try_start_ns)
+    n.queue = r.queue
+    if w.has_chains:
+        n.derived, n.cause, n.asked = r.derived, r.cause, r.asked
+        n.root_key, n.root_measured = r.root_key, r.root_measured
     n.state = RESTING
     n.since_ns = t
     for j in range(n.component.shape[0]):
@@ -330,6 +283,6 @@ def _act_from_heap(w):
     if part_of(b) == PART_RETRY:
         x = index_of(b)
         settle(w, w.streams[x], t)
-        _start_try(w, c, x, bound, t)
+        start_try(w, c, x, bound, t)
     else:
         arrive(w, c, number_of(a), request_key(w, c, number_of(a)), bound, t)

@@ -10,8 +10,8 @@ from gwsim.engine.compiled.fleets import choose_pod, choose_worker
 from gwsim.engine.compiled.heaps import index_of, key_a, key_b, part_of, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.network import byte_cost, sample
-from gwsim.engine.compiled.pools import drop_cx
 from gwsim.engine.compiled.recording import record_visit
+from gwsim.engine.compiled.relays import answered_at, closed
 from gwsim.engine.compiled.replies import end_stream
 from gwsim.engine.compiled.router import abandon
 from gwsim.engine.compiled.slots import (
@@ -29,6 +29,7 @@ from gwsim.engine.compiled.state import (
     deliver_accept,
     deliver_conn,
     drop_conn,
+    drop_cx,
     drop_stream,
     is_stream_part,
     new_conn,
@@ -61,9 +62,9 @@ QUICKEST_RESET_NS = 1_000_000
 def take(w, c, x, bound_slot, t):
     """Attempt of stream `x` takes a slot of client `c` (or the one it is bound to) and is sent as soon as can be."""
     client = w.clients[c]
-    j = bound_slot if bound_slot >= 0 else free_slot(w, c)
-    s = w.slots[j]
     r = w.streams[x]
+    j = bound_slot if bound_slot >= 0 else free_slot(w, c, r.queue)
+    s = w.slots[j]
     s.in_use += 1
     if client.per_connection > 0:
         s.remaining -= 1
@@ -107,9 +108,13 @@ def place(w, c, j):
     s = w.slots[j]
     n = new_conn(w)
     conn = w.conns[n]
-    key = fold(fold(client.connection_key, s.index), s.generation)
+    key = fold(s.key, s.generation)
+    conn.key = s.key
+    conn.index = s.index
     fleet = w.fleets[client.fleet]
-    pod = choose_pod(w, fleet, key)
+    pod = w.queues[s.queue].pod if w.has_chains else -1
+    if pod < 0:
+        pod = choose_pod(w, fleet, key)
     if w.has_lifecycle:
         if pod < 0 or w.pods[pod].over == 1:
             conn.closed = 1
@@ -176,10 +181,10 @@ def open_warm(w, c, j):
     w.conns[n].accepted = 1
     s.state = OPEN
     if client.per_connection > 0:
-        key = fold(fold(client.connection_key, s.index), s.generation)
+        key = fold(s.key, s.generation)
         s.remaining = 1 + below(draw64(key, REMAINING, 0), client.per_connection)
     if w.has_ageing and client.age_ns > 0:
-        key = fold(fold(client.connection_key, s.index), s.generation)
+        key = fold(s.key, s.generation)
         w.conns[n].a = key_a(c, s.index)
         w.conns[n].k = WARM
         arm_connection(w, n, 1 + below(draw64(key, AGE, 0), client.age_ns), ORDER_AGE)
@@ -231,7 +236,7 @@ def pause(w, c, j, t):
     s = w.slots[j]
     s.not_before_ns = t
     if client.reconnect >= 0:
-        key = fold(fold(client.connection_key, s.index), s.generation)
+        key = fold(s.key, s.generation)
         s.not_before_ns = t + ns(sample(w, client.reconnect, key, RECONNECT))
 
 
@@ -389,6 +394,8 @@ def _end_connection(w, i, n, s, cost):
             x = w.streams[x].conn_next
         _end_cancelled(w, i, first, s, cost)
     c.closed = 1
+    if w.has_chains and c.link >= 0:
+        closed(w, n)
 
 
 @kernel
@@ -436,6 +443,8 @@ def write_down(w, i, n, s):
             r.refs += 1
             push(w.client_heap, g.client_n, s + cost + c.down_ns, key_a(r.client, r.number), key_b(r.k, r.a, PART_ANSWER, x))
             g.client_n += 1
+            if w.has_chains and c.link >= 0:
+                answered_at(w, x, s + cost + c.down_ns)
         x = following
     clear_output(w, n)
     return cost

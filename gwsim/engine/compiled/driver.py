@@ -10,6 +10,7 @@ import numpy as np
 from gwsim.engine import schema
 from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS
 from gwsim.engine.compiled import layout, machine_code
+from gwsim.engine.compiled.chains import tables
 from gwsim.engine.compiled.control import Control
 from gwsim.engine.compiled.cpu import NO_PERIOD
 from gwsim.engine.compiled.hosts import reaches
@@ -19,13 +20,15 @@ from gwsim.engine.draws import ns
 from gwsim.engine.features import kernels
 from gwsim.engine.lowering import Lowering, table
 from gwsim.engine.schema import Options, RawRun
-from gwsim.scenario.model import Model
+from gwsim.scenario.model import Model, OnDemand
 
 DEFAULT = Options()
 SLICE = 1_000_000
 """Events per call of the kernel: between calls there is progress, and an interrupt is heard."""
-LINKED = {"streams": "stream_free", "conns": "conn_free", "hold": "hold_free", "upstream": "cx_free", "resting": "rest_free"}
-FLAT = ("streams", "conns", "upstream", "resting", "slots", "hold", "station_heap", "client_heap", "act_heap")
+LINKED = {
+    "streams": "stream_free", "conns": "conn_free", "hold": "hold_free", "upstream": "cx_free", "resting": "rest_free", "jobs": "job_free",
+}
+FLAT = ("streams", "jobs", "conns", "upstream", "resting", "slots", "hold", "station_heap", "client_heap", "act_heap")
 PER_WORKER = ("ready", "accept", "backoff", "uptimers", "downtimers", "stops", "armed", "tasks", "batch")
 
 
@@ -71,7 +74,6 @@ def build(model: Model, replication: int, options: Options, capacity: int, perio
     clusters, endpoints = low.clusters()
     stations, servers, starts = low.stations()
     w, k, e = len(workers), len(clusters), max(1, len(endpoints))
-    slots = int(clients["slot_count"].sum())
     pool = np.zeros((w, e), layout.POOL)
     pool["ready"] = pool["pending_head"] = pool["pending_tail"] = -1
     podclusters = np.zeros((len(pods), max(1, k)), layout.PODCLUSTER)
@@ -82,25 +84,33 @@ def build(model: Model, replication: int, options: Options, capacity: int, perio
     timers = np.zeros((w, max(1, len(low.timers))), layout.TIMERS)
     timers["head"] = timers["tail"] = -1
     durations = list(low.timers) or [(1, 0)]
+    chains = tables(model, clients, stations, endpoints, low.run)
+    if not len(endpoints):
+        endpoints = np.array([(0, 0, 0, 0, -1, 1.0)], layout.ENDPOINT)
+    slots = int((clients["slot_count"] * clients["queues"]).sum())
     slack = UNCHECKED * (2 * int(clients["streams"].max(initial=1)) + 16)
     extra = _extra(classes)
     fragile = int(clusters["fragile"].max(initial=0))
+    links = w * int((endpoints["tickets"] >= 0).sum())
     room = (1 + extra) * (capacity + slack) + 4
+    g = _globals(model, options, slack, extra, fragile)
+    g["chained"], g["fan"] = any(isinstance(one.arrivals, OnDemand) for one in model.clients), chains["stages"]["n"].max()
     world = World(
-        g=_globals(model, options, slack, extra, fragile), clients=clients, classes=classes,
+        g=g, clients=clients, classes=classes,
         targets=table(low.targets, layout.TARGET), clusters=clusters,
-        endpoints=endpoints if len(endpoints) else np.zeros(1, layout.ENDPOINT), stations=stations, workers=workers,
+        endpoints=endpoints, stations=stations, workers=workers,
         pods=pods, fleets=fleets, dists=table(low.dists, layout.DIST), points=table(low.points, layout.POINT),
         segments=table(low.segments, layout.SEGMENT), shares=table(low.shares, layout.SHARE),
         codes=table(low.codes, np.int64), replay=table(low.replay, layout.RECORDED), rtt=low.rtt(),
         timer_ns=np.array([d for d, _ in durations], np.int64),
         timer_visit=np.array([v for _, v in durations], np.int64),
-        streams=np.zeros(capacity + 4 * UNCHECKED + extra * slack, layout.STREAM), conns=np.zeros(capacity + slots + 4 * UNCHECKED, layout.CONN),
+        streams=np.zeros(capacity + 4 * UNCHECKED + extra * slack, layout.STREAM), conns=np.zeros(capacity + slots + links + 4 * UNCHECKED, layout.CONN),
         slots=np.zeros(capacity + slots + 4 * UNCHECKED, layout.SLOT), loops=np.zeros(max(1, low.loops), layout.LOOP), pools=pool,
         podclusters=podclusters, active=np.zeros((len(pods), e), np.int64), **_balancing(len(pods), w, e, low),
         free_at=np.zeros(max(1, servers), np.int64), leave=np.zeros(max(1, starts), np.int64),
         next_at=np.zeros(w, np.int64),
         **{n: np.zeros((w, capacity + slack + 4), layout.ENTRY) for n in ("ready", "accept", "backoff")},
+        jobs=np.zeros(capacity + 4 * UNCHECKED if g["chained"][0] else 4 * UNCHECKED, layout.JOB), **chains,
         uptimers=np.zeros((w, 4 + 3 * slack + fragile * (capacity + 2 * e)), layout.ENTRY),
         downtimers=np.zeros((w, 4 + slack + (capacity + slots if clients["age_ns"].any() else 0)), layout.ENTRY),
         outages=table(low.outages, layout.OUTAGE), modes=table(low.modes, layout.MODE), stalls=table(low.stalls, layout.STALL),
@@ -218,14 +228,17 @@ def _chain(array: Any, first: int, end: int) -> None:
 def grow(world: World) -> None:
     """Double every array that is more than half full (at least the one that made the kernel stop)."""
     g = world.g[0]
+    more = g["fan"] * g["slack"]
     used = {
-        "streams": g["streams_live"] + 2 * UNCHECKED + g["extra"] * (g["pending"] + g["slack"]), "conns": g["conns_live"] + 2 * UNCHECKED,
-        "resting": g["ports"] * (g["rest_used"] + g["cx_live"] + g["slack"]),
+        "streams": g["streams_live"] + 2 * UNCHECKED + g["extra"] * (g["pending"] + g["slack"]) + more, "jobs": g["jobs_live"] + 2 * UNCHECKED,
+        "conns": g["conns_live"] + 2 * UNCHECKED + g["chained"] * (g["extra"] * g["pending"] + g["slack"]) + more,
         "upstream": g["cx_live"] + g["extra"] * g["pending"] + g["slack"],
-        "slots": g["slots"] + 2 * UNCHECKED,
-        "hold": g["hold_used"] + g["slack"], "station_heap": g["station_n"] + 2 * UNCHECKED + g["fragile"] * g["slack"], "client_heap": g["client_n"] + g["slack"],
-        "act_heap": g["act_n"] + g["slack"], "ready": g["ready_max"] + g["slack"],
-        "accept": g["accept_max"] + g["slack"], "backoff": g["backoff_max"] + g["slack"],
+        "slots": g["slots"] + 2 * UNCHECKED + more, "hold": g["hold_used"] + g["slack"] + g["links_live"] + more,
+        "station_heap": g["station_n"] + 2 * UNCHECKED + (g["fragile"] + g["chained"]) * g["slack"],
+        "client_heap": g["client_n"] + g["slack"] + g["living"] * g["slots"] + more,
+        "act_heap": g["act_n"] + g["slack"], "ready": g["ready_max"] + g["slack"] + g["links_live"] + more,
+        "accept": g["accept_max"] + g["slack"] + g["chained"] * g["extra"] * g["pending"] + more, "backoff": g["backoff_max"] + g["slack"],
+        "resting": g["ports"] * (g["rest_used"] + g["cx_live"] + g["slack"]),
         "uptimers": g["uptimers_max"] + 3 * g["slack"], "downtimers": g["downtimers_max"] + g["slack"], "stops": g["stops_max"] + g["stops_slack"],
         "armed": g["armed_max"] + (1 + g["extra"]) * (g["pending"] + g["slack"]),
     }
@@ -297,7 +310,7 @@ def _unfinished(world: World) -> int:
     while x >= 0:
         free[x] = True
         x = int(chain[x])
-    live = ~free & (streams["client_done"] == 0)
+    live = ~free & (streams["client_done"] == 0) & (streams["derived"] == 0)
     return int((g["stop_ns"] - streams["start_ns"][live]).sum())
 
 

@@ -195,6 +195,9 @@ def exchange(w, i, x, kind, a, key, cluster, request_bytes, response_bytes, time
     n.request_bytes, n.response_bytes = request_bytes, response_bytes
     n.measured = 0
     n.client_done = 1
+    if w.has_chains:
+        n.root_key = r.root_key
+        n.root_measured = r.root_measured
     w.conns[r.conn].refs += 1
     if timer >= 0:
         arm_try(w, i, y, timer, e + w.timer_ns[timer])

@@ -14,10 +14,12 @@ import numpy as np
 
 from gwsim.engine.codes import Purpose
 from gwsim.engine.compiled import layout, tables
+from gwsim.engine.compiled.chains import reached
 from gwsim.engine.compiled.edf import slow_factor
 from gwsim.engine.compiled.priorities import DEGRADED, HEALTHY, loads
+from gwsim.engine.compiled.relays import begin_links
 from gwsim.engine.draws import below, draw64, fold, name64, ns
-from gwsim.scenario.model import Call, Host, Model, Placement, SimCluster
+from gwsim.scenario.model import Host, Model, Placement, SimCluster
 from gwsim.topology import LbPolicy
 
 ALL = 0
@@ -37,9 +39,7 @@ def reaches(model: Model, first: bool = False) -> set[tuple[int, int]]:
     out = set()
     for client in model.clients:
         for outcome in (o for shape in client.mix for o in (shape.outcomes()[:1] if first else shape.outcomes())):
-            reached = [one.cluster for one in outcome.program if isinstance(one, Call)]
-            reached += [one.cluster for one in outcome.targets] + [one.cluster for one in outcome.mirrors]
-            out |= {(client.fleet, k) for k in reached if k >= 0}
+            out |= {(client.fleet, k) for k in reached(outcome) if k >= 0}
     return out
 
 
@@ -337,6 +337,7 @@ class Clusters:
         """Pod `d` begins to serve, for the `life`-th time (0: the first): turns, lists, and which hosts warm pools are for."""
         w = self.world
         self._keys[d] = [(i, fold(key, life) if life else key) for i, key in self._first_keys[d]]
+        begin_links(w, [sim.cluster.name for sim in self.sims], self._keys[d])
         for k in range(len(self.sims)):
             if (d, k) not in self.views:
                 continue

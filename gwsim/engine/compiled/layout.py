@@ -27,7 +27,8 @@ GLOBAL = record(
     "sojourn_ns area area_since_ns area_bin stream_free streams_live conn_free conns_live slots hold_free station_n "
     "client_n act_n ready_max accept_max backoff_max armed_max pending slack open_sources act_at_ns act_kind act_client act_known events "
     "want_digest records trace ejections samples started hold_used warm bin bin_end_ns cx_free cx_live extra control_at_ns tick_pod "
-    "tick_cluster found uptimers_max downtimers_max now_ns rest_free rest_used ports leavings fragile limited stops_max stops_slack living endings",
+    "tick_cluster found uptimers_max downtimers_max now_ns rest_free rest_used ports leavings fragile limited stops_max stops_slack living endings "
+    "job_free jobs_live links_live chained fan",
     sample_below=U8, digest=U8,
 )
 STREAM = record(
@@ -37,22 +38,26 @@ STREAM = record(
     "station attempts retries_used holds_retry tried_n status flags answer request_bytes response_bytes sent_bytes "
     "pool_next pool_prev conn_next conn_prev out_next dropped route_next route_prev route_at_ns route_armed try_next "
     "try_prev try_at_ns try_armed try_class backoff_at_ns client_next client_prev client_at_ns client_armed start_bin kind "
-    "parent rule call op cx cx_next cx_prev closing slot_next slot_prev",
-    request_key=U8, key=U8, attempt_key=U8, component=(I8, N_COMPONENTS), tried=(I8, MAX_TRIED),
+    "parent rule call op cx cx_next cx_prev closing slot_next slot_prev derived root_measured hop cause asked queue served_ns answer_bytes",
+    root_key=U8, request_key=U8, key=U8, attempt_key=U8, component=(I8, N_COMPONENTS), tried=(I8, MAX_TRIED),
 )
 CONN = record(
     "next_free refs client slot pod worker up_ns down_ns resumed accepted accept_end_ns closed a k hold_head hold_tail "
-    "out_head out_tail armed stream_head batch_tail batch_poll stops_first stops_n life draining"
+    "out_head out_tail armed stream_head batch_tail batch_poll stops_first stops_n life draining index link handshake running_head",
+    key=U8,
 )
 SLOT = record(
     "client index generation state in_use remaining ticket_pod not_before_ns conn waiting_head waiting_tail next_free "
-    "queued retiring attempt_head"
+    "queued retiring attempt_head queue",
+    key=U8,
 )
+QUEUE = record("head tail made pod", key=U8)
+"""A client's free slots; those of backends that dial the proxy beside them (on `pod`) are apart."""
 CLIENT = record(
     "fleet arrivals http slot_first slot_count per_connection streams tls rtt reconnect think timeout_ns retries "
     "retry_5xx retry_timeout budget tokens class_first classes accept_ns hello_full_ns hello_resumed_ns "
     "finished_full_ns finished_resumed_ns read_ns read_stream_ns write_down_ns write_down_stream_ns timer_ns close_ns "
-    "free_head free_tail timeout_head timeout_tail next_number next_at_ns seg_first segs seg made loop_first loops "
+    "queue_first queues timeout_head timeout_tail next_number next_at_ns seg_first segs seg loop_first loops "
     "pacing catch_up has_rate uniform replay_first replays age_ns drain_ns",
     ticket_share=F8, read_byte_s=F8, write_down_byte_s=F8, base_s=F8, max_s=F8, rate=F8, weight_sum=F8, unit_sum=F8,
     seg_begin_s=F8, seg_area=F8, seg_duration_s=F8, mean_base_s=F8, mean_peak_s=F8, peak=F8,
@@ -72,7 +77,7 @@ CLUSTER = record(
     "close_ns budget_least",
     write_up_byte_s=F8, read_up_byte_s=F8, slow_least=F8, aggression=F8, budget_percent=F8,
 )
-ENDPOINT = record("station cluster joins joined_ns", weight=F8)
+ENDPOINT = record("station cluster joins joined_ns tickets", weight=F8)
 HASH_RULE = record("kind users", value=U8)
 LEVEL = record("load degraded panic table update_at_ns merged updated_ns")
 """A priority of a cluster on a pod: shares of the load, whether in panic, its hash table; the update that is due."""
@@ -101,8 +106,15 @@ BUCKET = record("", most=F8, rate=F8, last_s=F8)
 TABLE = record("first n")
 STATION = record(
     "zone service concurrency queue error_first errors server_first leave_first leave_head leave_n keepalive_ns outage_first "
-    "outages mode_first modes stall_first stalls ports end_ns greeted"
+    "outages mode_first modes stall_first stalls ports end_ns greeted relay stage_first stages call_error busy waits wait_head wait_tail"
 )
+RELAY = record("client pod tls", ticket_share=F8)
+"""What a station stands for that is a pod of a further proxy (pod -1: of whichever pod is chosen)."""
+STAGE = record("first n")
+CALL = record("class_id queue critical classes", percent=F8)
+"""A call of a station; `classes` is a row of `call_classes`, -1 for all."""
+JOB = record("next_free stream a b station delivered_ns service_ns status stage open failed next", key=U8)
+"""A request at a station that makes calls; (a, b) is the name of its attempt."""
 OUTAGE = record("from_ns to_ns drops")
 MODE = record("from_ns to_ns error_first errors", slow=F8)
 """A time in which a station behaves otherwise; `errors` is -1 where it has its usual ones."""
@@ -123,12 +135,13 @@ POINT = record("", p=F8, x=F8)
 SEGMENT = record("", duration_s=F8, r0=F8, r1=F8)
 SHARE = record("status", share=F8)
 RECORDED = record("at_ns shape")
-POOL = record("ready established connecting epoch pending_head pending_tail pending")
+POOL = record("ready established connecting epoch pending_head pending_tail pending links", link_key=U8)
 UPSTREAM = record(
     "next_free refs worker ep state streams left epoch ready prev next a b used attach_armed stream_head freed_ns idle_at_ns "
-    "idle_a idle_b idle_listed closes_ns closes_a closes_b closes_listed gone has_port lost"
+    "idle_a idle_b idle_listed closes_ns closes_a closes_b closes_listed gone has_port lost conn parted"
 )
-"""An upstream connection; (a, b) names the attempt that opened it, idle_* its idle time-out, closes_* when its pod hangs up."""
+"""An upstream connection; (a, b) names the attempt that opened it, idle_* its idle time-out, closes_* when its pod hangs up; `conn` is its
+other side, if that is a proxy, `parted` once this side has closed."""
 PORT_POOL = record("ports hold_ns hold_remote_ns shared refuses")
 PORTS = record("taken resting", head=(I8, 2), tail=(I8, 2))
 """Source ports of one owner for one station (`source_ports`)."""
@@ -163,15 +176,19 @@ ARRAYS: dict[str, tuple[Any, int]] = {
     "shares": (SHARE, 1),  # error shares of stations
     "codes": (I8, 1),  # retriable status codes
     "replay": (RECORDED, 1),
+    "relays": (RELAY, 1), "relay_classes": (I8, 2),  # [relay, class]: class there
+    "stages": (STAGE, 1), "calls": (CALL, 1), "call_classes": (I8, 2),  # [row, class]: whether such requests need it
     "rtt": (I8, 3),  # [zone, zone, 2]: up, down
     "timer_ns": (I8, 1), "timer_visit": (I8, 1),  # [timer class]: duration; ROUTE_TIMEOUT or TRY_TIMEOUT
     # state
     "g": (GLOBAL, 1),  # one record
-    "streams": (STREAM, 1), "conns": (CONN, 1), "slots": (SLOT, 1), "hold": (HOLD, 1),
+    "streams": (STREAM, 1), "conns": (CONN, 1), "slots": (SLOT, 1), "queues": (QUEUE, 1), "hold": (HOLD, 1),
     "loops": (LOOP, 1),  # closed loops
     "pools": (POOL, 2),  # [worker, endpoint]
     "upstream": (UPSTREAM, 1),  # upstream connections
     "port_pools": (PORT_POOL, 1), "ports": (PORTS, 2), "resting": (RESTING, 1),  # [owner, station]; ports that rest
+    "jobs": (JOB, 1),  # at stations that make calls
+    "tickets": (I8, 3),  # [worker, endpoint that is a proxy, pod]: whether the pod has given one
     "podclusters": (PODCLUSTER, 2),  # [pod, cluster]
     "active": (I8, 2),  # [pod, endpoint]
     "cursors": (I8, 2),  # [worker, source]: round robin

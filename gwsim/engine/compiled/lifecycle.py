@@ -19,9 +19,10 @@ from gwsim.engine.compiled.fleets import write_targets
 from gwsim.engine.compiled.heaps import index_of
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER, NEVER
-from gwsim.engine.compiled.pools import CLOSED, drop_cx
+from gwsim.engine.compiled.pools import CLOSED
+from gwsim.engine.compiled.relays import end_links, forget_links, unhook
 from gwsim.engine.compiled.slots import CLOSED as SLOT_CLOSED
-from gwsim.engine.compiled.state import drop_conn, drop_stream
+from gwsim.engine.compiled.state import drop_conn, drop_cx, drop_stream
 from gwsim.engine.draws import below, draw64, fold, name64, ns
 from gwsim.engine.schema import N_BINS
 
@@ -43,6 +44,8 @@ def end_pods(w):
             w.pods[d].ending = 0
             w.pods[d].over = 1
             _lose_slots(w, d, g.stop_ns)
+            if w.has_chains:
+                end_links(w, d, g.stop_ns)
             first = w.pods[d].worker_first
             for i in range(first, first + w.pods[d].workers):
                 _clear_worker(w, i)
@@ -152,6 +155,8 @@ def _end_streams(w, d):
         r = w.streams[x]
         if r.refs == 0 or r.conn < 0 or not _is_of(w, r.conn, d):
             continue
+        if w.has_chains and r.hop >= 0:
+            unhook(w, x)
         runs = r.live == 1
         if r.kind == REQUEST:
             runs = r.gw_begun == 1 and r.gw_done == 0
@@ -209,6 +214,8 @@ def _forget(w, d):
             w.g[0].pending -= p.pending
             p.ready, p.pending_head, p.pending_tail = -1, -1, -1
             p.established, p.connecting, p.pending = 0, 0, 0
+    if w.has_chains:
+        forget_links(w, d)
     for k in range(w.podclusters.shape[1]):
         q = w.podclusters[d, k]
         q.connections, q.pending, q.requests, q.retries = 0, 0, 0, 0

@@ -23,7 +23,6 @@ from gwsim.engine.compiled.pools import (
     close_cx,
     connect_if_needed,
     detach,
-    drop_cx,
     hang_up,
     is_spent,
     leave_pending,
@@ -34,7 +33,8 @@ from gwsim.engine.compiled.pools import (
     unready,
     upstream_timer,
 )
-from gwsim.engine.compiled.state import arm
+from gwsim.engine.compiled.relays import give_up
+from gwsim.engine.compiled.state import arm, drop_cx
 
 ATTACH = int(Visit.ATTACH)
 IDLE_TIMEOUT, MAX_DURATION = int(Counter.UPSTREAM_CX_IDLE_TIMEOUT), int(Counter.UPSTREAM_CX_MAX_DURATION)
@@ -128,7 +128,7 @@ def reattach(w, n, a, b, s):
     u.attach_armed = 0
     if is_spent(w, u):
         i, ep = u.worker, u.ep
-        close_cx(w, n)
+        close_cx(w, n, a, b, s)
         connect_if_needed(w, i, ep, a, b, s)
     else:
         _offer(w, n, a, b, s, 0)
@@ -144,7 +144,7 @@ def free(w, i, x, s, cost):
     u.freed_ns = r.depart_ns
     if is_spent(w, u):
         if u.streams == 0:
-            close_cx(w, n)
+            close_cx(w, n, a, b, s + cost)
             connect_if_needed(w, i, u.ep, a, b, s + cost)
     elif w.clusters[r.cluster].http == 1:
         if w.pools[i, u.ep].pending > 0:
@@ -177,13 +177,16 @@ def end_attempt(w, i, x, s, cost):
         return False
     if r.state == UPSTREAM:
         r.upstream_ns += s - r.write_end_ns
+        if w.has_chains and r.hop >= 0:
+            give_up(w, x, s, s + cost)
     detach(w, i, x)
     if w.clusters[r.cluster].http == 2:
         free(w, i, x, s, cost)
         return True
     ep = w.upstream[r.cx].ep
-    close_cx(w, r.cx)
-    connect_if_needed(w, i, ep, key_a(r.client, r.number), key_b(r.k, r.a, 0, 0), s + cost)
+    a, b = key_a(r.client, r.number), key_b(r.k, r.a, 0, 0)
+    close_cx(w, r.cx, a, b, s + cost)
+    connect_if_needed(w, i, ep, a, b, s + cost)
     return True
 
 
@@ -246,20 +249,20 @@ def is_expired(w, b, at_ns):
 
 
 @kernel
-def expire(w, n, order):
-    """UP_EXPIRE visit: connection `n` has been idle, or has lived, for long enough."""
+def expire(w, n, order, a, b, e):
+    """UP_EXPIRE visit, in the name (a, b), to `e`: connection `n` has been idle, or has lived, for long enough."""
     u = w.upstream[n]
     k = w.endpoints[u.ep].cluster
     if order != ORDER_DURATION:
         w.cluster_out[k, IDLE_TIMEOUT] += 1
-        close_cx(w, n)
+        close_cx(w, n, a, b, e)
         return
     w.cluster_out[k, MAX_DURATION] += 1
     u.left = 0
     if u.ready == 1:
         unready(w, n)
     if u.streams == 0 and u.attach_armed == 0:
-        close_cx(w, n)
+        close_cx(w, n, a, b, e)
 
 
 @kernel

@@ -110,9 +110,9 @@ def request_hash(w, r):
         rule = w.hash_rules[j]
         v = rule.value
         if rule.kind == RULE_USER:
-            v = fold(USER, below(draw64(r.request_key, HASH, 0), rule.users))
+            v = fold(USER, below(draw64(r.root_key if w.has_chains else r.request_key, HASH, 0), rule.users))
         elif rule.kind == RULE_CONNECTION:
-            v = fold(w.clients[r.client].connection_key, w.slots[r.slot].index)
+            v = w.conns[r.conn].key
         x = ((x << ONE) | (x >> TOP)) ^ v if j > c.hash_first else v
     return x
 

@@ -24,16 +24,17 @@ from gwsim.engine.compiled.pools import (
     ORDER_DURATION,
     WARM_WORKER,
     await_end,
-    drop_cx,
     make_ready,
     new_cx,
     open_cx,
     upstream_timer,
 )
 from gwsim.engine.compiled.recording import advance_area
+from gwsim.engine.compiled.relays import open_warm_link
 from gwsim.engine.compiled.slots import new_slot, queue_slot
 from gwsim.engine.compiled.source_ports import take_port
-from gwsim.engine.compiled.sources import CLOSED, schedule_open, start_loop
+from gwsim.engine.compiled.sources import CLOSED, DERIVED, schedule_open, start_loop
+from gwsim.engine.compiled.state import drop_cx
 from gwsim.engine.compiled.worker import turn
 
 DONE, MORE, GROW, CONTROL = 0, 1, 2, 3
@@ -52,16 +53,18 @@ def _start(w):
         w.workers[i].asleep = w.pods[w.workers[i].pod].serving
         w.workers[i].timer_at_ns = FREE_FOREVER
         w.next_at[i] = FREE_FOREVER
+    if g.warm == 1:
+        _warm_pools(w)
     for c in range(w.clients.shape[0]):
         client = w.clients[c]
         client.slot_first = g.slots
-        for _ in range(client.slot_count):
-            j = new_slot(w, c)
-            queue_slot(w, c, j)
-            if g.warm == 1 and w.fleets[client.fleet].zones > 0:
-                open_warm(w, c, j)
+        for queue in range(client.queue_first, client.queue_first + client.queues):
+            for _ in range(client.slot_count):
+                j = new_slot(w, c, queue)
+                queue_slot(w, c, j)
+                if g.warm == 1 and w.fleets[client.fleet].zones > 0:
+                    open_warm(w, c, j)
     if g.warm == 1:
-        _warm_pools(w)
         for i in range(w.workers.shape[0]):
             at = w.workers[i].timer_at_ns
             if at < FREE_FOREVER:
@@ -72,6 +75,8 @@ def _start(w):
             client.next_at_ns = FREE_FOREVER
             for j in range(client.loops):
                 start_loop(w, c, j)
+        elif client.arrivals == DERIVED:
+            client.next_at_ns = FREE_FOREVER
         else:
             schedule_open(w, c)
             if client.next_at_ns < g.horizon_ns:
@@ -100,6 +105,9 @@ def _warm_pools(w):
                         q.connections += 1
                         open_cx(w, n)
                         make_ready(w, n)
+                        if w.has_chains and w.stations[w.endpoints[ep].station].relay >= 0:
+                            zone, other = w.workers[i].zone, w.stations[w.endpoints[ep].station].zone
+                            open_warm_link(w, n, w.rtt[zone, other, 0], w.rtt[zone, other, 1])
                         if w.has_connections:
                             _warm_connection(w, i, n, k, ep - c.endpoint_first)
                         w.cluster_out[k, CX_TOTAL] += 1
@@ -123,21 +131,23 @@ def _has_room(w):
     """Whether every array can take what the next events may add (`slack` covers `UNCHECKED` of them)."""
     g = w.g[0]
     s = g.slack
+    more = g.fan * s
     return (
-        g.streams_live + 2 * UNCHECKED + g.extra * (g.pending + s) < w.streams.shape[0]
-        and g.conns_live + 2 * UNCHECKED < w.conns.shape[0]
-        and g.slots + 2 * UNCHECKED < w.slots.shape[0]
-        and g.hold_used + s < w.hold.shape[0]
+        g.streams_live + 2 * UNCHECKED + g.extra * (g.pending + s) + more < w.streams.shape[0]
+        and g.conns_live + 2 * UNCHECKED + g.chained * (g.extra * g.pending + s) + more < w.conns.shape[0]
+        and g.slots + 2 * UNCHECKED + more < w.slots.shape[0]
+        and g.hold_used + s + g.links_live + more < w.hold.shape[0]
+        and g.jobs_live + 2 * UNCHECKED < w.jobs.shape[0]
         and g.cx_live + g.extra * g.pending + s < w.upstream.shape[0]
         and g.stops_max + g.stops_slack < w.stops.shape[1]
         and g.ports * (g.rest_used + g.cx_live + s) < w.resting.shape[0]
         and g.uptimers_max + 3 * s < w.uptimers.shape[1]
         and g.downtimers_max + s < w.downtimers.shape[1]
-        and g.station_n + 2 * UNCHECKED + g.fragile * s < w.station_heap.shape[0]
-        and g.client_n + s < w.client_heap.shape[0]
+        and g.station_n + 2 * UNCHECKED + (g.fragile + g.chained) * s < w.station_heap.shape[0]
+        and g.client_n + s + g.living * g.slots + more < w.client_heap.shape[0]
         and g.act_n + s < w.act_heap.shape[0]
-        and g.ready_max + s < w.ready.shape[1]
-        and g.accept_max + s < w.accept.shape[1]
+        and g.ready_max + s + g.links_live + more < w.ready.shape[1]
+        and g.accept_max + s + g.chained * g.extra * g.pending + more < w.accept.shape[1]
         and g.backoff_max + s < w.backoff.shape[1]
         and g.armed_max + (1 + g.extra) * (g.pending + s) < w.armed.shape[1]
     )

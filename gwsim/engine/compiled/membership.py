@@ -25,7 +25,7 @@ def drain_left(w):
         for ep in range(w.podhosts.shape[1]):
             if w.podhosts[d, ep].leaving == 1:
                 w.podhosts[d, ep].leaving = 0
-                drain(w, d, ep)
+                drain(w, d, ep, w.g[0].stop_ns)
 
 
 class Membership:

@@ -102,7 +102,7 @@ def detected(w, d, k, ep, kind, s):
     if h.backoff * o.base_ns < o.longest_ns + o.base_ns:
         h.backoff += 1
     detector.ejected += 1
-    drain(w, d, ep)
+    drain(w, d, ep, s)
     g = w.g[0]
     g.control_at_ns = min(g.control_at_ns, _put_due(w.levels[d, c.level_first + h.priority], o.window_ns, s))
 

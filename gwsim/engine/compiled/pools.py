@@ -12,8 +12,9 @@ from gwsim.engine.compiled.accounting import ARMED, PENDING
 from gwsim.engine.compiled.heaps import MAX_SOURCES, key_a, key_b, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
+from gwsim.engine.compiled.relays import close_link, open_link, own_name
 from gwsim.engine.compiled.source_ports import BY_GATEWAY, BY_STATION, rest, take_port
-from gwsim.engine.compiled.state import arm, deliver
+from gwsim.engine.compiled.state import arm, deliver, drop_cx
 from gwsim.engine.compiled.timers import cancel_try
 
 WRITE_UP = int(Visit.WRITE_UP)
@@ -62,19 +63,8 @@ def new_cx(w, i, ep):
     u.gone = 0
     u.has_port = 0
     u.lost = 0
+    u.conn = -1
     return n
-
-
-@kernel
-def drop_cx(w, n):
-    """Give up one reference to connection `n`; the last one frees it."""
-    u = w.upstream[n]
-    u.refs -= 1
-    if u.refs == 0:
-        g = w.g[0]
-        u.next_free = g.cx_free
-        g.cx_free = n
-        g.cx_live -= 1
 
 
 @kernel
@@ -128,9 +118,11 @@ def open_cx(w, n):
 
 
 @kernel
-def close_cx(w, n):
-    """Connection `n` (established) is closed."""
+def close_cx(w, n, a, b, e):
+    """Connection `n` (established) is closed, in the visit of the name (a, b) that ends at `e`."""
     u = w.upstream[n]
+    if w.has_chains and u.conn >= 0:
+        close_link(w, n, a, b, e)
     if u.ready == 1:
         unready(w, n)
     u.state = CLOSED
@@ -176,7 +168,10 @@ def connect_if_needed(w, i, ep, a, b, e):
     if part >= 0:
         u.refs += 1
         deliver(w, i, e + up + down, a, b + key_b(0, 0, part, n))
-    if w.has_connections and c.connect_ns > 0 and (station.outages > 0 or station.ports >= 0 or c.connect_ns < MOST_CONNECT):
+    if w.has_chains and station.relay >= 0 and part == PART_UP_CONNECTED:
+        open_link(w, n, up, down, e)
+    late = station.outages > 0 or station.ports >= 0 or station.relay >= 0
+    if w.has_connections and c.connect_ns > 0 and (late or c.connect_ns < MOST_CONNECT):
         upstream_timer(w, i, n, e + c.connect_ns, a, b, ORDER_CONNECT)
 
 
@@ -278,8 +273,8 @@ def _tell(w, n, t, a, b):
 
 
 @kernel
-def drain(w, d, ep):
-    """The connections of pod `d` to endpoint `ep` take no more streams; those without one are closed."""
+def drain(w, d, ep, s):
+    """At `s` the connections of pod `d` to endpoint `ep` take no more streams; those without one are closed."""
     pod = w.pods[d]
     for i in range(pod.worker_first, pod.worker_first + pod.workers):
         p = w.pools[i, ep]
@@ -288,7 +283,8 @@ def drain(w, d, ep):
             n = p.ready
             unready(w, n)
             if w.upstream[n].streams == 0:
-                close_cx(w, n)
+                a, b = own_name(w, n)
+                close_cx(w, n, a, b, s)
 
 
 # --- streams ------------------------------------------------------------------------------------------------------

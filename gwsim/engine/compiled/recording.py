@@ -87,6 +87,9 @@ def record_start(w, x, t):
         w.class_out[r.class_id].offered += 1
     else:
         r.measured = 0
+    if w.has_chains:
+        r.root_measured = r.measured
+        r.root_key = r.request_key
     b = time_bin(g, t)
     r.start_bin = b
     if b >= 0:
@@ -122,11 +125,31 @@ def record_gateway(w, x):
 @kernel
 def record_finish(w, x, t):
     """Request of stream `x` ends at its client at `t`."""
+    g = w.g[0]
+    r = w.streams[x]
+    latency = t - r.start_ns
+    if not w.has_chains or r.derived == 0:
+        _record_root(w, r, latency, t)
+    if r.measured == 1:
+        _record_measured(w, x, latency, t)
+    if g.records < w.records.shape[0]:
+        fill(w, x, t, w.records[g.records])
+        g.records += 1
+    if g.want_digest == 1:
+        row = w.samples[SAMPLE_SIZE + 1]
+        fill(w, x, t, row)
+        h = np.uint64(0)
+        for j in range(WIDTH):
+            h = fold(h, row[j])
+        g.digest += h
+
+
+@kernel
+def _record_root(w, r, latency, t):
+    """A request that nobody else's made is in the system no longer."""
     advance_area(w, t)
     g = w.g[0]
     g.in_flight -= 1
-    r = w.streams[x]
-    latency = t - r.start_ns
     g.sojourn_ns += latency
     b = time_bin(g, t)
     if b >= 0:
@@ -139,17 +162,6 @@ def record_finish(w, x, t):
         w.bin_hist[b, bucket(latency, BIN)] += 1
     if r.measured == 1:
         g.measured -= 1
-        _record_measured(w, x, latency, t)
-    if g.records < w.records.shape[0]:
-        fill(w, x, t, w.records[g.records])
-        g.records += 1
-    if g.want_digest == 1:
-        row = w.samples[SAMPLE_SIZE + 1]
-        fill(w, x, t, row)
-        h = np.uint64(0)
-        for j in range(WIDTH):
-            h = fold(h, row[j])
-        g.digest += h
 
 
 @kernel
@@ -252,7 +264,7 @@ def fill(w, x, t, row):
     row[9] = r.station
     row[10] = w.conns[r.conn].pod
     row[11] = w.conns[r.conn].worker
-    row[12] = w.slots[r.slot].index
+    row[12] = w.conns[r.conn].index
     row[13] = r.handshake
     row[14] = r.start_ns
     row[15] = t

@@ -20,12 +20,13 @@ from gwsim.engine.compiled.lifetimes import (
     reattach,
 )
 from gwsim.engine.compiled.outliers import heard
-from gwsim.engine.compiled.pools import CLOSED, close_cx, connect_if_needed, detach, drop_cx
+from gwsim.engine.compiled.pools import CLOSED, close_cx, connect_if_needed, detach
 from gwsim.engine.compiled.recording import COUNTERS_AND_SUM, MIDDLE, bucket, record_visit
+from gwsim.engine.compiled.relays import close_link, greets, shaken, unhook
 from gwsim.engine.compiled.replies import arm_answer, end_stream, local_reply, release_retry
 from gwsim.engine.compiled.retries import LOST, LOST_UNSENT, NOT_CONNECTED, TIMED_OUT, retry
 from gwsim.engine.compiled.source_ports import give_back
-from gwsim.engine.compiled.state import deliver
+from gwsim.engine.compiled.state import deliver, drop_cx
 from gwsim.engine.schema import ANSWER_TIMEOUT, ANSWER_UPSTREAM
 
 ATTACH, UP_CONNECTED, UP_TLS = int(Visit.ATTACH), int(Visit.UP_CONNECTED), int(Visit.UP_TLS)
@@ -45,17 +46,19 @@ def read_answer(w, i, x, s, cost):
     r = w.streams[x]
     e = s + cost
     serve(w, r, s, cost)
+    if w.has_chains and r.hop >= 0:
+        unhook(w, x)
     upstream = r.answer_ns - r.write_end_ns
     r.upstream_ns += upstream
     counters = w.cluster_out[r.cluster]
     counters[COMPLETED] += 1
     status = r.answer_status
-    if status < 400:
+    if status < 300:
         counters[RQ_2XX] += 1
-    elif status < 500:
-        counters[RQ_4XX] += 1
-    else:
+    elif status >= 500:
         counters[RQ_5XX] += 1
+    elif status >= 400:
+        counters[RQ_4XX] += 1
     if r.measured == 1:
         counters[COUNTERS_AND_SUM - 1] += upstream
         w.cluster_hist[r.cluster, bucket(upstream, MIDDLE)] += 1
@@ -73,9 +76,17 @@ def read_answer(w, i, x, s, cost):
         counters[RETRY_SUCCESS] += 1
     r.status = status
     r.answer = ANSWER_UPSTREAM
-    r.sent_bytes = r.response_bytes if status < 500 else 0
+    r.sent_bytes = answered_bytes(w, r, status)
     end_stream(w, i, x, e)
     arm_answer(w, i, x, e)
+
+
+@kernel
+def answered_bytes(w, r, status):
+    """Bytes of the answer of stream `r`'s attempt."""
+    if w.has_chains:
+        return r.answer_bytes
+    return r.response_bytes if status < 500 else 0
 
 
 @kernel
@@ -147,7 +158,7 @@ def connection_lost(w, n, a, b, s, cost):
     u = w.upstream[n]
     i, ep = u.worker, u.ep
     u.lost = 1
-    close_cx(w, n)
+    close_cx(w, n, a, b, s + cost)
     w.cluster_out[w.endpoints[ep].cluster, DESTROY_REMOTE] += 1
     while u.stream_head >= 0:
         x = u.stream_head
@@ -181,6 +192,8 @@ def connect_failed(w, n, timed_out, s, cost):
     w.cluster_out[k, CONNECT_FAIL] += 1
     if timed_out:
         w.cluster_out[k, CONNECT_TIMEOUT] += 1
+    if w.has_chains and u.conn >= 0:
+        close_link(w, n, u.a, u.b, s + cost)
     drop_cx(w, n)
     x = p.pending_head
     p.pending_head = -1
@@ -235,11 +248,17 @@ def _upstream_visit(w, i, visit, n, a, b, s, cost):
     if visit == ATTACH:
         reattach(w, n, a, name, s)
     elif w.has_connections and visit == UP_EXPIRE:
-        expire(w, n, part_of(b))
+        expire(w, n, part_of(b), a, name, s + cost)
     elif w.has_connections and visit == UP_CLOSE:
         connection_lost(w, n, a, name, s, cost)
     elif w.has_connections and (visit == UP_FAILED or visit == VISIT_CONNECT_TIMEOUT):
         connect_failed(w, n, visit == VISIT_CONNECT_TIMEOUT, s, cost)
+    elif w.has_chains and w.upstream[n].conn >= 0:
+        if visit == UP_CONNECTED and greets(w, n, s + cost):
+            return
+        if visit == UP_TLS:
+            shaken(w, n, s + cost)
+        established(w, n, s, cost)
     elif visit == UP_CONNECTED and round_trips > 0:
         zone = w.stations[w.endpoints[ep].station].zone
         trip = w.rtt[w.workers[i].zone, zone, 0] + w.rtt[w.workers[i].zone, zone, 1]

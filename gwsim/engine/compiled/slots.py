@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gwsim.engine.compiled.draws import fold
 from gwsim.engine.compiled.kernel import kernel
 
 CLOSED, OPENING, OPEN = 0, 1, 2
@@ -10,33 +11,35 @@ CLOSED, OPENING, OPEN = 0, 1, 2
 @kernel
 def queue_slot(w, c, j):
     """Slot `j` goes to the tail of its client's free slots."""
-    client = w.clients[c]
-    if client.loops > 0:
+    if w.clients[c].loops > 0:
         return
+    q = w.queues[w.slots[j].queue]
     w.slots[j].next_free = -1
     w.slots[j].queued = 1
-    if client.free_head < 0:
-        client.free_head = j
+    if q.head < 0:
+        q.head = j
     else:
-        w.slots[client.free_tail].next_free = j
-    client.free_tail = j
+        w.slots[q.tail].next_free = j
+    q.tail = j
 
 
 @kernel
-def new_slot(w, c):
-    """One more slot for client `c` (closed)."""
+def new_slot(w, c, queue):
+    """One more slot for client `c` (closed) in one of its queues."""
     g = w.g[0]
-    client = w.clients[c]
+    q = w.queues[queue]
     j = g.slots
     g.slots += 1
     s = w.slots[j]
     s.client = c
-    s.index = client.made
-    client.made += 1
+    s.queue = queue
+    s.index = q.made
+    s.key = fold(q.key, q.made)
+    q.made += 1
     s.generation = 0
     s.state = CLOSED
     s.in_use = 0
-    s.remaining = client.per_connection
+    s.remaining = w.clients[c].per_connection
     s.ticket_pod = -1
     s.not_before_ns = 0
     s.conn = -1
@@ -49,21 +52,21 @@ def new_slot(w, c):
 
 
 @kernel
-def free_slot(w, c):
-    """The slot that client `c` has not used for longest, else a new one."""
-    client = w.clients[c]
-    j = client.free_head
+def free_slot(w, c, queue):
+    """The slot of a queue that client `c` has not used for longest, else a new one."""
+    q = w.queues[queue]
+    j = q.head
     if j < 0:
-        return new_slot(w, c)
-    client.free_head = w.slots[j].next_free
-    if client.free_head < 0:
-        client.free_tail = -1
+        return new_slot(w, c, queue)
+    q.head = w.slots[j].next_free
+    if q.head < 0:
+        q.tail = -1
     w.slots[j].queued = 0
     return j
 
 
 @kernel
-def retire(w, c, j):
+def retire(w, j):
     """Slot `j` takes no more requests; it is closed when it carries none."""
     s = w.slots[j]
     if s.retiring == 1:
@@ -72,16 +75,16 @@ def retire(w, c, j):
     if s.queued == 0:
         return
     s.queued = 0
-    client = w.clients[c]
-    before, at = -1, client.free_head
+    q = w.queues[s.queue]
+    before, at = -1, q.head
     while at != j:
         before, at = at, w.slots[at].next_free
     if before < 0:
-        client.free_head = s.next_free
+        q.head = s.next_free
     else:
         w.slots[before].next_free = s.next_free
-    if client.free_tail == j:
-        client.free_tail = before
+    if q.tail == j:
+        q.tail = before
 
 
 @kernel

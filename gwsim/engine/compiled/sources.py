@@ -1,18 +1,26 @@
-"""Arrivals: one pending arrival per open-loop source; closed loops and retries wait in the heap of client acts."""
+"""Arrivals: one pending arrival per open-loop source; closed loops and retries wait in the heap of client acts.
+
+And what an arrival begins: a request, and its first attempt.
+"""
 
 from __future__ import annotations
 
 import math
 
 from gwsim.engine.codes import Purpose
+from gwsim.engine.compiled.connections import take
 from gwsim.engine.compiled.draws import draw64, fold, ns, ramp_time, uniform
 from gwsim.engine.compiled.heaps import key_a, key_b, push
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.network import sample
+from gwsim.engine.compiled.recording import record_start
+from gwsim.engine.compiled.state import new_stream
 
 ARRIVAL, STATE, THINK, PACING = int(Purpose.ARRIVAL), int(Purpose.STATE), int(Purpose.THINK), int(Purpose.PACING)
-POISSON, PACED, BURSTS, REPLAY, CLOSED = range(5)
+SHAPE, REQUEST_BYTES, RESPONSE_BYTES = int(Purpose.SHAPE), int(Purpose.REQUEST_BYTES), int(Purpose.RESPONSE_BYTES)
+POISSON, PACED, BURSTS, REPLAY, CLOSED, DERIVED = range(6)
+MOST_TOKENS = 10_000
 JITTERED = 2
 
 
@@ -136,3 +144,91 @@ def continue_loop(w, c, number, t):
         u = uniform(draw64(request_key(w, c, following), PACING, 0))
         sleep = int(sleep * (0.9 + 0.2 * u) + 0.5)
     act_later(w, t + sleep, c, following, 0, 0, j)
+
+
+# --- a request begins --------------------------------------------------------------------------------------------
+
+
+@kernel
+def _shape(w, c, number, key):
+    client = w.clients[c]
+    if client.arrivals == REPLAY:
+        recorded = w.replay[client.replay_first + number].shape
+        if recorded >= 0:
+            return client.class_first + recorded
+    u = uniform(draw64(key, SHAPE, 0)) * client.weight_sum
+    total = 0.0
+    for j in range(client.class_first, client.class_first + client.classes):
+        total += w.classes[j].weight
+        if total > u:
+            return j
+    return client.class_first + client.classes - 1
+
+
+@kernel
+def arrive(w, c, number, key, bound_slot, t):
+    """Request `number` (of this key) of client `c` arrives at `t`."""
+    x = new_stream(w)
+    r = w.streams[x]
+    r.client = c
+    r.number = number
+    r.request_key = key
+    r.class_id = _shape(w, c, number, r.request_key)
+    r.queue = w.clients[c].queue_first
+    k = w.classes[r.class_id]
+    r.request_bytes = int(sample(w, k.request_dist, r.request_key, REQUEST_BYTES) + 0.5)
+    r.response_bytes = int(sample(w, k.response_dist, r.request_key, RESPONSE_BYTES) + 0.5)
+    r.start_ns = t
+    r.failed_before_ns = 0
+    for j in range(r.component.shape[0]):
+        r.component[j] = 0
+    earn(w, c)
+    record_start(w, x, t)
+    start_try(w, c, x, bound_slot, t)
+
+
+@kernel
+def earn(w, c):
+    """A request of client `c` earns a share of a retry."""
+    client = w.clients[c]
+    if client.budget >= 0:
+        client.tokens = min(MOST_TOKENS, client.tokens + client.budget)
+
+
+@kernel
+def start_try(w, c, x, bound_slot, t):
+    """The client's attempt of stream `x` begins at `t`."""
+    client = w.clients[c]
+    r = w.streams[x]
+    r.key = fold(r.request_key, r.k)
+    r.try_start_ns = t
+    take(w, c, x, bound_slot, t)
+    if client.timeout_ns > 0:
+        _arm_timeout(w, client, x, t + client.timeout_ns)
+
+
+@kernel
+def _arm_timeout(w, client, x, at_ns):
+    """Time-outs of a client are in order of their instants; of equal ones, in order of names (derived ones may come otherwise)."""
+    r = w.streams[x]
+    r.client_at_ns = at_ns
+    r.client_armed = 1
+    after = client.timeout_tail
+    while w.has_chains and after >= 0 and w.streams[after].client_at_ns == at_ns and w.streams[after].number > r.number:
+        after = w.streams[after].client_prev
+    r.client_prev = after
+    following = -1
+    if after < 0:
+        following = client.timeout_head
+        client.timeout_head = x
+        if at_ns <= w.g[0].act_at_ns:
+            w.g[0].act_at_ns = at_ns
+            w.g[0].act_known = 0
+    else:
+        following = w.streams[after].client_next
+        w.streams[after].client_next = x
+    r.client_next = following
+    if following < 0:
+        client.timeout_tail = x
+    else:
+        w.streams[following].client_prev = x

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gwsim.engine.codes import Part
-from gwsim.engine.compiled.heaps import index_of, part_of, push
+from gwsim.engine.compiled.heaps import index_of, key_a, key_b, part_of, push
 from gwsim.engine.compiled.kernel import kernel
 
 PART_REQUEST, PART_CANCEL = int(Part.REQUEST), int(Part.CANCEL)
+PART_UP_RESPONSE = int(Part.UP_RESPONSE)
 
 
 @kernel
@@ -48,6 +49,10 @@ def new_stream(w):
     r.try_armed = 0
     r.client_armed = 0
     r.closing = 0
+    if w.has_chains:
+        r.derived = 0
+        r.hop = -1
+        r.cause = -1
     return x
 
 
@@ -93,6 +98,7 @@ def new_conn(w):
     c.batch_poll = -1
     c.stops_n = -1
     c.draining = 0
+    c.link = -1
     return n
 
 
@@ -106,6 +112,20 @@ def drop_conn(w, n):
         c.next_free = g.conn_free
         g.conn_free = n
         g.conns_live -= 1
+
+
+@kernel
+def drop_cx(w, n):
+    """Give up one reference to upstream connection `n`; the last one frees it, and its hold on its other side."""
+    u = w.upstream[n]
+    u.refs -= 1
+    if u.refs == 0:
+        if w.has_chains and u.conn >= 0:
+            drop_conn(w, u.conn)
+        g = w.g[0]
+        u.next_free = g.cx_free
+        g.cx_free = n
+        g.cx_live -= 1
 
 
 @kernel
@@ -132,6 +152,21 @@ def deliver(w, i, t, a, b):
     if k.ready_n > g.ready_max:
         g.ready_max = k.ready_n
     wake_at(w, i, t)
+
+
+@kernel
+def deliver_answer(w, x, depart, status):
+    """The station answers the attempt of stream `x` at `depart`: its worker will read that."""
+    r = w.streams[x]
+    c = w.conns[r.conn]
+    r.depart_ns = depart
+    zone = w.stations[r.station].zone
+    r.answer_ns = depart + w.rtt[w.workers[c.worker].zone, zone, 1]
+    r.answer_status = status
+    if w.has_chains:
+        r.answer_bytes = r.response_bytes if status < 500 else 0
+    r.refs += 1
+    deliver(w, c.worker, r.answer_ns, key_a(r.client, r.number), key_b(r.k, r.a, PART_UP_RESPONSE, x))
 
 
 @kernel

@@ -8,6 +8,7 @@ from __future__ import annotations
 from gwsim.engine.codes import Part
 from gwsim.engine.compiled.heaps import key_b, push
 from gwsim.engine.compiled.kernel import kernel
+from gwsim.engine.compiled.relays import hello_read
 from gwsim.engine.compiled.state import deliver_conn
 
 PART_FINISHED = int(Part.FINISHED)
@@ -18,6 +19,9 @@ PLAINTEXT, TLS12, TLS13 = 0, 12, 13
 def hello_answered(w, n, e):
     """The CLIENT_HELLO visit of connection `n` ends at `e`: its answer leaves then, without being armed."""
     c = w.conns[n]
+    if w.has_chains and c.link >= 0:
+        hello_read(w, n, e)
+        return
     b = key_b(c.k, 0, PART_FINISHED, n)
     c.refs += 1
     deliver_conn(w, n, e + c.down_ns + c.up_ns, c.a, b)

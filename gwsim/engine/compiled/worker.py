@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gwsim.engine.codes import Part, Visit
 from gwsim.engine.compiled.accounting import ARMED, BACKOFF, DELAYED, UPSTREAM, serve
-from gwsim.engine.compiled.backends import track
+from gwsim.engine.compiled.backends import set_out
 from gwsim.engine.compiled.connections import (
     DOWN_CLOSE,
     DOWN_EXPIRE,
@@ -21,16 +21,24 @@ from gwsim.engine.compiled.connections import (
 )
 from gwsim.engine.compiled.cpu import paid, rest, worked
 from gwsim.engine.compiled.filters import REQUEST, go_on
-from gwsim.engine.compiled.heaps import attempt_of, earlier, index_of, key_a, key_b, part_of, pop, push
+from gwsim.engine.compiled.heaps import attempt_of, earlier, index_of, key_a, key_b, part_of, pop
 from gwsim.engine.compiled.kernel import kernel
 from gwsim.engine.compiled.layout import FREE_FOREVER
 from gwsim.engine.compiled.lifetimes import first_upstream_timer, is_void, take_upstream_timer
 from gwsim.engine.compiled.network import byte_cost
-from gwsim.engine.compiled.pools import CLOSED, ORDER_CONNECT, drop_cx
+from gwsim.engine.compiled.pools import CLOSED, ORDER_CONNECT
 from gwsim.engine.compiled.recording import charge_cpu, record_visit
+from gwsim.engine.compiled.relays import send
 from gwsim.engine.compiled.retries import resume
-from gwsim.engine.compiled.router import call_timeout, read_answer, route_timeout, try_timeout, visit_upstream
-from gwsim.engine.compiled.state import drop_conn, drop_stream, release_held, rule_of
+from gwsim.engine.compiled.router import (
+    answered_bytes,
+    call_timeout,
+    read_answer,
+    route_timeout,
+    try_timeout,
+    visit_upstream,
+)
+from gwsim.engine.compiled.state import drop_conn, drop_cx, drop_stream, release_held, rule_of
 from gwsim.engine.compiled.timers import (
     arm_connection,
     arm_try,
@@ -424,16 +432,12 @@ def _write_up(w, i, x, a, s):
     e = s + cost
     r.state = UPSTREAM
     r.write_end_ns = e
-    r.arrive_ns = e + w.rtt[w.workers[i].zone, w.stations[r.station].zone, 0]
-    r.service_ns = FREE_FOREVER
     r.depart_ns = FREE_FOREVER
     r.answer_ns = FREE_FOREVER
-    g = w.g[0]
-    index = x
-    if w.has_connections and k.fragile == 1:
-        index = track(w, x)
-    push(w.station_heap, g.station_n, r.arrive_ns, (r.station << 49) | key_a(r.client, r.number), key_b(r.k, r.a, 0, index))
-    g.station_n += 1
+    if w.has_chains and w.upstream[r.cx].conn >= 0:
+        send(w, x, e)
+    else:
+        set_out(w, i, x, k, e)
     c = rule_of(w, r)
     if c.try_class >= 0 and (not w.has_filters or r.kind == REQUEST):
         arm_try(w, i, x, c.try_class, e + w.timer_ns[c.try_class])
@@ -449,7 +453,7 @@ def _read_up(w, i, task, s):
         return -1
     r = w.streams[x]
     k = w.clusters[r.cluster]
-    nbytes = r.response_bytes if r.answer_status < 500 else 0
+    nbytes = answered_bytes(w, r, r.answer_status)
     cost = k.read_up_ns + byte_cost(nbytes, k.read_up_byte_s)
     cost = record_visit(w, i, READ_UP, s, cost, task.a, b)
     read_answer(w, i, x, s, cost)
