@@ -142,6 +142,8 @@ def free(w, i, x, s, cost):
     u = w.upstream[n]
     a, b = key_a(r.client, r.number), key_b(r.k, r.a, 0, 0)
     u.freed_ns = r.depart_ns
+    if w.has_membership and r.depart_ns == FREE_FOREVER:
+        u.freed_ns = s + cost + w.rtt[w.workers[i].zone, w.stations[r.station].zone, 0]
     if is_spent(w, u):
         if u.streams == 0:
             close_cx(w, n, a, b, s + cost)
@@ -179,6 +181,8 @@ def end_attempt(w, i, x, s, cost):
         r.upstream_ns += s - r.write_end_ns
         if w.has_chains and r.hop >= 0:
             give_up(w, x, s, s + cost)
+    else:
+        r.depart_ns = FREE_FOREVER
     detach(w, i, x)
     if w.clusters[r.cluster].http == 2:
         free(w, i, x, s, cost)

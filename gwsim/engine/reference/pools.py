@@ -315,7 +315,7 @@ class Pool:
             order = ORDER_IDLE_UNUSED if unused else ORDER_IDLE
             self.worker.set_timer(end + times.idle, name, Visit.UP_EXPIRE, connection.expiry, order)
         if self.station.outages.end <= start:
-            connection.closes = end if last is None else last.ready - self.down
+            connection.closes = end if last is None else last.ready - self.down if last.ready >= 0 else end + self.up
             self.hung_up(connection, name, unused)
         elif times.keepalive and not self.limits.http2:
             connection.closes = times.keepalive + (end if last is None else last.ready - self.down)
