@@ -190,8 +190,14 @@ class _Outer(_Pipeline):
 
 
 def part(function: Callable[..., Any], pipeline: type[CompilerBase] = _Inner) -> Any:
-    """An inner function as numba's dispatcher, which compiles it for the types that it is called with."""
-    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", pipeline_class=pipeline)(function)
+    """An inner function as numba's dispatcher, which compiles it for the types that it is called with.
+
+    Numba would compile it once more for every constant: that is left to LLVM, which sees all callers.
+    """
+    made = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", pipeline_class=pipeline)(function)
+    template = made.get_call_template
+    made.get_call_template = lambda args, kws: template([types.unliteral(one) for one in args], kws)
+    return made
 
 
 def instruction_type(name: str) -> Any:

@@ -441,7 +441,7 @@ def write_down(w, i, n, s):
             r.state = RETURNING
             r.closing = draining
             r.refs += 1
-            push(w.client_heap, g.client_n, s + cost + c.down_ns, key_a(r.client, r.number), key_b(r.k, r.a, PART_ANSWER, x))
+            push(w.client_heap, g.client_n, s + cost + c.down_ns, key_a(r.client, r.number), key_b(r.k, 0, PART_ANSWER, x))
             g.client_n += 1
             if w.has_chains and c.link >= 0:
                 answered_at(w, x, s + cost + c.down_ns)
