@@ -123,13 +123,13 @@ class Scenario:
 
     def plan(
         self, *, load: str | Sequence[float] | None = None, budgets: Sequence[str] = (), gateway: str = "",
-        replicas: tuple[int, int] = (1, 40), zone_lost: bool = False, headroom: bool = True, hpa: bool = False,
+        replicas: tuple[int, int] = (1, 40), workers: Sequence[int] = (), zone_lost: bool = False, headroom: bool = True, hpa: bool = False,
         ramp: str | float = "5m", progress: bool | None = None,
     ) -> PlanRun:
         """The fewest pods of a gateway for every load: `5krps..20krps`, or numbers in rps; see `gwsim plan`.
 
         With `hpa` bounds and target of an autoscaler too, for a load that goes up and down between them within `ramp`, or
-        changes as the scenario says.
+        changes as the scenario says. With numbers of `workers` pods of each size are tried at the highest load.
         """
         from gwsim.planning.axes import parse_loads
         from gwsim.planning.day import day_for
@@ -141,7 +141,7 @@ class Scenario:
         day = day_for(prepared.resolved.model, loads, ramp) if hpa else None
         with Bar(progress) as bar, self._pool() as pool:
             made = plan(
-                prepared, pool, budgets=[parse(text) for text in budgets], loads=loads, gateway=gateway, replicas=replicas,
+                prepared, pool, budgets=[parse(text) for text in budgets], loads=loads, gateway=gateway, replicas=replicas, workers=workers,
                 zone_lost=zone_lost, headroom=headroom, day=day, engine=self.engine, told=bar.point,
             )
         return PlanRun(made)

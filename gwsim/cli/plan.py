@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,14 +34,14 @@ if TYPE_CHECKING:
     from gwsim.planning.plan import Plan
     from gwsim.planning.probes import Try
 
-_VARY = re.compile(r"(?:gateways?\.)?(?P<gateway>.+?)\.replicas=(?P<low>\d+)\.\.(?P<high>\d+)")
+_VARY = re.compile(r"(?:gateways?\.)?(?P<gateway>.+?)\.(?:replicas=(?P<low>\d+)\.\.(?P<high>\d+)|workers=(?P<workers>\d+(?:,\d+)*))")
 
 
 def plan(
     scenario: Scenario,
     load: Annotated[str | None, typer.Option("--load", metavar="RATE|A..B[:N]", help="The load of all clients together: one rate, several with commas, or a forecast A..B at N points (default 5, in even factors). Default: the scenario's own.", show_default=False)] = None,
     budget: Annotated[list[str] | None, typer.Option("--budget", metavar="BUDGET", help="What must hold, e.g. 'gateway.latency p(99) < 50ms' (default: the scenario's budgets). Repeatable.", show_default=False)] = None,
-    vary: Annotated[str | None, typer.Option("--vary", metavar="GATEWAY.replicas=A..B", help="The gateway whose pods are counted, and their bounds (default: the one whose workers are busiest, 1..40).", show_default=False)] = None,
+    vary: Annotated[list[str] | None, typer.Option("--vary", metavar="GATEWAY.replicas=A..B|GATEWAY.workers=N,N", help="The gateway whose pods are counted, and their bounds (default: the one whose workers are busiest, 1..40); workers: pods of other sizes too. Repeatable.", show_default=False)] = None,
     zone_lost: Annotated[bool, typer.Option("--zone-lost", help="It must hold after the zone with most of the gateway's pods is gone.")] = False,
     hpa: Annotated[bool, typer.Option("--hpa", help="Find bounds and target of an autoscaler too, for a load that goes up from A to B (of --load) and down again, or changes as the scenario says; confirmed by full runs with it at work.")] = False,
     ramp: Annotated[str, typer.Option("--ramp", metavar="TIME", help="With --hpa and --load: how long the load takes to rise, and to fall.")] = "5m",
@@ -67,13 +68,13 @@ def plan(
     given = given_of([scenario], set_, seed=seed, costs=costs, fix_replicas=True)
     prepared = prepare(given)
     budgets = [parse(text) for text in budget or ()]
-    gateway, low, high = _varied(vary)
+    gateway, bounds, counts = _varied(vary or ())
     loads = parse_loads(load) if load is not None else []
     day = day_for(prepared.resolved.model, loads, ramp) if hpa else None
     folder = folder_for_writing(out or Path("out") / f"plan-{prepared.name}")
     with working(engine, jobs, workers, dask) as pool:
         made = make(
-            prepared, pool, budgets=budgets, loads=loads, gateway=gateway, replicas=(low, high), zone_lost=zone_lost,
+            prepared, pool, budgets=budgets, loads=loads, gateway=gateway, replicas=bounds, workers=counts, zone_lost=zone_lost,
             headroom=not no_headroom, day=day, engine=engine.value, told=None if quiet else _tell,
         )
     files = _save(made, folder)
@@ -86,15 +87,27 @@ def plan(
     raise typer.Exit(int(made.exit_code))
 
 
-def _varied(text: str | None) -> tuple[str, int, int]:
+def _varied(texts: Sequence[str]) -> tuple[str, tuple[int, int], tuple[int, ...]]:
+    """The gateway, the bounds of its pods, and the numbers of workers that they may have (none: as they are)."""
     from gwsim.planning.plan import MOST_REPLICAS
 
-    if text is None:
-        return "", 1, MOST_REPLICAS
-    match = _VARY.fullmatch(text)
-    if match is None or not 1 <= int(match["low"]) <= int(match["high"]):
-        raise UsageError(f"--vary {text}: only replicas are planned; write e.g. istio-ingressgateway.replicas=1..40")
-    return match["gateway"], int(match["low"]), int(match["high"])
+    gateway, bounds, counts = "", (1, MOST_REPLICAS), tuple[int, ...]()
+    for text in texts:
+        match = _VARY.fullmatch(text)
+        if match is None:
+            raise UsageError(f"--vary {text}: replicas and workers are planned; write e.g. istio-ingressgateway.replicas=1..40 or istio-ingressgateway.workers=1,2,4")
+        if gateway not in ("", match["gateway"]):
+            raise UsageError(f"--vary {text}: one gateway is planned at a time, and that is {gateway} here")
+        gateway = match["gateway"]
+        if match["workers"]:
+            counts = tuple(int(one) for one in match["workers"].split(","))
+            if min(counts) < 1:
+                raise UsageError(f"--vary {text}: a pod has one worker at least")
+        else:
+            bounds = int(match["low"]), int(match["high"])
+            if not 1 <= bounds[0] <= bounds[1]:
+                raise UsageError(f"--vary {text}: the bounds are A..B with 1 <= A <= B")
+    return gateway, bounds, counts
 
 
 def _tell(one: Try) -> None:

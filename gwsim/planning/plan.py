@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gwsim.engine import EngineName
@@ -19,8 +19,10 @@ from gwsim.planning.executors import Executor
 from gwsim.planning.preparation import Prepared
 from gwsim.planning.probes import Prober, Try, gateway_named
 from gwsim.planning.recommendation import Bill, Setting, bill, settings
+from gwsim.planning.worker_counts import Alternative, alternatives, fleet_of
 from gwsim.results.budgets import Budget, read
 from gwsim.results.labels import labels_of
+from gwsim.results.parts import Limit
 from gwsim.scenario.rates import load_rps
 from gwsim.scenario.resolved import FleetLabel
 
@@ -40,6 +42,11 @@ class PlanStep:
     need: Need
     capacity: Capacity | None
     bill: Bill | None
+
+    @property
+    def first(self) -> Limit | None:
+        """What of the fleet is nearest its limit: a worker, a CPU limit, memory, a pool, a backend, or source ports."""
+        return self.need.best.results.bottleneck.first if self.need.best else None
 
     @property
     def headroom(self) -> tuple[float, float | None] | None:
@@ -68,6 +75,8 @@ class Plan:
     tries: int
     autoscaling: Autoscaling | None = None
     """For a load that changes."""
+    alternatives: tuple[Alternative, ...] = ()
+    """Pods with other numbers of workers, at the highest load."""
 
     @property
     def feasible(self) -> bool:
@@ -92,6 +101,7 @@ class Plan:
             "others": list(self.others), "zone_lost": self.zone_lost, "budgets": [one.text for one in self.budgets],
             "feasible": self.feasible, "steps": [_row(step) | {"notes": list(step.need.notes)} for step in self.steps],
             "settings": [{"path": s.path, "value": s.value, "reason": s.reason} for s in self.settings],
+            "alternatives": [one.plain() for one in self.alternatives],
             "notes": list(self.notes), "autoscaling": self.autoscaling.plain() if self.autoscaling else None,
         }
 
@@ -107,6 +117,8 @@ def _row(step: PlanStep) -> dict[str, Any]:
         "headroom_low": headroom[0] if headroom else None, "headroom_high": headroom[1] if headroom else None,
         "compute_usd_per_month": step.bill.compute if step.bill else None,
         "cross_zone_usd_per_month": step.bill.cross_zone if step.bill else None,
+        "internet_usd_per_month": step.bill.internet if step.bill else None,
+        "saturates_first": step.first.text if step.first else None,
     }
     names = ("client_latency_p99_s", "gateway_latency_p99_s", "errors_share", "gateway_cpu_cores", "busiest_worker_utilisation")
     return row | {name: best.row[name] if best else None for name in names}
@@ -120,6 +132,7 @@ def plan(
     loads: Sequence[float] = (),
     gateway: str = "",
     replicas: tuple[int, int] = (1, MOST_REPLICAS),
+    workers: Sequence[int] = (),
     zone_lost: bool = False,
     headroom: bool = True,
     day: Day | None = None,
@@ -130,7 +143,8 @@ def plan(
 
     Without `budgets` those of the scenario count, without `loads` its own load, without `gateway` the one whose
     workers are busiest. With `zone_lost` all tries are made after the zone with most of its pods has gone. With a `day`
-    an autoscaler is planned too; its highest load is the largest of `loads`. Raises UsageError where there is no budget
+    an autoscaler is planned too; its highest load is the largest of `loads`. With numbers of `workers` pods of each are
+    tried at the highest load, and the plan is made with the cheapest. Raises UsageError where there is no budget
     to hold, or a name is wrong.
     """
     resolved = prepared.resolved
@@ -148,15 +162,20 @@ def plan(
     )
     if not name:
         prober.gateway = _busiest(prober, wanted[-1])
-    fleet = next(one for one in resolved.fleets if one.name == prober.gateway)
     fewest = max(replicas[0], 2) if zone_lost else replicas[0]
+    others: tuple[Alternative, ...] = ()
+    if workers:
+        others, probers = alternatives(prober, workers, wanted[-1], fewest, replicas[1])
+        prober = next((probers[one.workers] for one in others if one.chosen), probers[others[-1].workers])
+    fleet = fleet_of(prober)
     steps = []
     for load in wanted:
         need = needed(prober, load, fewest, replicas[1])
         fewest = max(fewest, need.best.replicas - 1) if need.best else fewest
         steps.append(_step(prober, fleet, need, headroom and load in (wanted[0], wanted[-1])))
     scaled = _autoscaling(prober, fleet, chosen, day, steps[-1], fewest=replicas[0]) if day is not None else None
-    return _plan(prober, fleet, chosen, steps, scaled)
+    made = _plan(prober, fleet, chosen, steps, scaled)
+    return replace(made, alternatives=others)
 
 
 def _busiest(prober: Prober, load: float) -> str:

@@ -18,7 +18,7 @@ from gwsim.planning.preparation import Prepared
 from gwsim.planning.probes import Try
 from gwsim.results import Results
 from gwsim.results.parts import FleetFigures
-from gwsim.scenario.memory import footprint
+from gwsim.scenario.memory import Footprint, footprint
 from gwsim.scenario.model import Model
 from gwsim.scenario.resolved import FleetLabel
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gwsim.planning.autoscaling import Autoscaling
 
 HOURS_A_MONTH = 730.0
+MONTH_S = 3600.0 * HOURS_A_MONTH
+GB = 1e9
 POOL_SPREAD = 4.0
 """Standard deviations above the mean that a pool is given."""
 MEMORY_MARGIN = 1.5
@@ -43,14 +45,19 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """US dollars per month of 730 hours; `cross_zone` None where everything runs in one zone or no zone is known."""
+    """US dollars per month of 730 hours; `cross_zone` None where everything runs in one zone or no zone is known.
+
+    `internet`: answers to clients outside the mesh, which leave the cluster; no part of a fleet's own costs, since it is the
+    same for every fleet.
+    """
 
     compute: float
     cross_zone: float | None
+    internet: float = 0.0
 
     @property
     def total(self) -> float:
-        """Together."""
+        """What depends on the fleet."""
         return self.compute + (self.cross_zone or 0.0)
 
 
@@ -68,11 +75,11 @@ def request_cores(fleet: FleetFigures) -> float:
     return round(max(math.ceil(each / REQUEST_STEP_CORES - 1e-9), 1) * REQUEST_STEP_CORES, 2)
 
 
-def memory_bytes(prepared: Prepared, fleet: FleetLabel, model: Model) -> float:
+def memory_range(prepared: Prepared, fleet: FleetLabel, model: Model) -> Footprint:
     """Memory of one pod: base, configuration and the connections of the clients that use the gateway."""
     known = prepared.resolved.costs.memory
     assert known is not None
-    return footprint(known, fleet.proxy, [one.name for one in model.fleets].index(fleet.name), model).value
+    return footprint(known, fleet.proxy, [one.name for one in model.fleets].index(fleet.name), model)
 
 
 def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try], scaled: Autoscaling | None = None) -> tuple[Setting, ...]:
@@ -84,7 +91,8 @@ def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try], scaled
     container = f"{kind}:spec.template.spec.containers[istio-proxy].resources"
     used = (figures.cpu_cores.value or 0.0) / max(figures.pods, 1)
     model = prepared.with_replicas({fleet.name: large.replicas}, fix=True).model
-    memory = memory_bytes(prepared, fleet, model) * MEMORY_MARGIN
+    needs = memory_range(prepared, fleet, model)
+    memory, most = needs.value * MEMORY_MARGIN, needs.high * MEMORY_MARGIN
     made = [
         Setting(
             path=f"{container}.requests.cpu", value=f"{round(cores * 1000)}m",
@@ -97,6 +105,10 @@ def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try], scaled
         Setting(
             path=f"{container}.requests.memory", value=f"{_mib(memory)}Mi",
             reason="base, configuration and connections, half as much again for buffers",
+        ),
+        Setting(
+            path=f"{container}.limits.memory", value=f"{_mib(most)}Mi",
+            reason="the upper end of what a pod may need, half as much again: beyond its limit it is killed with all its connections",
         ),
     ]
     scaler = f"HorizontalPodAutoscaler/{fleet.proxy.namespace}/{fleet.autoscaler.name if fleet.autoscaler else fleet.proxy.name}"
@@ -155,11 +167,14 @@ def bill(prepared: Prepared, fleet: FleetLabel, one: Try) -> Bill:
     figures = next(f for f in one.results.fleets if f.gateway == fleet.name)
     compute = one.replicas * request_cores(figures) * prices.vcpu_hour * HOURS_A_MONTH
     crossing = cross_zone_share(one.results, fleet.name)
+    clients = prepared.project.loaded.scenario.clients
+    outside = [row for row in one.results.classes if (said := clients.get(row.client)) is not None and said.from_ is None]
+    internet = sum(row.response_bytes_per_s.value or 0.0 for row in outside) * MONTH_S / GB * prices.internet_gb
     if crossing is None:
-        return Bill(compute=compute, cross_zone=None)
+        return Bill(compute=compute, cross_zone=None, internet=internet)
     through = one.results.throughput
     per_s = (through.request_bytes_per_s.value or 0.0) + (through.response_bytes_per_s.value or 0.0)
-    return Bill(compute=compute, cross_zone=crossing * per_s * 3600.0 * HOURS_A_MONTH / 1e9 * prices.cross_zone_gb)
+    return Bill(compute=compute, cross_zone=crossing * per_s * MONTH_S / GB * prices.cross_zone_gb, internet=internet)
 
 
 def cross_zone_share(results: Results, gateway: str) -> float | None:
@@ -179,4 +194,4 @@ def _shares(names: Sequence[str]) -> dict[str, float]:
     return {name: names.count(name) / len(names) for name in dict.fromkeys(names)}
 
 
-__all__ = ["Bill", "Setting", "bill", "cross_zone_share", "memory_bytes", "profile_of", "request_cores", "settings"]
+__all__ = ["Bill", "Setting", "bill", "cross_zone_share", "memory_range", "profile_of", "request_cores", "settings"]

@@ -21,7 +21,7 @@ def lines(made: Plan, wrote: Sequence[str] = ()) -> list[Line]:
     rows += [EMPTY, *_answer(made), EMPTY]
     columns = [Column("LOAD"), Column("pods"), Column("CPU cores"), Column("busiest"), Column("client p99"), Column("gateway p99"),
                Column("carries rps"), Column("$/month"), Column("with one pod less", right=False)]
-    rows += [*table(columns, [_row(step) for step in made.steps]), EMPTY, *_scaled(made)]
+    rows += [*table(columns, [_row(step) for step in made.steps]), EMPTY, *_fullest(made), *_sizes(made), *_scaled(made)]
     for n, one in enumerate(made.settings):
         rows += paragraph("" if n else "WRITE", f"{one.path}: {one.value}  ({one.reason})", indent=INDENT, most=3)
     told = [*(note for step in made.steps for note in step.need.notes), *made.notes]
@@ -32,6 +32,59 @@ def lines(made: Plan, wrote: Sequence[str] = ()) -> list[Line]:
     if wrote:
         rows += paragraph("WROTE", f"{wrote[0]}  ({', '.join(wrote[1:])})", indent=INDENT, most=2)
     return rows
+
+
+def _fullest(made: Plan) -> list[Line]:
+    """What of the largest fleet is nearest its limit, and what leaves the cluster."""
+    found = [step for step in made.steps if step.need.best is not None]
+    if not found:
+        return []
+    last, rows = found[-1], []
+    if last.first is not None:
+        rows += paragraph("FIRST FULL", f"at {format_rate_rps(last.need.load_rps)}: {last.first.text}", indent=INDENT, most=2)
+    if last.bill is not None:
+        rows += paragraph("COSTS", costs(last), indent=INDENT, most=3)
+    return rows
+
+
+def costs(step: PlanStep) -> str:
+    """What a month at a load costs, part by part."""
+    bill = step.bill
+    if bill is None:
+        return ""
+    crossing = "no zones are known" if bill.cross_zone is None else f"traffic between zones ${bill.cross_zone:,.0f}"
+    leaving = f"; answers to clients outside ${bill.internet:,.0f}, whatever the fleet" if bill.internet else ""
+    return f"a month at {format_rate_rps(step.need.load_rps)}: CPU requests ${bill.compute:,.0f}, {crossing}{leaving}"
+
+
+def sizes(made: Plan) -> str:
+    """Which number of workers was chosen, and whether others are as good."""
+    chosen = next((one for one in made.alternatives if one.chosen), None)
+    if chosen is None:
+        return "No number of workers that was tried carries the highest load."
+    others = [str(one.workers) for one in made.alternatives if one.best and not one.chosen]
+    if not others:
+        return f"Pods of {chosen.workers} workers: no other size is better in money, pods or latency."
+    return f"Pods of {chosen.workers} workers are cheapest, or as cheap with fewer pods; in money, pods and latency together {' and '.join(others)} workers are no worse."
+
+
+def _sizes(made: Plan) -> list[Line]:
+    """Pods with other numbers of workers."""
+    if not made.alternatives:
+        return []
+    columns = [Column("WORKERS"), Column("pods"), Column("busiest"), Column("client p99"), Column("CPU $/month"), Column("", right=False)]
+    rows: list[list[str | Part]] = []
+    for one in made.alternatives:
+        best = one.need.best
+        if best is None:
+            rows.append([str(one.workers), *[NONE] * 4, one.need.notes[0] if one.need.notes else NONE])
+            continue
+        word: str | Part = Part("chosen", "green") if one.chosen else "as good" if one.best else ""
+        rows.append([
+            str(one.workers), str(best.replicas), format_share(best.row["busiest_worker_utilisation"] or 0.0, 2),
+            milliseconds(best.row["client_latency_p99_s"]), f"{one.bill.compute:,.0f}" if one.bill else NONE, word,
+        ])
+    return [EMPTY, *paragraph("POD SIZE", sizes(made), indent=INDENT), EMPTY, *table(columns, rows), EMPTY]
 
 
 def _scaled(made: Plan) -> list[Line]:
@@ -126,4 +179,4 @@ def carries(step: PlanStep) -> str:
     return f"{capacity.low_rps:,.0f}–{capacity.high_rps:,.0f}" if capacity.high_rps else f"> {capacity.low_rps:,.0f}"
 
 
-__all__ = ["carries", "changing", "lines", "sentence"]
+__all__ = ["carries", "changing", "costs", "lines", "sentence", "sizes"]

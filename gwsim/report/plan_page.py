@@ -10,7 +10,7 @@ from gwsim.planning.plan import Plan
 from gwsim.report import page, svg
 from gwsim.report.html_tables import Cell, Heading, Table
 from gwsim.report.page import Page, Picture, Section
-from gwsim.report.plan import carries, changing, sentence
+from gwsim.report.plan import carries, changing, costs, sentence, sizes
 from gwsim.report.style import BAD, MUTED, SERIES, applied, axes_for, framed
 from gwsim.report.text import NONE, milliseconds
 from gwsim.units import format_duration_s, format_rate_rps, format_share
@@ -26,6 +26,8 @@ def render(made: Plan) -> str:
     """The page."""
     notes = [*(note for step in made.steps for note in step.need.notes), *made.notes]
     sections = [Section(name="fleets", title="A fleet for every load", pictures=_pictures(made), tables=(_table(made),))]
+    if made.alternatives:
+        sections.append(Section(name="sizes", title="Pods of other sizes", text=sizes(made), tables=(_alternatives(made),)))
     if made.autoscaling is not None:
         pictures = _course(made.autoscaling)
         sections.append(Section(name="autoscaler", title="As the load changes", text=changing(made.autoscaling), pictures=pictures, tables=_tries(made.autoscaling)))
@@ -36,10 +38,19 @@ def render(made: Plan) -> str:
         Page(
             title=made.name, question=made.question, word="FEASIBLE" if made.feasible else "NOT FEASIBLE",
             style="good" if made.feasible else "bad",
-            sentences=(sentence(made), "Budgets: " + "; ".join(one.text for one in made.budgets)),
+            sentences=(sentence(made), *_details(made), "Budgets: " + "; ".join(one.text for one in made.budgets)),
             sections=tuple(sections), command=command(made),
         )
     )
+
+
+def _details(made: Plan) -> tuple[str, ...]:
+    """What is nearest its limit at the largest load, and what that costs."""
+    last = next((step for step in reversed(made.steps) if step.need.best is not None), None)
+    if last is None:
+        return ()
+    first = (f"First full: {last.first.text}.",) if last.first is not None else ()
+    return (*first, *((f"Costs {costs(last)}.",) if last.bill is not None else ()))
 
 
 def command(made: Plan) -> str:
@@ -47,6 +58,9 @@ def command(made: Plan) -> str:
     words = ["gwsim", "plan", made.name, "--load", ",".join(f"{step.need.load_rps:g}rps" for step in made.steps)]
     for one in made.budgets:
         words += ["--budget", one.text]
+    if made.alternatives:
+        counts = ",".join(str(one.workers) for one in made.alternatives)
+        words += ["--vary", f"{made.gateway.rpartition('/')[2]}.workers={counts}"]
     return shlex.join([*words, *(["--zone-lost"] if made.zone_lost else [])])
 
 
@@ -156,6 +170,20 @@ def _table(made: Plan) -> Table:
     names = ("load", "pods", "CPU cores", "busiest worker", "client p99 ms", "gateway p99 ms", "carries rps", "$ a month")
     headings = (*(Heading(name) for name in names), Heading("with one pod less", False))
     return Table("fleets", "Fleets", headings, tuple(rows), "Dollars at the load held all month, at the cost profile's list prices.")
+
+
+def _alternatives(made: Plan) -> Table:
+    rows = []
+    for one in made.alternatives:
+        plain = one.plain()
+        pods, dollars, p99 = plain["replicas"], plain["compute_usd_per_month"], plain["client_latency_p99_s"]
+        rows.append((
+            Cell(str(one.workers), one.workers), Cell(NONE if pods is None else str(pods), pods or -1),
+            Cell(milliseconds(p99), p99 or -1.0), Cell(NONE if dollars is None else f"{dollars:,.0f}", dollars or -1.0),
+            Cell("chosen" if one.chosen else "as good" if one.best else "no fleet" if pods is None else ""),
+        ))
+    headings = (*(Heading(name) for name in ("workers", "pods", "client p99 ms", "CPU $ a month")), Heading("", False))
+    return Table("sizes", "The fewest pods of each size", headings, tuple(rows), "At the highest load; as good: none is better in money, pods and latency together.")
 
 
 def _settings(made: Plan) -> Table:
