@@ -26,13 +26,13 @@ LAYERS = (
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 
 MACHINERY = {
-    "reference": {"agenda", "sampling", "streams"},
+    "reference": {"agenda", "pool_limits", "sampling", "streams", "tallies"},
     "compiled": {
         "compiler", "control", "draws", "driver", "heaps", "kernel", "layout", "loop", "machine_code", "replies", "selftest", "slots", "state", "timers", "world_type",
     },
 }
 """Modules that one engine needs to be what it is. Everything else is a component, in a file of the same name in both."""
-PENDING = {"tcp_pools", "tcp_proxy"}
+PENDING = {"conversations", "tcp_pools", "tcp_proxy"}
 """Components of the reference engine that the compiled one does not have yet (gwsim/engine/features.py)."""
 
 MAX_MODULE_LINES = 500

@@ -52,6 +52,7 @@ class Visit(IntEnum):
     CONNECT_TIMEOUT = 19
     DOWN_EXPIRE = 20
     DOWN_CLOSE = 21
+    STREAM_IDLE = 22
 
 
 class Part(IntEnum):
@@ -69,6 +70,10 @@ class Part(IntEnum):
     UP_CLOSE = 9
     UP_FAILED = 10
     UP_CLOSE_UNUSED = 11
+    MESSAGE = 12
+    PING = 13
+    UP_MESSAGE = 14
+    UP_PONG = 15
 
 
 class Flag(IntFlag):
@@ -91,9 +96,10 @@ class Flag(IntFlag):
     DI = 8192
     RLSE = 16384
     DT = 32768
+    SI = 65536
 
 
-FLAG_ORDER = ("DI", "FI", "URX", "UF", "UC", "UR", "UT", "UO", "UH", "NR", "NC", "RL", "RLSE", "UAEX", "DT", "DC")
+FLAG_ORDER = ("DI", "FI", "URX", "UF", "UC", "UR", "UT", "UO", "UH", "NR", "NC", "RL", "RLSE", "UAEX", "DT", "SI", "DC")
 """Order in which set flags are printed: the order in which Envoy sets them in the situations modelled."""
 
 
@@ -173,6 +179,11 @@ class Purpose(IntEnum):
     HPA = 32
     CALL = 33
     AGE = 34
+    STREAM_DURATION = 35
+    GAP_UP = 36
+    GAP_DOWN = 37
+    BYTES_UP = 38
+    BYTES_DOWN = 39
 
 
 N_COMPONENTS = len(Component)

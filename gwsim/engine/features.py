@@ -29,6 +29,7 @@ class Feature(StrEnum):
     AGEING = "connections of clients that the gateway ends"
     UPDATES = "configuration that changes during the run"
     PORTS = "source ports that run out"
+    LONG_STREAMS = "WebSockets and gRPC streams"
     TCP = "gateways that hand bytes on, and TLS that they do not open"
 
 
@@ -93,6 +94,8 @@ def used(model: Model) -> frozenset[Feature]:
         found.add(Feature.UPDATES)
     if model.port_pools:
         found.add(Feature.PORTS)
+    if model.long_classes():
+        found.add(Feature.LONG_STREAMS)
     if any(one.tcp for one in outcomes):
         found.add(Feature.TCP)
     return frozenset(found)

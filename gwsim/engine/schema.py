@@ -23,7 +23,7 @@ FINE, MIDDLE, COARSE, BIN = 10, 6, 5, 4
 """Resolutions (bits): latency per class; components and clusters; tail anatomy; time bins."""
 N_BINS = 200
 N_STATUS = 600
-N_FLAGS = 16
+N_FLAGS = 17
 SAMPLE_SIZE = 1024
 SLOWEST = 20
 
@@ -75,7 +75,8 @@ def lower_edge(index: int, p: int) -> int:
 
 @dataclass(slots=True)
 class RawRun:
-    """One replication, as counted by an engine. C classes, K clusters, W workers, F fleets, S stations, P port pools.
+    """One replication, as counted by an engine. C classes, K clusters, W workers, F fleets, S stations, P port pools,
+    L classes of long streams (`Model.long_classes`), G pods (none without long streams). Columns [.., 2]: messages up, down.
 
     *Measured* requests are those that start in the window [warm-up, duration); *covered* ones are those measured whose
     answer came from upstream or is a time-out (the gateway's or the client's). Everything not marked otherwise counts
@@ -84,7 +85,7 @@ class RawRun:
 
     offered: Ints                  # [C] measured arrivals
     finished: Ints                 # [C]
-    good: Ints                     # [C] status 200..399
+    good: Ints                     # [C] status 200..399, or 101 (upgraded)
     status: Ints                   # [C, N_STATUS]
     client_attempts: Ints          # [C] sums over measured requests
     gateway_attempts: Ints         # [C] of all streams of measured requests, at their gateway end
@@ -130,6 +131,17 @@ class RawRun:
     port_taken: Ints               # [P] source ports taken, whole run
     port_refused: Ints             # [P] connections that got none
     port_peak: Ints                # [P] most of them taken or held at once by one owner for one station
+    long_opened: Ints              # [L] measured streams that opened
+    long_setup_sum: Ints           # [L] from their start until they were open at the client, ns
+    long_setup_hist: Ints          # [L, buckets(MIDDLE)]
+    long_cut: Ints                 # [L] open ones, measured or not, that ended otherwise than by the backend, whole run
+    long_bin_open: Ints            # [L, N_BINS] ns of open streams, by time bin (< duration)
+    pod_bin_open: Ints             # [G, N_BINS] the same by gateway pod
+    message_sent: Ints             # [L, 2] sent within the window
+    message_count: Ints            # [L, 2] those of them that were delivered
+    message_bytes: Ints            # [L, 2]
+    message_sum: Ints              # [L, 2] from sending to delivery at the other end, ns
+    message_hist: Ints             # [L, 2, buckets(MIDDLE)]
     bin_arrivals: Ints             # [N_BINS] requests by time bin of their start (< duration)
     bin_finished: Ints             # [N_BINS] requests by time bin of their end (< duration)
     bin_errors: Ints               # [N_BINS] those of them with status 0 or >= 400
@@ -164,7 +176,8 @@ class Options:
 def empty(model: Model) -> RawRun:
     """A `RawRun` of zeros with the sizes of `model`."""
     c, k, f, s = len(model.classes()), len(model.clusters), len(model.fleets), len(model.stations)
-    p = len(model.port_pools)
+    p, n = len(model.port_pools), len(model.long_classes())
+    g = sum(len(fleet.pods) for fleet in model.fleets) if n else 0
     w = sum(pod.workers for fleet in model.fleets for pod in fleet.pods)
     z = _zeros
     return RawRun(
@@ -179,7 +192,9 @@ def empty(model: Model) -> RawRun:
         worker_cpu=z(w), worker_window_cpu=z(w), worker_wakeups=z(w), worker_iterations=z(w),
         worker_connections=z(w), worker_streams=z(w), worker_throttled=z(w), fleet_bin_cpu=z(f, N_BINS), fleet_bin_pods=z(f, N_BINS), station_jobs=z(s),
         station_rejected=z(s), station_errors=z(s), station_busy=z(s), station_wait=z(s), station_window_busy=z(s),
-        port_taken=z(p), port_refused=z(p), port_peak=z(p),
+        port_taken=z(p), port_refused=z(p), port_peak=z(p), long_opened=z(n), long_setup_sum=z(n), long_setup_hist=z(n, buckets(MIDDLE)),
+        long_cut=z(n), long_bin_open=z(n, N_BINS), pod_bin_open=z(g, N_BINS), message_sent=z(n, 2), message_count=z(n, 2),
+        message_bytes=z(n, 2), message_sum=z(n, 2), message_hist=z(n, 2, buckets(MIDDLE)),
         bin_arrivals=z(N_BINS), bin_finished=z(N_BINS), bin_errors=z(N_BINS), bin_latency_sum=z(N_BINS),
         bin_latency_hist=z(N_BINS, buckets(BIN)), bin_area=z(N_BINS), area=z(1), sojourn=z(1), requests=z(1),
         in_flight=z(1), stop_ns=z(1), events=z(1), saturated=z(1), samples=z(0, RECORD_WIDTH),

@@ -38,6 +38,7 @@ _ROWS = (
     ("RLSE", "RateLimitServiceError", "the rate limit service failed, and requests are refused then", "the rate limit service, failure_mode_deny", "500"),
     ("UAEX", "UnauthorizedExternalService", "the external authorisation service refused the request", "AuthorizationPolicy with a CUSTOM action", "403"),
     ("DT", "DurationTimeout", "the connection was older than its longest duration", "DestinationRule connectionPool.tcp.maxConnectionDuration", "none: the connection is closed"),
+    ("SI", "StreamIdleTimeout", "nothing moved on the stream for too long", "stream_idle_timeout, which Istio switches off and EnvoyFilters set; pings and messages that are further apart", "the stream is reset; before it is answered 408, or 504 where the request is complete"),
     ("DC", "DownstreamConnectionTermination", "the client went away before the answer", "client time-outs below the latency of the route", "none: the client has gone"),
 )
 
@@ -45,7 +46,7 @@ _SIMULATED = "the simulation counts it"
 _ROUTED = "gwsim route and the simulation"
 _WHERE = {
     "NR": _ROUTED, "NC": _ROUTED, "UH": _ROUTED, "FI": _ROUTED, "DI": "gwsim route shows the delay", "RL": "the simulation, for rate limits of EnvoyFilters",
-    "DT": "the simulation, for byte streams (TCP, TLS that is passed through)", "UT": "the simulation; gwsim route with --backend-delay", "UAEX": "the simulation, for ext_authz filters",
+    "DT": "the simulation, for byte streams (TCP, TLS that is passed through)", "SI": "the simulation, for WebSockets and gRPC streams", "UT": "the simulation; gwsim route with --backend-delay", "UAEX": "the simulation, for ext_authz filters",
 }  # fmt: skip
 FLAGS: Mapping[str, FlagNote] = {row[0]: FlagNote(*row, where=_WHERE.get(row[0], _SIMULATED)) for row in _ROWS}
 """Every response flag of the model."""
@@ -57,7 +58,6 @@ _OTHER_ROWS = (
     ("DR", "DownstreamRemoteReset", "the client reset the stream", "browsers that cancel, HTTP/2 clients with short deadlines", "none: the client has gone", _NEVER + "clients that give up close their connection (DC)"),
     ("RLSE", "RateLimitServiceError", "the rate limit service did not answer", "the service behind envoy.filters.http.ratelimit, its timeout and failure_mode_deny", "500 where failure_mode_deny is set", "the simulation, for global rate limits"),
     ("IH", "InvalidEnvoyRequestHeaders", "a header of Envoy's own had a value that is not allowed", "x-envoy-* headers set by clients or EnvoyFilters", "400", _NEVER + "such headers are not checked"),
-    ("SI", "StreamIdleTimeout", "nothing moved on the stream for too long", "stream_idle_timeout; Istio switches it off", "408 before, 504 after the request was sent", _NEVER + "Istio sets no such limit"),
     ("DPE", "DownstreamProtocolError", "the client broke the protocol", "HTTP/1.1 sent to an HTTP/2 port, TLS to a plaintext one, HTTP/1.0 where it is not accepted", "400, 426", _NEVER + "clients keep to their protocol"),
     ("UPE", "UpstreamProtocolError", "the backend broke the protocol", "HTTP/2 to a backend that speaks HTTP/1.1: the Service port's name or h2UpgradePolicy", "502", _NEVER + "backends are taken to speak what their port says"),
     ("UMSDR", "UpstreamMaxStreamDurationReached", "the stream to the backend was older than its longest duration", "max_stream_duration in EnvoyFilters", "504", _NEVER + "durations are not limited in the model"),

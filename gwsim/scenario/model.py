@@ -27,6 +27,7 @@ from gwsim.scenario.arrivals import (
     Replay,
     constant,
 )
+from gwsim.scenario.long_streams import LongStream, MessageCosts, Messages
 from gwsim.scenario.operations import (
     Abort,
     Bucket,
@@ -147,7 +148,7 @@ class Outcome:
     passthrough: bool = False
     """Of such: the clients' TLS is handed on unopened; the endpoint answers their handshake."""
     idle_timeout_s: float = 0.0
-    """Of such: a connection on which nothing moves is closed after this; 0: never."""
+    """Of such: a connection on which nothing moves is closed after this; of long streams: such a stream is reset. 0: never."""
     max_duration_s: float = 0.0
     """Of such: a connection is closed after this, whatever moves on it; 0: never."""
 
@@ -163,6 +164,9 @@ class Shape:
     response_bytes: Distribution
     later: tuple[tuple[float, Outcome], ...] = ()
     """Outcomes of requests from certain moments on, (seconds, outcome) ascending: the configuration changes during the run."""
+
+    long: LongStream | None = None
+    """Its requests stay open; None: they end with their answer."""
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """All outcomes it has in a run."""
@@ -460,10 +464,14 @@ class Model:
         """(client index, shape index) of every traffic class, in class order."""
         return tuple((c, s) for c, client in enumerate(self.clients) for s in range(len(client.mix)))
 
+    def long_classes(self) -> tuple[int, ...]:
+        """The traffic classes of long streams, as positions in `classes()`."""
+        return tuple(i for i, (c, s) in enumerate(self.classes()) if self.clients[c].mix[s].long is not None)
+
 
 __all__ = [
     "UNLIMITED", "Abort", "Arrivals", "Bucket", "Bursts", "Call", "CallOut", "Change", "Client", "ClientRetry", "ClosedLoop", "Connection", "Delay", "Distribution",
-    "DownstreamCosts", "Fleet", "HashRule", "Host", "Lifecycle", "Mirror", "Mode", "Model", "Network", "OnDemand", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
+    "DownstreamCosts", "Fleet", "HashRule", "Host", "Lifecycle", "LongStream", "MessageCosts", "Messages", "Mirror", "Mode", "Model", "Network", "OnDemand", "Operation", "Outage", "Outcome", "Paced", "Placement", "Pod",
     "Poisson", "PortPool", "RateSegment", "Relay", "Replay", "Run", "Scaling", "Shape", "SimCluster", "Stage", "Station", "TokenBucket", "UpstreamCosts", "WeightedTarget",
     "constant",
 ]

@@ -26,7 +26,7 @@ from gwsim.scenario.model import (
     WeightedTarget,
 )
 
-FEATURES = frozenset(Feature)
+FEATURES = frozenset(Feature) - {Feature.LONG_STREAMS}
 MID, END = "mid", "end"
 
 

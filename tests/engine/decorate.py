@@ -16,10 +16,14 @@ from gwsim.scenario.model import (
     Change,
     Client,
     Delay,
+    Distribution,
     Fleet,
     HashRule,
     Host,
     Lifecycle,
+    LongStream,
+    MessageCosts,
+    Messages,
     Mirror,
     Mode,
     Model,
@@ -35,6 +39,7 @@ from gwsim.scenario.model import (
     Station,
     TokenBucket,
     WeightedTarget,
+    constant,
 )
 from gwsim.topology import LbPolicy, OutlierDetection, RetryBudget, ScalingPolicy, ScalingRules, SlowStart
 
@@ -414,6 +419,42 @@ def _membership(model: Model, random: Random, lattice: bool) -> Model:
     return replace(model, clusters=clusters, stations=tuple(ending(one) for one in model.stations))
 
 
+# --- long streams ----------------------------------------------------------------------------------------------
+
+
+def _long_streams(model: Model, random: Random, lattice: bool) -> Model:
+    def gap(low: float, high: float) -> Distribution:
+        x = max(1e-3, _span(random, low, high, lattice))
+        return constant(x) if lattice or random.random() < 0.3 else Distribution(kind="exponential", a=x, mean=x)
+
+    def cost() -> float:
+        return 1e-3 * random.choice((0, 0, 1)) if lattice else random.uniform(0.0, 3e-4)
+
+    def flow() -> Messages | None:
+        return None if random.random() < 0.3 else Messages(every_s=gap(1e-3, 40e-3), size=constant(random.choice((0.0, 100.0, 5000.0))))
+
+    def lasting(shape: Shape, websocket: bool) -> Shape:
+        if random.random() < 0.3:
+            return shape
+        complete = not websocket and random.random() < 0.4
+        costs = MessageCosts(**{f"{visit}_s": cost() for visit in VISITS}, **{f"{visit}_byte_s": 0.0 if lattice else 1e-8 for visit in VISITS})
+        idle_s = random.choice((0.0, max(1e-3, _span(random, 2e-3, 50e-3, lattice))))
+        long = LongStream(
+            websocket=websocket, duration_s=gap(5e-3, 0.2), costs=costs, up=None if complete else flow(), down=flow(), request_complete=complete,
+            ping_s=max(1e-3, _span(random, 1e-3, 60e-3, lattice)) if websocket and random.random() < 0.5 else None,
+        )
+        return replace(shape, long=long, outcome=replace(shape.outcome, idle_timeout_s=idle_s))
+
+    def talking(client: Client) -> Client:
+        websocket = client.connection.http == 1 and client.connection.streams == 1
+        if random.random() < 0.2 or (client.connection.streams > 1 and client.connection.http != 2) or any(one.outcome.tcp for one in client.mix):
+            return client
+        return replace(client, mix=tuple(lasting(one, websocket) for one in client.mix))
+
+    return replace(model, clients=tuple(talking(one) for one in model.clients))
+
+
+VISITS = ("read", "write_up", "read_up", "write_down")
 CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.LOAD_BALANCING: _load_balancing,
     Feature.OUTLIERS: _outliers,
@@ -428,4 +469,5 @@ CHANGES: dict[Feature, Callable[[Model, Random, bool], Model]] = {
     Feature.PORTS: _ports,
     Feature.UPDATES: _updates,
     Feature.MEMBERSHIP: _membership,
+    Feature.LONG_STREAMS: _long_streams,
 }

@@ -79,7 +79,7 @@ class Station:
             return
         if self._full(now):
             self.recorder.rejected(self.index)
-            self._answer(upstream, now, 503)
+            self.answer(upstream, now, 503)
             return
         service = self.service.ns(upstream.key, self.modes.slow(now)) if self.modes else self.service.ns(upstream.key)
         status = self._status(upstream.key, self.modes.errors(now) if self.modes else None)
@@ -99,7 +99,10 @@ class Station:
         if not upstream.over:
             upstream.timeline.enter(now, UPSTREAM_QUEUE)
             upstream.timeline.enter(start, UPSTREAM_SERVICE)
-        self._answer(upstream, departure, status)
+            conversation = upstream.stream.conversation
+            if conversation is not None and upstream.attempt and status == 200:
+                status = conversation.accepted(self, upstream, departure)
+        self.answer(upstream, departure, status)
 
     def meet(self, clients: Sequence[Client]) -> None:
         """Now there are clients."""
@@ -173,7 +176,7 @@ class Station:
                     return status
         return 200
 
-    def _answer(self, upstream: UpstreamRequest, departure: int, status: int) -> None:
+    def answer(self, upstream: UpstreamRequest, departure: int, status: int) -> None:
         """The answer leaves at `departure`; nobody hears it if the attempt has ended."""
         if upstream.connection is not None:
             upstream.connection.busy_until = max(upstream.connection.busy_until, departure)

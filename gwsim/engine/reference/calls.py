@@ -108,7 +108,7 @@ class CallingStation(Station):
         """It is answered, and the server is free."""
         self.busy -= 1
         self.recorder.departed(self.index, job.status)
-        self._answer(job.upstream, now, job.status)
+        self.answer(job.upstream, now, job.status)
         if self.waiting:
             self._start(self.waiting.popleft(), now)
 

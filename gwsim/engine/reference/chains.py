@@ -21,6 +21,22 @@ def check_chains(model: Model) -> None:
     for s, station in enumerate(model.stations):
         if station.relay is not None:
             _check_relay(model, s, station, station.relay)
+    _check_long(model)
+
+
+def _check_long(model: Model) -> None:
+    """Long streams go from a client to a backend, through one proxy."""
+    for c, s in (model.classes()[i] for i in model.long_classes()):
+        client = model.clients[c]
+        shape = client.mix[s]
+        name = f"client {client.name}, shape {shape.name}"
+        stations = [model.stations[i] for outcome in shape.outcomes() for target in outcome.targets if target.cluster >= 0 for i in model.clusters[target.cluster].stations]
+        if isinstance(client.arrivals, OnDemand) or any(one.relay is not None or one.calls for one in stations):
+            raise UsageError(f"{name}: a long stream goes through one proxy, to a backend that calls no other")
+        if any(outcome.tcp for outcome in shape.outcomes()):
+            raise UsageError(f"{name}: a long stream is HTTP, which its listener does not read")
+        if shape.long is not None and shape.long.websocket != (client.connection.http == 1 and client.connection.streams == 1):
+            raise UsageError(f"{name}: WebSockets need HTTP/1.1, gRPC streams HTTP/2")
 
 
 def callers(model: Model, client: int) -> list[int]:

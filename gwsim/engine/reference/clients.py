@@ -29,6 +29,7 @@ from gwsim.engine.reference.agenda import (
 from gwsim.engine.reference.calls import Job
 from gwsim.engine.reference.chains import callers
 from gwsim.engine.reference.connections import Connection, Slot, Slots, State
+from gwsim.engine.reference.conversations import Terms
 from gwsim.engine.reference.lifetimes import WARM, within
 from gwsim.engine.reference.router import Route
 from gwsim.engine.reference.sampling import Quantity, u01
@@ -85,7 +86,7 @@ class CostsNs:
 class TrafficClass:
     """A client's requests of one shape."""
 
-    __slots__ = ("class_id", "client", "later", "request_bytes", "response_bytes", "route", "shape", "source")
+    __slots__ = ("class_id", "client", "later", "long", "request_bytes", "response_bytes", "route", "shape", "source")
 
     def __init__(self, client: Client, class_id: int, shape: Shape, index: int) -> None:
         self.client = client
@@ -94,6 +95,7 @@ class TrafficClass:
         self.class_id = class_id
         self.route = Route(shape.outcome)
         self.later = [(ns(at_s), Route(outcome)) for at_s, outcome in shape.later]
+        self.long = None if shape.long is None else Terms(shape.long, client.world.model.long_classes().index(class_id))
         self.request_bytes = Quantity(shape.request_bytes, Purpose.REQUEST_BYTES)
         self.response_bytes = Quantity(shape.response_bytes, Purpose.RESPONSE_BYTES)
 
@@ -299,6 +301,12 @@ class Client:
         key = self.connection_place | name_of(self.index, slot.index, 0) | RESET
         slot.lost = self.world.agenda.at(instant, key, self.reset, connection)
 
+    def cut_at(self, connection: Connection, instant: int) -> None:
+        """The gateway has closed a connection; nothing is to be found of that if the client has given it up."""
+        slot = connection.slot
+        if slot.connection is connection and slot.state is State.OPEN and slot.lost is None:
+            self.reset_at(connection, instant)
+
     def lose(self, slot: Slot, pod: Pod, now: int) -> None:
         """A pod has ended: what a slot has on it is lost."""
         if slot.state is State.CLOSED or slot.connection.worker.pod is not pod or slot.lost is not None:
@@ -327,10 +335,8 @@ class Client:
         if not queued:
             slot.group.requeue(slot)
         for stream in lost:
-            stream.done = True
+            self._done(stream, now, cut=True)
             stream.flags |= connection.flags
-            if stream.time_out is not None:
-                stream.time_out.cancel()
             if not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):
                 self.finish(stream, now, 0, stream.flags, ANSWER_RESET, 0)
 
@@ -386,9 +392,20 @@ class Client:
         if stream.done:
             return
         now = self.world.agenda._now
+        self._done(stream, now, cut=False)
+        self._leave_slot(stream, now)
+        if stream.status < 500 or not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):
+            self.finish(stream, now, stream.status, stream.flags, stream.answer, stream.response_bytes)
+
+    def _done(self, stream: Stream, now: int, cut: bool) -> None:
+        """An attempt has ended at the client."""
         stream.done = True
         if stream.time_out is not None:
             stream.time_out.cancel()
+        if stream.opened >= 0:
+            self.world.recorder.closed(stream, now, cut)
+
+    def _leave_slot(self, stream: Stream, now: int) -> None:
         slot = stream.slot
         del slot.streams[stream.name]
         if stream.closing and slot.connection is stream.connection:
@@ -396,8 +413,13 @@ class Client:
         if slot.group.release(slot):
             self.close(slot, stream.name, now)
             slot.group.requeue(slot)
-        if stream.status < 500 or not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):
-            self.finish(stream, now, stream.status, stream.flags, stream.answer, stream.response_bytes)
+
+    def stream_reset(self, stream: Stream, now: int) -> None:
+        """The gateway has reset a long stream; the connection goes on."""
+        self._done(stream, now, cut=True)
+        self._leave_slot(stream, now)
+        if not self.retried(stream, now, self.retry is not None and self.retry.on_5xx):
+            self.finish(stream, now, 0, stream.flags, ANSWER_RESET, 0)
 
     def timed_out(self, happening: Happening) -> None:
         """The client's patience is at its end."""

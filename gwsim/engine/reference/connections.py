@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 from heapq import heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gwsim.engine.codes import Part, Purpose, Visit
 from gwsim.engine.draws import below, draw64, fold
 from gwsim.engine.reference import tls
 from gwsim.engine.reference.accounting import CLIENT_NETWORK, PROXY_CPU
+from gwsim.engine.reference.conversations import Conversation, Said
 from gwsim.engine.reference.sampling import byte_cost
-from gwsim.engine.reference.streams import same_tie_key
+from gwsim.engine.reference.streams import Stream, same_tie_key
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.agenda import Happening
     from gwsim.engine.reference.clients import Client
+    from gwsim.engine.reference.conversations import Terms
     from gwsim.engine.reference.fleets import Pod
     from gwsim.engine.reference.relays import Link
-    from gwsim.engine.reference.streams import Stream
     from gwsim.engine.reference.worker import Worker
 
 
@@ -179,14 +180,14 @@ class Connection:
         self.draining = False
         """It is too old: its answers ask the client to close it."""
         self.over = False
-        self.backlog: list[tuple[int, int, Stream | None]] = []
-        """What was delivered before the connection was accepted."""
-        self.due: list[tuple[int, Stream | None]] = []
+        self.backlog: list[tuple[int, int, Any]] = []
+        """What was delivered before the connection was accepted: (instant, tie key, stream or what is said on one)."""
+        self.due: list[tuple[int, Any]] = []
         """Items of the visit to come, as (tie key, stream), in order."""
         self.streams: dict[int, Stream] = {}
         """Streams that have not ended, by packed name."""
-        self.answers: list[Stream] = []
-        """What the next write sends."""
+        self.answers: list[Any] = []
+        """What the next write sends: streams that are answered, and long streams on which something is said."""
         self.open_from = 0
         """End of the accept visit: nothing is readable before."""
         self.armed = False
@@ -198,7 +199,7 @@ class Connection:
 
     # --- what arrives ----------------------------------------------------------------------------------------
 
-    def deliver(self, instant: int, part: Part, name: int, stream: Stream | None) -> None:
+    def deliver(self, instant: int, part: Part, name: int, stream: Any) -> None:
         """Bytes from the client are delivered at `instant`; they are ready once the connection is accepted, and lost when it is gone."""
         if self.over:
             return
@@ -238,16 +239,20 @@ class Connection:
                 break
         return end
 
-    def _cost_of(self, items: list[tuple[int, Stream | None]]) -> tuple[Visit, int]:
+    def _cost_of(self, items: list[tuple[int, Any]]) -> tuple[Visit, int]:
         """Kind and cost of a visit; what follows a close is never looked at."""
         costs = self.client.costs
         parts = []
         cost = 0
+        messages: Terms | None = None
         for tie, stream in items:
             part = tie & 15
             parts.append(part)
-            if part == Part.REQUEST and stream is not None:
+            if part == Part.REQUEST and isinstance(stream, Stream):
                 cost += costs.read_stream + byte_cost(stream.request.request_bytes, costs.read_byte_s)
+            elif isinstance(stream, Said):
+                messages = stream.conversation.terms
+                cost += byte_cost(stream.size, messages.costs.read_byte_s)
             elif part == Part.CANCEL:
                 cost += costs.read_stream
             elif part == Part.CLIENT_HELLO:
@@ -259,14 +264,18 @@ class Connection:
                 break
         if Part.REQUEST in parts or Part.CANCEL in parts:
             return Visit.READ, cost + costs.read
+        if messages is not None:
+            return Visit.READ, cost + messages.read
         if Part.FINISHED in parts:
             return Visit.FINISHED, cost
         return (Visit.CLIENT_HELLO if Part.CLIENT_HELLO in parts else Visit.CLOSE), cost
 
-    def _take(self, part: int, stream: Stream | None, start: int, end: int) -> None:
+    def _take(self, part: int, stream: Any, start: int, end: int) -> None:
         """One item takes effect."""
         worker = self.worker
-        if part == Part.REQUEST and stream is not None:
+        if isinstance(stream, Said):
+            stream.conversation.taken(stream, end)
+        elif part == Part.REQUEST and stream is not None:
             self.streams[stream.name] = stream
             worker.streams_read()
             worker.filters.begin(stream, start, end)
@@ -291,7 +300,7 @@ class Connection:
 
     # --- what leaves -----------------------------------------------------------------------------------------
 
-    def answer(self, stream: Stream) -> None:
+    def answer(self, stream: Any) -> None:
         """An answer is to be written: it joins the write that is armed, or arms one."""
         self.answers.append(stream)
         if not self.armed:
@@ -303,19 +312,34 @@ class Connection:
         answers = self.answers
         self.answers = []
         self.armed = False
-        costs = self.client.costs
-        cost = costs.write_down + costs.write_down_stream * len(answers)
-        for stream in answers:
-            cost += byte_cost(stream.response_bytes, costs.write_down_byte_s)
-        end = self.worker.spend(Visit.WRITE_DOWN, answers[0].name, start, cost)
+        end = self.worker.spend(Visit.WRITE_DOWN, answers[0].name, start, self._write_cost(answers))
         draining = self.worker.pod.draining or self.draining
         for stream in answers:
-            stream.closing = draining
+            if isinstance(stream, Conversation):
+                stream.leave(end)
+                continue
+            upgraded = stream.conversation is not None and stream.conversation.opened and self.client.http1
+            stream.closing = draining or upgraded
             stream.timeline.enter(start, PROXY_CPU)
             stream.timeline.enter(end, CLIENT_NETWORK)
             (self.link or self.client).answered_at(stream, end + self.down)
         return end
 
+    def _write_cost(self, answers: list[Any]) -> int:
+        """Cost of a write; messages alone cost what theirs does."""
+        costs = self.client.costs
+        heads = cost = 0
+        for one in answers:
+            if isinstance(one, Conversation):
+                heads += one.heads
+                cost += sum(byte_cost(said.size, one.terms.costs.write_down_byte_s) for said in one.outbox)
+            else:
+                heads += 1
+                cost += byte_cost(one.response_bytes, costs.write_down_byte_s)
+        first = answers[0]
+        if not heads and isinstance(first, Conversation):
+            return cost + first.terms.write_down
+        return cost + costs.write_down + costs.write_down_stream * heads
 
     # --- its age ---------------------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from gwsim.engine.reference.cpu import PERIOD, Budget, Quota
 from gwsim.engine.reference.load_balancing import policy_of
 from gwsim.engine.reference.membership import Membership
 from gwsim.engine.reference.outliers import Detector
-from gwsim.engine.reference.pools import ClusterOnPod, Pool
+from gwsim.engine.reference.pool_limits import ClusterOnPod
+from gwsim.engine.reference.pools import Pool
 from gwsim.engine.reference.rate_limits import Bucket
 from gwsim.engine.reference.tcp_pools import TcpPool
 from gwsim.engine.reference.worker import Worker

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gwsim.engine.reference.agenda import RANK_CONTROL, Agenda, Happening, name_of, place_of
 
 if TYPE_CHECKING:
-    from gwsim.engine.reference.pools import ClusterOnPod
+    from gwsim.engine.reference.pool_limits import ClusterOnPod
 
 MEMBERSHIP = 2
 """Part of the keys of its events, beside those of outlier detection."""

@@ -11,20 +11,16 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from gwsim.engine.codes import Counter, Flag, Part, Visit
-from gwsim.engine.draws import ns
 from gwsim.engine.reference.accounting import NEXT_HOP, POOL_WAIT, PROXY_CPU, UPSTREAM_NETWORK, WORKER_QUEUE
 from gwsim.engine.reference.agenda import name_of
-from gwsim.engine.reference.hosts import HostSet
 from gwsim.engine.reference.lifetimes import WARM, Lifetimes, Notice, UpstreamConnection
 from gwsim.engine.reference.relays import Links
 from gwsim.engine.reference.sampling import byte_cost
-from gwsim.scenario.model import UNLIMITED, SimCluster, UpstreamCosts
+from gwsim.scenario.model import UNLIMITED
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.backends import Station
-    from gwsim.engine.reference.membership import Membership
-    from gwsim.engine.reference.outliers import Detector
-    from gwsim.engine.reference.recording import Recorder
+    from gwsim.engine.reference.pool_limits import ClusterOnPod
     from gwsim.engine.reference.source_ports import SourcePorts
     from gwsim.engine.reference.streams import UpstreamRequest
     from gwsim.engine.reference.worker import Worker
@@ -32,66 +28,6 @@ if TYPE_CHECKING:
 WARM_WORKER = 10**6
 ORDER_IDLE, ORDER_IDLE_UNUSED, ORDER_AGE, ORDER_CONNECT = 5, 6, 7, 8
 """Of timers with equal deadline and name."""
-
-
-class CostsNs:
-    """`UpstreamCosts` in ns."""
-
-    __slots__ = ("close", "read_up", "read_up_byte_s", "up_connected", "up_tls", "write_up", "write_up_byte_s")
-
-    def __init__(self, costs: UpstreamCosts) -> None:
-        self.write_up = ns(costs.write_up_s)
-        self.write_up_byte_s = costs.write_up_byte_s
-        self.read_up = ns(costs.read_up_s)
-        self.read_up_byte_s = costs.read_up_byte_s
-        self.up_connected = ns(costs.up_connected_s)
-        self.up_tls = ns(costs.up_tls_s)
-        self.close = ns(costs.close_s)
-
-
-class ClusterOnPod:
-    """A cluster's state that the workers of a pod share: breakers and active requests."""
-
-    __slots__ = (
-        "active", "breakers", "connections", "costs", "counters", "detector", "established", "horizon", "hosts", "http2", "index", "membership",
-        "model", "pending", "recorder", "requests", "retries", "warm",
-    )
-
-    def __init__(self, index: int, model: SimCluster, recorder: Recorder, names: list[str], view: str) -> None:
-        self.index = index
-        self.model = model
-        self.recorder = recorder
-        self.costs = CostsNs(model.costs)
-        self.http2 = model.cluster.upstream_http == 2
-        self.breakers = model.cluster.circuit_breakers
-        self.counters = recorder.clusters[index].cluster_counters
-        self.active = [0] * len(model.stations)
-        self.hosts = HostSet(model, view, names, self.active)
-        self.warm = True
-        """There were connections to it before the run."""
-        self.detector: Detector | None = None
-        self.membership: Membership | None = None
-        """Set where hosts come and go."""
-        self.established: list[list[UpstreamConnection]] = [[] for _ in model.stations]
-        """Connections of all workers by host, in the order of their opening; some may be closed."""
-        self.horizon = recorder.horizon
-        self.connections = 0
-        self.pending = 0
-        self.requests = 0
-        self.retries = 0
-
-    def count(self, counter: Counter) -> None:
-        """One more of Envoy's `cluster.<name>.<counter>`."""
-        self.counters[counter] += 1
-
-    def drain(self, host: int, now: int) -> None:
-        """Have the connections to a host closed (Envoy: `postThreadLocalHealthFailure`, `drainConnections`)."""
-        connections, self.established[host] = self.established[host], []
-        for connection in connections:
-            if not connection.over:
-                connection.pool.retire(connection, None, now)
-                if not connection.over:
-                    self.established[host].append(connection)
 
 
 class Pool:
@@ -421,19 +357,24 @@ class Pool:
     def read(self, upstream: UpstreamRequest, start: int) -> int:
         """READ_UP visit: the answer ends the attempt and frees its connection (Envoy: `onStreamComplete`)."""
         worker, limits = self.worker, self.limits
+        conversation = upstream.stream.conversation if upstream.attempt else None
+        if conversation is not None and not conversation.opened and upstream.status < 400:
+            return conversation.open(start)
+        open_ = conversation is not None and conversation.opened
         costs, status = limits.costs, upstream.status
         cost = costs.read_up + byte_cost(upstream.answer_bytes, costs.read_up_byte_s)
         end = worker.spend(Visit.READ_UP, upstream.name, start, cost)
         upstream.timeline.enter(start, PROXY_CPU)
-        limits.count(Counter.UPSTREAM_RQ_COMPLETED)
-        if status // 100 in CLASS_COUNTERS:
-            limits.count(CLASS_COUNTERS[status // 100])
+        if not open_:  # else that was done when it opened
+            limits.completed(status)
         if upstream.attempt:
             upstream.stream.upstream_ns += upstream.ready - upstream.written
             limits.recorder.attempt_answered(upstream, limits.index)
         self._detach(upstream)
+        if open_ and not limits.http2 and upstream.connection is not None:
+            upstream.connection.left = 0  # upgraded: it speaks HTTP no more
         self._freed(upstream, start, end)
-        if limits.detector is not None:
+        if limits.detector is not None and not open_:
             limits.detector.answered(self.endpoint, status, start)
         upstream.owner.answered(upstream, start, end)
         return end
@@ -479,7 +420,3 @@ class Pool:
         else:
             self.close(upstream.connection, upstream.name, end)
             self._connect_if_needed(upstream.name, end)
-
-
-CLASS_COUNTERS = {2: Counter.UPSTREAM_RQ_2XX, 4: Counter.UPSTREAM_RQ_4XX, 5: Counter.UPSTREAM_RQ_5XX}
-"""By the first digit of the status; gwsim keeps none for the others."""

@@ -13,20 +13,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gwsim.engine import schema
-from gwsim.engine.codes import N_COMPONENTS, N_COUNTERS, N_VISITS, Purpose, Visit
+from gwsim.engine.codes import Purpose, Visit
 from gwsim.engine.draws import MASK, draw64, fold
 from gwsim.engine.reference.agenda import parts_of
+from gwsim.engine.reference.tallies import (
+    BinTally,
+    ClassTally,
+    ClusterTally,
+    LongTally,
+    PortTally,
+    StationTally,
+    Tally,
+    WorkerTally,
+    table,
+)
 from gwsim.engine.schema import (
     ANSWER_TIMEOUT,
     ANSWER_UPSTREAM,
     BIN,
-    COARSE,
     EJECTION_WIDTH,
-    FINE,
     MIDDLE,
     N_BINS,
-    N_FLAGS,
-    N_STATUS,
     RECORD_WIDTH,
     SAMPLE_SIZE,
     SLOWEST,
@@ -34,139 +41,15 @@ from gwsim.engine.schema import (
     Options,
     RawRun,
     bucket,
-    buckets,
 )
 from gwsim.scenario.model import Model
 
 if TYPE_CHECKING:
+    from gwsim.engine.reference.conversations import Conversation, Said
     from gwsim.engine.reference.streams import Request, Stream, UpstreamRequest
     from gwsim.engine.reference.worker import Worker
 
 Row = tuple[int, ...]
-
-
-def table(rows: int, columns: int) -> list[list[int]]:
-    """A table of zeros."""
-    return [[0] * columns for _ in range(rows)]
-
-
-class ClassTally:
-    """Of a traffic class: measured requests only."""
-
-    __slots__ = (
-        "anatomy_count", "anatomy_sum", "class_cluster", "client_attempts", "component_hist", "component_sum",
-        "covered", "failed_sum", "finished", "gateway_attempts", "good", "gw_flags", "gw_hist", "gw_status",
-        "gw_streams", "gw_sum", "handshakes", "latency_hist", "latency_sum", "offered", "overhead_hist",
-        "overhead_sum", "request_bytes", "response_bytes", "status",
-    )
-
-    def __init__(self, clusters: int) -> None:
-        self.offered = self.finished = self.good = self.covered = 0
-        self.client_attempts = self.gateway_attempts = self.request_bytes = self.response_bytes = 0
-        self.latency_sum = self.failed_sum = self.gw_streams = self.gw_sum = self.overhead_sum = 0
-        self.status = [0] * N_STATUS
-        self.handshakes = [0] * 4
-        self.latency_hist = [0] * buckets(FINE)
-        self.component_sum = [0] * N_COMPONENTS
-        self.component_hist = table(N_COMPONENTS, buckets(MIDDLE))
-        self.anatomy_count = [0] * buckets(COARSE)
-        self.anatomy_sum = table(buckets(COARSE), N_COMPONENTS)
-        self.gw_status = [0] * N_STATUS
-        self.gw_flags = [0] * N_FLAGS
-        self.gw_hist = [0] * buckets(FINE)
-        self.overhead_hist = [0] * buckets(FINE)
-        self.class_cluster = [0] * clusters
-
-    def cover(self, latency: int, spent: list[int], failed_ns: int) -> None:
-        """A request counts for the latency of its class."""
-        self.covered += 1
-        self.latency_sum += latency
-        self.failed_sum += failed_ns
-        self.latency_hist[bucket(latency, FINE)] += 1
-        coarse = bucket(latency, COARSE)
-        self.anatomy_count[coarse] += 1
-        anatomy = self.anatomy_sum[coarse]
-        for i, ns in enumerate(spent):
-            if ns:
-                self.component_sum[i] += ns
-                anatomy[i] += ns
-                self.component_hist[i][bucket(ns, MIDDLE)] += 1
-            else:
-                self.component_hist[i][0] += 1
-
-    def end_stream(self, latency: int, overhead: int) -> None:
-        """A stream counts for the gateway's latency."""
-        self.gw_sum += latency
-        self.overhead_sum += overhead
-        self.gw_hist[bucket(latency, FINE)] += 1
-        self.overhead_hist[bucket(overhead, FINE)] += 1
-
-
-class ClusterTally:
-    """Of a cluster, over all pods."""
-
-    __slots__ = ("cluster_counters", "cluster_hist", "cluster_sum")
-
-    def __init__(self) -> None:
-        self.cluster_counters = [0] * N_COUNTERS
-        self.cluster_hist = [0] * buckets(MIDDLE)
-        self.cluster_sum = 0
-
-
-class WorkerTally:
-    """Of a worker, over the whole run."""
-
-    __slots__ = (
-        "worker_connections",
-        "worker_cpu",
-        "worker_iterations",
-        "worker_streams",
-        "worker_throttled",
-        "worker_visit_ns",
-        "worker_visits",
-        "worker_wakeups",
-        "worker_window_cpu",
-    )
-
-    def __init__(self) -> None:
-        self.worker_visits = [0] * N_VISITS
-        self.worker_visit_ns = self.worker_cpu = self.worker_window_cpu = 0
-        self.worker_wakeups = self.worker_iterations = self.worker_connections = self.worker_streams = 0
-        self.worker_throttled = 0
-
-
-class StationTally:
-    """Of a station, over the whole run."""
-
-    __slots__ = (
-        "station_busy", "station_errors", "station_jobs", "station_rejected", "station_wait", "station_window_busy",
-    )
-
-    def __init__(self) -> None:
-        self.station_jobs = self.station_rejected = self.station_errors = 0
-        self.station_busy = self.station_wait = self.station_window_busy = 0
-
-
-class PortTally:
-    """Of a pool of source ports, over the whole run."""
-
-    __slots__ = ("port_peak", "port_refused", "port_taken")
-
-    def __init__(self) -> None:
-        self.port_peak = self.port_refused = self.port_taken = 0
-
-
-class BinTally:
-    """Of a time bin, over all requests."""
-
-    __slots__ = ("bin_area", "bin_arrivals", "bin_errors", "bin_finished", "bin_latency_hist", "bin_latency_sum")
-
-    def __init__(self) -> None:
-        self.bin_arrivals = self.bin_finished = self.bin_errors = self.bin_latency_sum = self.bin_area = 0
-        self.bin_latency_hist = [0] * buckets(BIN)
-
-
-Tally = ClassTally | ClusterTally | WorkerTally | StationTally | PortTally | BinTally
 
 
 class Recorder:
@@ -174,7 +57,7 @@ class Recorder:
 
     __slots__ = (
         "area", "bin", "bins", "class_of", "classes", "clusters", "cut", "digest", "edge", "ejections", "fleet_bin_cpu", "fleet_bin_pods", "horizon",
-        "in_flight", "kept", "last_change", "measured_in_flight", "model", "options", "ports", "records", "requests", "since", "slow",
+        "in_flight", "kept", "last_change", "long", "measured_in_flight", "model", "open", "options", "pod_bin_open", "ports", "records", "requests", "since", "slow",
         "sojourn", "stations", "threshold", "trace", "workers",
     )
 
@@ -188,6 +71,10 @@ class Recorder:
         self.workers = [WorkerTally() for fleet in model.fleets for pod in fleet.pods for _ in range(pod.workers)]
         self.stations = [StationTally() for _ in model.stations]
         self.ports = [PortTally() for _ in model.port_pools]
+        self.long = [LongTally() for _ in model.long_classes()]
+        self.pod_bin_open = table(sum(len(fleet.pods) for fleet in model.fleets), N_BINS)
+        self.open: dict[int, Stream] = {}
+        """Long streams that are open at their clients, by name."""
         self.bins = [BinTally() for _ in range(N_BINS)]
         self.fleet_bin_cpu = table(len(model.fleets), N_BINS)
         self.fleet_bin_pods = table(len(model.fleets), N_BINS)
@@ -232,7 +119,7 @@ class Recorder:
         if request.cause is None:
             self._integrate(now)
             self.in_flight -= 1
-            self.measured_in_flight -= request.measured
+            self.measured_in_flight -= request.measured and not request.settled
             self.sojourn += now
             self._bin_request(request.start, now, latency, status)
         record: Row | None = None
@@ -243,7 +130,7 @@ class Recorder:
             return
         tally = self.classes[request.traffic.class_id]
         tally.finished += 1
-        tally.good += 200 <= status < 400
+        tally.good += 200 <= status < 400 or status == 101
         tally.status[status] += 1
         tally.client_attempts += stream.k + 1
         tally.request_bytes += request.request_bytes
@@ -401,13 +288,77 @@ class Recorder:
         self.ejections.append(row)
         return row
 
+    # --- long streams ----------------------------------------------------------------------------------------
+
+    def opened(self, stream: Stream, row: int, now: int) -> None:
+        """A long stream is open at its client."""
+        request = stream.request
+        first = request.first_opened < 0
+        self.open[stream.name] = stream
+        if now >= self.horizon:
+            self._settle(request, now)
+        if request.measured and first:
+            request.first_opened = now
+            tally, setup = self.long[row], now - request.start
+            tally.long_opened += 1
+            tally.long_setup_sum += setup
+            tally.long_setup_hist[bucket(setup, MIDDLE)] += 1
+
+    def window_over(self, now: int) -> None:
+        """No long stream that is open keeps the run alive any more."""
+        for stream in self.open.values():
+            self._settle(stream.request, now)
+
+    def _settle(self, request: Request, now: int) -> None:
+        if request.measured and not request.settled:
+            request.settled = True
+            self.measured_in_flight -= 1
+            self.last_change = now
+
+    def closed(self, stream: Stream, now: int, cut: bool) -> None:
+        """It has ended, `cut` if the backend did not end it."""
+        del self.open[stream.name]
+        self._count_open(stream, now)
+        assert stream.conversation is not None
+        self.long[stream.conversation.terms.row].long_cut += cut
+
+    def _count_open(self, stream: Stream, now: int) -> None:
+        """Add the time in which it was open, up to `now`, to the bins."""
+        assert stream.conversation is not None
+        at, end = stream.opened, min(now, self.horizon)
+        rows = (self.long[stream.conversation.terms.row].long_bin_open, self.pod_bin_open[stream.connection.worker.pod.index])
+        while at < end:
+            b = at * N_BINS // self.horizon
+            edge = min(end, self._edge_after(b))
+            for row in rows:
+                row[b] += edge - at
+            at = edge
+
+    def said(self, conversation: Conversation, way: int, now: int) -> None:
+        """A message is sent."""
+        if self.cut <= now < self.horizon:
+            self.long[conversation.terms.row].message_sent[way] += 1
+
+    def heard(self, conversation: Conversation, way: int, said: Said, now: int) -> None:
+        """A message is delivered."""
+        if self.cut <= said.sent < self.horizon:
+            tally, latency = self.long[conversation.terms.row], now - said.sent
+            tally.message_count[way] += 1
+            tally.message_bytes[way] += said.size
+            tally.message_sum[way] += latency
+            tally.message_hist[way][bucket(latency, MIDDLE)] += 1
+
     # --- the end ---------------------------------------------------------------------------------------------
 
     def result(self, now: int, events: int, saturated: bool) -> RawRun:
         """All of it as arrays; the run stopped at `now`."""
         self._integrate(now)
         raw = schema.empty(self.model)
-        for tallies in (self.classes, self.clusters, self.workers, self.stations, self.ports, self.bins):
+        for stream in self.open.values():
+            self._count_open(stream, now)
+        if self.long:
+            raw.pod_bin_open[:] = self.pod_bin_open
+        for tallies in (self.classes, self.clusters, self.workers, self.stations, self.ports, self.bins, self.long):
             put_rows(raw, tallies)
         raw.fleet_bin_cpu[:] = self.fleet_bin_cpu
         raw.fleet_bin_pods[:] = self.fleet_bin_pods

@@ -13,7 +13,7 @@ from gwsim.engine.draws import below, draw64, ns
 from gwsim.topology import RetryPolicy
 
 if TYPE_CHECKING:
-    from gwsim.engine.reference.pools import ClusterOnPod
+    from gwsim.engine.reference.pool_limits import ClusterOnPod
     from gwsim.engine.reference.streams import Stream
 
 MS = 1_000_000

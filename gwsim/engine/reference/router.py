@@ -12,6 +12,7 @@ from gwsim.engine.codes import Counter, Flag, Purpose, Visit
 from gwsim.engine.draws import below, draw64, fold, name64, ns
 from gwsim.engine.hashing import rotl64, xxh64
 from gwsim.engine.reference.accounting import PROXY_CPU, RETRY_BACKOFF, WORKER_QUEUE
+from gwsim.engine.reference.conversations import Conversation
 from gwsim.engine.reference.load_balancing import NONE
 from gwsim.engine.reference.retries import Retries
 from gwsim.engine.reference.streams import UpstreamRequest
@@ -31,7 +32,7 @@ class Route:
     """What the topology does with a request shape."""
 
     __slots__ = (
-        "flags", "hash", "local_bytes", "local_status", "mirrors", "program", "retries", "targets", "time_out_ns", "weights",
+        "flags", "hash", "idle_ns", "local_bytes", "local_status", "mirrors", "program", "retries", "targets", "time_out_ns", "weights",
     )
 
     def __init__(self, outcome: Outcome) -> None:
@@ -45,6 +46,7 @@ class Route:
         self.flags = 0
         for flag in outcome.flags:
             self.flags |= Flag[flag]
+        self.idle_ns = max(1, ns(outcome.idle_timeout_s)) if outcome.idle_timeout_s > 0.0 else 0
         self.time_out_ns = max(1, ns(outcome.timeout_s)) if outcome.timeout_s > 0.0 else 0
         self.retries = None if outcome.retry is None else Retries(outcome.retry, self.time_out_ns)
 
@@ -73,6 +75,12 @@ class Route:
         return x
 
 
+def timed(stream: Stream) -> bool:
+    """Whether the route's time-outs run: they begin when the request is complete, and that of many a long stream never is."""
+    long = stream.request.traffic.long
+    return long is None or long.complete
+
+
 class Router:
     """The router filter of one worker's streams."""
 
@@ -96,7 +104,11 @@ class Router:
             return
         stream.cluster = self.clusters[target]
         self.recorder.cluster_chosen(stream.request, target)
-        if route.time_out_ns:
+        terms = stream.request.traffic.long
+        if terms is not None:
+            stream.conversation = Conversation(stream, terms, self)
+            stream.conversation.moved(end)
+        if route.time_out_ns and timed(stream):
             self.worker.set_timer(end + route.time_out_ns, stream.name, Visit.ROUTE_TIMEOUT, stream)
         self.attempt(stream, start, end)
 
@@ -107,7 +119,7 @@ class Router:
         a = stream.attempts
         upstream = UpstreamRequest(stream, a, fold(stream.key, a), self, stream.timeline)
         retries = stream.route.retries
-        if retries is not None:
+        if retries is not None and timed(stream):
             upstream.per_try_ns = retries.per_try_ns
         host = self._pick(cluster, upstream, start)
         if host == NONE:
@@ -183,26 +195,29 @@ class Router:
         retries = stream.route.retries
         if retries is not None and retries.on_status(status) and self._retry(upstream, start, end):
             return
-        if upstream.a > 0 and status < 500:
+        if upstream.a > 0 and status < 500 and (stream.conversation is None or not stream.conversation.opened):
             cluster.shared.count(Counter.UPSTREAM_RQ_RETRY_SUCCESS)
         self._respond(stream, status, ANSWER_UPSTREAM, upstream.answer_bytes, end)
 
     def route_time_out(self, stream: Stream, start: int) -> int:
         """ROUTE_TIMEOUT visit (Envoy: `onResponseTimeout`)."""
-        end = self.worker.spend(Visit.ROUTE_TIMEOUT, stream.name, start, self._timer_cost(stream))
-        self._interrupt(stream, start)
         upstream = stream.upstream
-        self._stop_upstream(stream, start, end)
+        end = self.interrupt(Visit.ROUTE_TIMEOUT, stream, start)
         self.blame(upstream, start)
         assert stream.cluster is not None
         stream.cluster.shared.count(Counter.UPSTREAM_RQ_TIMEOUT)
-        self.reply(stream, 504, Flag.UT, end, ANSWER_TIMEOUT)
+        if stream.conversation is not None and stream.conversation.opened:
+            stream.conversation.cut(Flag.UT, end)
+        else:
+            self.reply(stream, 504, Flag.UT, end, ANSWER_TIMEOUT)
         return end
 
     def timed_out(self, upstream: UpstreamRequest, start: int) -> int:
         """TRY_TIMEOUT visit (Envoy: `onPerTryTimeout`)."""
         stream = upstream.stream
         end = self.worker.spend(Visit.TRY_TIMEOUT, upstream.name, start, self._timer_cost(stream))
+        if stream.conversation is not None and stream.conversation.opened:
+            return end  # something has been sent to the client: only the route's time-out matters
         self._interrupt(stream, start)
         assert stream.cluster is not None
         stream.cluster.shared.count(Counter.UPSTREAM_RQ_PER_TRY_TIMEOUT)
@@ -218,6 +233,9 @@ class Router:
         stream = upstream.stream
         self._interrupt(stream, start)
         self._release_retry(stream)
+        if stream.conversation is not None and stream.conversation.opened:
+            stream.conversation.cut(flag, end)
+            return
         retries = stream.route.retries
         if retries is None or not retries.on_failure(flag, upstream.written >= 0) or not self._retry(upstream, start, end):
             self.reply(stream, 503, flag, end)
@@ -235,7 +253,30 @@ class Router:
         self._stop_upstream(stream, start, end)
         stream.flags |= Flag.DC
         stream.status = 0
+        if stream.conversation is not None:
+            stream.conversation.forget()
         self._end(stream, end, counted=False)
+
+    # --- long streams ----------------------------------------------------------------------------------------
+
+    def settled(self, upstream: UpstreamRequest) -> None:
+        """A long stream has been accepted: it is not tried again."""
+        self._release_retry(upstream.stream)
+        if upstream.a > 0:
+            upstream.pool.limits.count(Counter.UPSTREAM_RQ_RETRY_SUCCESS)
+
+    def interrupt(self, visit: Visit, stream: Stream, start: int) -> int:
+        """A timer visit that ends what runs upstream; returns its end."""
+        end = self.worker.spend(visit, stream.name, start, self._timer_cost(stream))
+        self._interrupt(stream, start)
+        self._stop_upstream(stream, start, end)
+        return end
+
+    def ended(self, stream: Stream, status: int, flags: int, end: int) -> None:
+        """An open long stream is reset."""
+        stream.flags |= flags
+        stream.status = status
+        self._end(stream, end, counted=bool(flags & Flag.UT))
 
     # --- helpers ---------------------------------------------------------------------------------------------
 

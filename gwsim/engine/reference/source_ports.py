@@ -15,7 +15,7 @@ from gwsim.scenario.model import PortPool
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.lifetimes import UpstreamConnection
-    from gwsim.engine.reference.recording import PortTally
+    from gwsim.engine.reference.tallies import PortTally
 
 SHARED = -1
 

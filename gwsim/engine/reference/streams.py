@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.calls import Job
     from gwsim.engine.reference.clients import TrafficClass
     from gwsim.engine.reference.connections import Connection, Slot
+    from gwsim.engine.reference.conversations import Conversation
     from gwsim.engine.reference.fleets import WorkerCluster
     from gwsim.engine.reference.lifetimes import UpstreamConnection
     from gwsim.engine.reference.pools import Pool
@@ -34,7 +35,7 @@ class Request:
     """What a client wants, from its arrival to the last answer or time-out."""
 
     __slots__ = (
-        "cause", "failed_ns", "key", "loop", "measured", "number", "request_bytes", "response_bytes", "root", "spent",
+        "cause", "failed_ns", "first_opened", "key", "loop", "measured", "number", "request_bytes", "response_bytes", "root", "settled", "spent",
         "start", "traffic",
     )
 
@@ -53,6 +54,9 @@ class Request:
         self.request_bytes = traffic.request_bytes.size(key)
         self.response_bytes = traffic.response_bytes.size(key)
         self.measured: bool = cause is not None and self.root.measured
+        self.settled = False
+        """A long stream that was open at the end of the window: it does not keep the run alive."""
+        self.first_opened = -1
         self.spent = [0] * N_COMPONENTS
         self.failed_ns = 0
 
@@ -61,8 +65,8 @@ class Stream:
     """One attempt of a client: a stream at the gateway, and its wait at the client before and after."""
 
     __slots__ = (
-        "answer", "attempts", "call", "closing", "cluster", "connection", "done", "failed_ns", "flags", "gw_end", "gw_start",
-        "handshake", "k", "key", "name", "operation", "over", "request", "response_bytes", "retries", "retry_slot", "route", "sent", "slot",
+        "answer", "attempts", "call", "closing", "cluster", "connection", "conversation", "done", "failed_ns", "flags", "gw_end", "gw_start",
+        "handshake", "k", "key", "name", "opened", "operation", "over", "request", "response_bytes", "retries", "retry_slot", "route", "sent", "slot",
         "start", "station", "status", "time_out", "timeline", "tried", "upstream", "upstream_ns",
     )
 
@@ -82,6 +86,8 @@ class Stream:
         self.done = False
         """Answered or timed out at the client."""
         self.handshake = HANDSHAKE_NONE
+        self.opened = -1
+        """When it was open at the client, if it is a long stream."""
         self.closing = False
         """Its answer asks the client to close the connection."""
         # at the gateway
@@ -95,6 +101,8 @@ class Stream:
         self.flags = 0
         self.answer = ANSWER_LOCAL
         self.response_bytes = 0
+        self.conversation: Conversation | None = None
+        """What it is if it is a long stream, once the router has it."""
         # upstream
         self.cluster: WorkerCluster | None = None
         self.upstream: UpstreamRequest | None = None

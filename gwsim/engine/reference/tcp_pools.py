@@ -18,7 +18,7 @@ from gwsim.engine.reference.streams import UpstreamRequest, same_tie_key
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.backends import Station
-    from gwsim.engine.reference.pools import ClusterOnPod
+    from gwsim.engine.reference.pool_limits import ClusterOnPod
     from gwsim.engine.reference.source_ports import SourcePorts
     from gwsim.engine.reference.tcp_proxy import TcpConnection
     from gwsim.engine.reference.worker import Worker

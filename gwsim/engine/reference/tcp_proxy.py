@@ -298,7 +298,7 @@ class TcpConnection(Connection):
 
     def answer(self, stream: Stream | Passing) -> None:
         """As ever, for answers to handshakes too."""
-        super().answer(stream)  # type: ignore[arg-type]
+        super().answer(stream)
 
     def write(self, start: int) -> int:
         """WRITE_DOWN visit: what the endpoint has said leaves."""
@@ -323,7 +323,7 @@ class TcpConnection(Connection):
         return costs.write_down + costs.write_down_stream * len(answers) + sum(byte_cost(size, costs.write_down_byte_s) for size in sizes)
 
     def _send(self, start: int, end: int) -> None:
-        answers: list[Stream | Passing] = self.answers  # type: ignore[assignment]
+        answers: list[Stream | Passing] = self.answers
         self.answers = []
         self.armed = False
         for one in answers:

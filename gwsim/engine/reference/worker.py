@@ -18,6 +18,7 @@ from gwsim.engine.reference.router import Router
 
 if TYPE_CHECKING:
     from gwsim.engine.reference.connections import Connection
+    from gwsim.engine.reference.conversations import Conversation, Deadline
     from gwsim.engine.reference.cpu import Budget
     from gwsim.engine.reference.fleets import Pod
     from gwsim.engine.reference.lifetimes import Notice, UpstreamConnection
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from gwsim.engine.reference.streams import Stream, UpstreamRequest
     from gwsim.engine.reference.tcp_pools import Pair, Passing
 
-    Socket: TypeAlias = Connection | UpstreamRequest | UpstreamConnection | Notice | Passing
-    Armed: TypeAlias = Connection | UpstreamRequest | Pair | tuple[UpstreamConnection, UpstreamRequest]
-    Timed: TypeAlias = Connection | Stream | UpstreamRequest | UpstreamConnection | Notice
+    Socket: TypeAlias = Connection | Conversation | UpstreamRequest | UpstreamConnection | Notice | Passing
+    Armed: TypeAlias = Connection | Conversation | UpstreamRequest | Pair | tuple[UpstreamConnection, UpstreamRequest]
+    Timed: TypeAlias = Connection | Deadline | Stream | UpstreamRequest | UpstreamConnection | Notice
 
 MS = 1_000_000
 NEVER = 1 << 62
@@ -40,6 +41,8 @@ UPSTREAM_VISIT: dict[int, Visit] = {
     Part.UP_CLOSE: Visit.UP_CLOSE,
     Part.UP_CLOSE_UNUSED: Visit.UP_CLOSE,
     Part.UP_FAILED: Visit.UP_FAILED,
+    Part.UP_MESSAGE: Visit.READ_UP,
+    Part.UP_PONG: Visit.READ_UP,
 }
 
 
@@ -84,7 +87,7 @@ class Worker:
         self.place = place_of(RANK_WORKER, index)
         self.router = Router(self, recorder)
         self.filters = Filters(self, self.router)
-        self.items: list[tuple[int, int, Any, Stream | None]] = []
+        self.items: list[tuple[int, int, Any, Any]] = []
         """What is delivered to accepted connections and from upstream: a heap by tie key."""
         self.accepting: list[tuple[int, int, Connection]] = []
         """The listener's accept queue: a heap by tie key."""
@@ -119,6 +122,7 @@ class Worker:
             Visit.BACKOFF: self.router.back_off_over,
             Visit.DELAY: self.filters.delay_over,
             Visit.CALL_TIMEOUT: lambda upstream, start: upstream.owner.timed_out(upstream, start),
+            Visit.STREAM_IDLE: lambda deadline, start: deadline.conversation.idle_over(start),
             Visit.DOWN_EXPIRE: lambda connection, start: connection.expired(start),
             Visit.DOWN_CLOSE: lambda connection, start: connection.drained(start),
         }
@@ -232,11 +236,11 @@ class Worker:
                 entries.append((Visit.ACCEPT, accept[2]))
                 accept = None
             part = tie & 15
-            if part in UPSTREAM_VISIT:
+            if part in UPSTREAM_VISIT and part < Part.UP_MESSAGE:
                 entries.append((UPSTREAM_VISIT[part], socket))
             else:
                 if not socket.due:
-                    entries.append((Visit.READ, socket))
+                    entries.append((UPSTREAM_VISIT.get(part, Visit.READ), socket))
                 socket.due.append((tie, stream))
         if accept is not None:
             entries.append((Visit.ACCEPT, accept[2]))
@@ -252,7 +256,7 @@ class Worker:
 
     # --- what others ask of it -------------------------------------------------------------------------------
 
-    def deliver(self, ready: int, tie: int, socket: Socket, stream: Stream | None) -> None:
+    def deliver(self, ready: int, tie: int, socket: Socket, stream: Any) -> None:
         """Something becomes ready at `ready`."""
         if self.dead:
             return

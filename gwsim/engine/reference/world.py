@@ -9,7 +9,7 @@ from simpy.core import EmptySchedule, Environment
 from simpy.events import Process
 
 from gwsim.engine.draws import fold, name64, ns, run_key
-from gwsim.engine.reference.agenda import MAX_ATTEMPTS, Agenda
+from gwsim.engine.reference.agenda import MAX_ATTEMPTS, RANK_CONTROL, Agenda, place_of
 from gwsim.engine.reference.backends import Station
 from gwsim.engine.reference.calls import CallingStation
 from gwsim.engine.reference.chains import check_chains
@@ -27,6 +27,8 @@ from gwsim.scenario.model import Fleet as FleetModel
 from gwsim.scenario.model import Station as StationModel
 
 DEFAULT = Options()
+WINDOW = 10**6
+"""Entity of the event at which the measured window ends."""
 
 
 class World:
@@ -129,6 +131,8 @@ class World:
             lifecycle.start()
         for source in self.sources:
             source.start()
+        if recorder.long:
+            agenda.at(self.horizon, place_of(RANK_CONTROL, WINDOW), lambda happening: recorder.window_over(agenda._now), None)
         limit = self.model.run.max_in_flight
         events = 0
         saturated = False
