@@ -100,6 +100,16 @@ def late_errors(results: Results) -> float:
     return float(results.timeline.errors.value[late].mean())
 
 
+def first_gaps(limit_s: float) -> float:
+    """Cuts a second of 200 sockets in their first 1200 s, with messages 30 s apart on average: the renewal function of the first gap that long."""
+    if not limit_s:
+        return 0.0
+    x = limit_s / 30.0
+    mean_s = 30.0 * math.expm1(x)
+    squared = (math.exp(2 * x) - 2 * x * math.exp(x) - 1) / math.expm1(x) ** 2
+    return 200 * (1200 / mean_s - (1 - squared) / 2) / 1200
+
+
 def busiest(results: Results) -> float:
     """Share of the CPU that the busiest worker has, on average over replications."""
     used = [raw.worker_window_cpu for raw in results.raws]
@@ -320,6 +330,10 @@ def first() -> list[Figure]:
                cases("tcp-gateway", *((str(n), erlang_loss(n, 20.48)) for n in (10, 20, 30, 40)))),
         Figure("tcp-scale-out", "work of the new pods in 30 s, %", of_new_pods, 100,
                [Case("none", (), 0.0), *cases("tcp-scale-out", *((f"{s}s", (30 - max(5, s)) / 60) for s in (20, 10, 5)))], ""),
+        Figure("websocket", "sockets cut per second", lambda r: r.streams[0].cut_per_s, 1,
+               [*cases("websocket", *((f"{s}s", first_gaps(s)) for s in (0, 45, 60, 120))), Case("60s, ping 30s", ("clients.sockets.mix[0].stream.ping=30s",), 0.0)], ""),
+        Figure("grpc-streams", "subscriptions refused, %", lambda r: r.total.errors, 100,
+               cases("grpc-streams", *((str(n), erlang_loss(n, 1100)) for n in (900, 1024, 1100, 1280))), ""),
         Figure("reconnect-storm", "last client served after, s", lambda r: r.total.client_latency.p99, 1,
                [*cases("reconnect-storm", ("shop-rsa", storm(rsa, 4)), ("shop-ecdsa", storm(ecdsa, 4))), Case("shop-rsa, 4 pods", (f"{ONE_POD}.replicas=4",), storm(rsa, 8))], ""),
         Figure("canary", "stable requests served by v2, %", v2, 100, [weights("canary", "spec.http[1].route[0].weight", w) for w in (10, 25, 50)]),

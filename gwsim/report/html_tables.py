@@ -49,7 +49,7 @@ class Table:
 
 def tables(report: Report) -> tuple[Table, ...]:
     """Every table that has rows."""
-    made = (_routes(report), _work(report), _failures(report), _clusters(report), _counters(report), _pods(report), _workers(report), _backends(report))
+    made = (_routes(report), _work(report), _failures(report), _clusters(report), _counters(report), _pods(report), _streams(report), _workers(report), _backends(report))
     return tuple(table for table in made if table.rows)
 
 
@@ -220,6 +220,20 @@ def _pods(report: Report) -> Table:
         for one in report.results.pods
     ]
     return Table("pods", "Gateway pods", _headings("Pod|Gateway|Zone", "workers|rps|CPU cores|busy|of CPU request"), tuple(rows))
+
+
+def _streams(report: Report) -> Table:
+    rows = [
+        (
+            Cell(f"{one.route} ({one.client})" if one.client else one.route), Cell({"websocket": "WebSocket", "grpc": "gRPC"}[one.kind]),
+            _rate(one.open), _count(one.peak), _rate(one.opened_per_s), _rate(one.cut_per_s), _rate(one.up.sent_per_s), _rate(one.down.sent_per_s),
+            _ms(one.up.latency.p99), _ms(one.down.latency.p99),
+        )
+        for one in report.results.streams
+    ]
+    headings = _headings("Streams|Kind", "open|peak|opened per s|cut per s|messages up per s|down per s|up p99 ms|down p99 ms")
+    note = "Open: mean number within the window. Cut: ended otherwise than by the backend. Messages: from sending to delivery at the other end."
+    return Table("streams", "WebSockets and gRPC streams", headings, tuple(rows), note)
 
 
 def _workers(report: Report) -> Table:

@@ -34,7 +34,7 @@ from gwsim.results.parts import FleetFigures, Range, Split, Status, Traffic
 from gwsim.units import format_duration_s, format_share
 
 INDENT = 12
-MOST_BUDGETS, MOST_ROUTES, MOST_COMPONENTS, MOST_FINDINGS, MOST_GATEWAYS = 7, 6, 5, 2, 2
+MOST_BUDGETS, MOST_ROUTES, MOST_STREAMS, MOST_COMPONENTS, MOST_FINDINGS, MOST_GATEWAYS = 7, 6, 3, 5, 2, 2
 STYLES = {Word.PASS: "bold green", Word.FAIL: "bold red", Word.SATURATED: "bold red", Word.METASTABLE: "bold red", Word.UNDECIDED: "bold yellow", Word.DONE: "bold"}
 MARKS = {
     Answer.PASS: Part("✓", "green"), Answer.FAIL: Part("✗", "red"),
@@ -48,7 +48,7 @@ def compact(report: Report, wrote: Sequence[str] = ()) -> list[Line]:
     """The report in at most 45 lines; `wrote` names the folder and files written."""
     return [
         *_head(report), EMPTY, *_verdict(report), EMPTY,
-        *_budgets(report, MOST_BUDGETS), *_routes(report, MOST_ROUTES), *_time(report, MOST_COMPONENTS),
+        *_budgets(report, MOST_BUDGETS), *_routes(report, MOST_ROUTES), *_streams(report, MOST_STREAMS), *_time(report, MOST_COMPONENTS),
         *_gateways(report, MOST_GATEWAYS), *_next(report), *_notes(report, MOST_FINDINGS), *_wrote(wrote),
     ]
 
@@ -60,7 +60,7 @@ def full(report: Report, wrote: Sequence[str] = ()) -> list[Line]:
     everything = 10_000
     return [
         *_head(report), EMPTY, *_verdict(report), EMPTY,
-        *_budgets(report, everything), *_routes(report, everything), *_time(report, everything),
+        *_budgets(report, everything), *_routes(report, everything), *_streams(report, everything), *_time(report, everything),
         *_gateways(report, everything), *_next(report), EMPTY, *tables(report), *_wrote(wrote),
     ]
 
@@ -175,6 +175,23 @@ def milliseconds(seconds: float | None) -> str:
         return NONE
     ms = seconds * 1e3
     return f"{ms:,.0f}" if ms >= 99.95 else f"{ms:.1f}" if ms >= 9.995 else f"{ms:.2f}"
+
+
+def _streams(report: Report, most: int) -> list[Line]:
+    """Classes of WebSockets and gRPC streams; nothing without any."""
+    streams = report.results.streams
+    if not streams:
+        return []
+    names = ("open", "peak", "opened/s", "cut/s", "messages/s up", "down", "p99 up", "down")
+    columns = [Column("STREAMS (messages, ms)", right=False), *(Column(name) for name in names)]
+    rows = [
+        [
+            one.route, _number(one.open), f"{one.peak:,.0f}", _number(one.opened_per_s), _number(one.cut_per_s), _number(one.up.sent_per_s), _number(one.down.sent_per_s),
+            milliseconds(one.up.latency.p99.value), milliseconds(one.down.latency.p99.value),
+        ]
+        for one in streams[:most]
+    ]
+    return [*table(columns, rows), *_left_out(len(streams) - most, "classes of streams"), EMPTY]
 
 
 def _share(figure: Estimate) -> str:

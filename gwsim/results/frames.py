@@ -139,6 +139,26 @@ def ports(results: Results) -> list[Row]:
     ]
 
 
+def streams(results: Results) -> list[Row]:
+    """One row a class of long streams."""
+    return [
+        {"client": one.client, "shape": one.shape, "route": one.route, "kind": one.kind, "peak_open": one.peak}
+        | _figure("opened", "per_s", one.opened_per_s) | _figure("open", "streams", one.open) | _figure("cut", "per_s", one.cut_per_s)
+        | _figure("setup", "ms", one.setup.mean, 1e3)
+        | {
+            name: value
+            for way, said in (("up", one.up), ("down", one.down))
+            for part in (
+                _figure(f"messages_{way}", "per_s", said.sent_per_s), _figure(f"lost_{way}", "pct", said.lost, 100.0),
+                _figure(f"bytes_{way}", "per_s", said.bytes_per_s), _figure(f"message_{way}_p50", "ms", said.latency.p50, 1e3),
+                _figure(f"message_{way}_p99", "ms", said.latency.p99, 1e3),
+            )
+            for name, value in part.items()
+        }
+        for one in results.streams
+    ]
+
+
 def components(results: Results) -> list[Row]:
     """One row a class, band and component: mean time per request of the band."""
     return [
@@ -186,6 +206,7 @@ def timeseries(results: Results) -> list[Row]:
         "p95_ms": (line.p95_latency_s, 1e3), "p99_ms": (line.p99_latency_s, 1e3),
     } | {f"cpu_{name}_cores": (series, 1.0) for name, series in line.cpu_cores.items()}
     named |= {f"{name}_pods": (series, 1.0) for name, series in line.pods.items()}
+    named |= {f"open_{name}_streams": (series, 1.0) for name, series in line.open_streams.items()}
     rows: list[Row] = []
     for b in range(len(line.edges_s) - 1):
         row: Row = {"start_s": float(line.edges_s[b]), "end_s": float(line.edges_s[b + 1])}
@@ -223,7 +244,7 @@ def _records(results: Results, kinds: tuple[str, ...]) -> list[Row]:
 
 FRAMES: Mapping[str, Callable[[Results], list[Row]]] = {
     "routes": routes, "clients": clients, "classes": classes, "clusters": clusters, "workers": workers, "pods": pods,
-    "fleets": fleets, "backends": backends, "ports": ports, "components": components, "anatomy": anatomy, "errors": errors, "timeseries": timeseries,
+    "fleets": fleets, "backends": backends, "ports": ports, "streams": streams, "components": components, "anatomy": anatomy, "errors": errors, "timeseries": timeseries,
     "samples": samples, "records": records,
 }
 """The frames there are. Each function gives its rows as plain dictionaries, which CSV and JSON need no pandas for."""

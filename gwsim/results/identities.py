@@ -20,7 +20,7 @@ def check(labels: Labels, raws: Sequence[RawRun]) -> None:
 
 def violations(labels: Labels, raw: RawRun) -> list[str]:
     """The identities one replication breaks, in words."""
-    return [text for text, holds in (*_workers(labels, raw), *_requests(labels, raw), *_latencies(raw)) if not holds]
+    return [text for text, holds in (*_workers(labels, raw), *_requests(labels, raw), *_latencies(raw), *_streams(raw)) if not holds]
 
 
 def _workers(labels: Labels, raw: RawRun) -> list[tuple[str, bool]]:
@@ -37,12 +37,13 @@ def _workers(labels: Labels, raw: RawRun) -> list[tuple[str, bool]]:
 def _requests(labels: Labels, raw: RawRun) -> list[tuple[str, bool]]:
     """What is made for other requests may be unfinished at the end, and is no request of the whole."""
     roots, unfinished = labels.roots, raw.offered - raw.finished
-    complete = bool(raw.saturated[0]) or not unfinished[roots].any()
+    ending = [i for i in roots if not labels.classes[i].stream]  # long streams may be open at the end
+    complete = bool(raw.saturated[0]) or not unfinished[ending].any()
     return [
         ("offered = finished + unfinished", bool((unfinished >= 0).all()) and complete),
         ("unfinished measured requests <= requests in flight", int(unfinished[roots].sum()) <= int(raw.in_flight[0])),
         ("statuses = finished", bool(np.array_equal(raw.status.sum(axis=1), raw.finished))),
-        ("good = statuses 200 to 399", bool(np.array_equal(raw.status[:, 200:400].sum(axis=1), raw.good))),
+        ("good = statuses 101 and 200 to 399", bool(np.array_equal(raw.status[:, 200:400].sum(axis=1) + raw.status[:, 101], raw.good))),
         ("handshakes = finished", bool(np.array_equal(raw.handshakes.sum(axis=1), raw.finished))),
         ("covered <= finished", bool((raw.covered <= raw.finished).all())),
         ("measured <= requests", int(raw.offered[roots].sum()) <= int(raw.requests[0])),
@@ -62,4 +63,12 @@ def _latencies(raw: RawRun) -> list[tuple[str, bool]]:
         ("gateway overheads = gateway latencies",
          bool(np.array_equal(raw.overhead_hist.sum(axis=1), raw.gw_hist.sum(axis=1)))),
         ("streams >= gateway latencies", bool((raw.gw_hist.sum(axis=1) <= raw.gw_streams).all())),
+    ]
+
+
+def _streams(raw: RawRun) -> list[tuple[str, bool]]:
+    return [
+        ("messages delivered <= messages sent", bool((raw.message_count <= raw.message_sent).all())),
+        ("histogram of messages = messages delivered", bool(np.array_equal(raw.message_hist.sum(axis=2), raw.message_count))),
+        ("open streams by class = open streams by pod", bool(np.array_equal(raw.long_bin_open.sum(axis=0), raw.pod_bin_open.sum(axis=0)))),
     ]

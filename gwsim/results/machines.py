@@ -12,6 +12,7 @@ from gwsim.results.counts import Counts, histogram_of, latency_of, range_of
 from gwsim.results.histograms import NS, Floats, Ints
 from gwsim.results.intervals import NO_DATA, Estimate, ratio, share
 from gwsim.results.labels import FleetLabel
+from gwsim.results.long_streams import held_by_streams
 from gwsim.results.parts import (
     BackendFigures,
     ClusterFigures,
@@ -121,13 +122,13 @@ def _memory(fleet: FleetLabel) -> Range:
 def clusters_of(counts: Counts) -> tuple[ClusterFigures, ...]:
     """Every Envoy cluster of the model."""
     counters = counts.of("cluster_counters")
-    sums = counts.of("cluster_sum") * NS
+    sums, held = counts.of("cluster_sum") * NS, held_by_streams(counts)
     rows = []
     for k, label in enumerate(counts.labels.clusters):
         attached = counters[:, k, Counter.UPSTREAM_RQ_TOTAL]
         refused = counters[:, k, list(REFUSED)].sum(axis=1)
         histogram = histogram_of(counts, "cluster_hist", "cluster_sum", [k], MIDDLE)
-        under_way = ratio(sums[:, k], counts.windows_s, level=counts.level, count=histogram.count)
+        under_way = ratio(np.maximum(sums[:, k], held[:, k]), counts.windows_s, level=counts.level, count=histogram.count)
         rows.append(
             ClusterFigures(
                 name=label.name, host=label.host, subset=label.subset,

@@ -348,6 +348,8 @@ class Timeline:
     """By gateway."""
     pods: Mapping[str, Series] = field(default_factory=dict)
     """Pods that exist, of the gateways whose pods come and go."""
+    open_streams: Mapping[str, Series] = field(default_factory=dict)
+    """WebSockets and gRPC streams that are open, by gateway pod; none without any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,13 +22,13 @@ from gwsim.results.parts import Limit, Split
 from gwsim.results.results import Results
 from gwsim.results.warmup import Warmup
 
-FORMAT = "gwsim.run/2"
+FORMAT = "gwsim.run/3"
 """Changes whenever a reader of an older run.json could misread a newer one."""
 
 ESTIMATE_FIELDS = ("value", "low", "high", "count", "quality", "level")
 PARTS = (
     "verdict", "throughput", "total", "routes", "clients", "classes", "fleets", "pods", "workers", "clusters",
-    "backends", "bottleneck",
+    "backends", "streams", "bottleneck",
 )
 """Fields of `Results` in run.json as they are; the time bins are in arrays.npz only."""
 FOLLOWING: dict[str, Any] = {"anatomy": Anatomy | None, "contrast": Contrast | None}

@@ -27,6 +27,7 @@ from gwsim.results.contrast import Contrast, contrast_of
 from gwsim.results.counts import Counts
 from gwsim.results.intervals import LEVEL
 from gwsim.results.labels import ClassLabel, Labels, labels_of
+from gwsim.results.long_streams import StreamFigures, streams_of
 from gwsim.results.parts import (
     BackendFigures,
     Bottleneck,
@@ -75,6 +76,8 @@ class Results:
     clusters: tuple[ClusterFigures, ...]
     backends: tuple[BackendFigures, ...]
     ports: tuple[PortFigures, ...]
+    streams: tuple[StreamFigures, ...]
+    """Classes of WebSockets and gRPC streams."""
     bottleneck: Bottleneck
     timeline: Timeline
     warmup: Warmup | None
@@ -181,7 +184,7 @@ def build(
         total=total if served == 1.0 else traffic_of(counts, roots, served=served, whole=True),
         routes=groups(lambda label: label.route), clients=groups(lambda label: label.client),
         classes=tuple(traffic_of(counts, [i], served=served) for i in range(len(labels.classes))),
-        fleets=fleets, pods=pods, workers=workers, clusters=clusters, backends=backends, ports=ports,
+        fleets=fleets, pods=pods, workers=workers, clusters=clusters, backends=backends, ports=ports, streams=streams_of(counts),
         bottleneck=bottleneck.bottleneck_of(labels, workers, pods, fleets, clusters, backends, ports),
         timeline=timeline_of(counts), warmup=warmup, digest=digest_of(raws), raws=tuple(raws),
     )

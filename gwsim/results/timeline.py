@@ -19,6 +19,7 @@ def timeline_of(counts: Counts) -> Timeline:
     histograms = np.stack([raw.bin_latency_hist for raw in counts.raws])
     cpu = counts.of("fleet_bin_cpu") * NS
     pods = counts.of("fleet_bin_pods") * NS
+    open_ = counts.of("pod_bin_open") * NS
     latency = [_quantiles(histograms, p, counts.level) for p in (0.5, 0.95, 0.99)]
     return Timeline(
         edges_s=edges, warmup_s=counts.labels.warmup_s,
@@ -37,6 +38,11 @@ def timeline_of(counts: Counts) -> Timeline:
             fleet.name: series_of(pods[:, f], seconds, counts.level)
             for f, fleet in enumerate(counts.labels.fleets)
             if pods[:, f].any()
+        },
+        open_streams={
+            pod: series_of(open_[:, g], seconds, counts.level)
+            for g, pod in enumerate(dict.fromkeys(worker.pod for worker in counts.labels.workers))
+            if g < open_.shape[1] and open_[:, g].any()
         },
     )
 

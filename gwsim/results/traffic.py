@@ -33,6 +33,9 @@ def traffic_of(counts: Counts, ids: Sequence[int], *, served: float = 1.0, whole
     def rate(events: Ints) -> Estimate:
         return ratio(events, windows, level=level, count=int(events.sum()))
 
+    # A long stream that is open at the end has not failed, and is no more than that told of.
+    lasting = [i for i in ids if counts.labels.classes[i].stream]
+    told = finished + counts.classes("offered", lasting) - counts.classes("finished", lasting)
     handshakes = counts.classes("handshakes", ids)
     covered = counts.classes("covered", ids)
     rows = [counts.labels.classes[i] for i in ids]
@@ -54,10 +57,10 @@ def traffic_of(counts: Counts, ids: Sequence[int], *, served: float = 1.0, whole
         client_latency=latency_of(histogram_of(counts, "latency_hist", "latency_sum", ids, FINE), level),
         gateway_latency=latency_of(histogram_of(counts, "gw_hist", "gw_sum", ids, FINE), level),
         gateway_overhead=latency_of(histogram_of(counts, "overhead_hist", "overhead_sum", ids, FINE), level),
-        errors=share(finished - good, finished, level=level),
-        statuses=_statuses(counts, ids, finished),
+        errors=share(finished - good, told, level=level),
+        statuses=_statuses(counts, ids, told),
         flags=_flags(counts, ids),
-        local_replies=share(finished - covered, finished, level=level),
+        local_replies=share(finished - covered, told, level=level),
         gateway_retries=_gateway_retries(counts, ids),
         client_retries=ratio(counts.classes("client_attempts", ids) - finished, finished, level=level),
         splits=_splits(counts, ids),

@@ -10,7 +10,7 @@ from gwsim.costs import CostProfile, VisitCosts
 from gwsim.diagnostics import Collector, code
 from gwsim.errors import GwsimError
 from gwsim.scenario.memory import MemoryCosts
-from gwsim.scenario.model import Client, DownstreamCosts, UpstreamCosts
+from gwsim.scenario.model import Client, DownstreamCosts, MessageCosts, UpstreamCosts
 from gwsim.scenario.reading import LoadedScenario
 from gwsim.scenario.resolved import CostFacts
 from gwsim.topology import (
@@ -126,6 +126,17 @@ class Pricing:
             close_s=priced.close_s,
         )
         return made, priced.up_tls_rtts_full
+
+    def messages(self, tls: str | None, cluster: Cluster | None) -> MessageCosts:
+        """Visits that carry messages of long streams: their bytes pass as those of TCP do, as Envoy opens no frame of theirs."""
+        secured = None if cluster is None else upstream_tls(cluster)
+        priced = costs.visit_costs(
+            self.profile, downstream_tls=None if tls is None else ("1.2" if tls == "1.2" else "1.3"), upstream_tls=secured, tcp=True,
+        )
+        return MessageCosts(
+            read_s=priced.read_s, read_byte_s=priced.read_byte_s, write_up_s=priced.write_up_s, write_up_byte_s=priced.write_up_byte_s,
+            read_up_s=priced.read_up_s, read_up_byte_s=priced.read_up_byte_s, write_down_s=priced.write_down_s, write_down_byte_s=priced.write_down_byte_s,
+        )
 
     def hello_s(self) -> float:
         """CPU with which a server answers a client hello in full, as far as nothing is known of its certificate."""

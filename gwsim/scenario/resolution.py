@@ -18,6 +18,7 @@ from gwsim.scenario.backends import Backends
 from gwsim.scenario.chains import DEFAULT_PORT, Chains, Draft
 from gwsim.scenario.costing import Pricing, profile_of
 from gwsim.scenario.fleets import SIDECAR, Fleets, fleet_name, names_of, pod_labels
+from gwsim.scenario.lasting import check_paths, long_stream
 from gwsim.scenario.memory import footprint
 from gwsim.scenario.memory import report as report_memory
 from gwsim.scenario.nat import port_pools
@@ -230,6 +231,7 @@ class _Resolution:
                 outcome=one.outcome,
                 request_bytes=self.traffic.request_bytes(name, entry, tcp=one.label.tcp),
                 response_bytes=self.traffic.response_bytes(name, entry),
+                long=long_stream(client, one, self.pricing, self.loaded, self.collector, self.assumptions),
             )
             for entry, one in zip(client.mix, taken, strict=True)
         ]
@@ -262,6 +264,7 @@ class _Resolution:
             port_pools=pools,
             run=run,
         )
+        check_paths(built, self.loaded, self.collector)
         pods, worker_pods = pod_labels(fleets)
         costs_used = self.pricing.facts(self.fleets.used[0] if self.fleets.used else None, clients[0] if clients else None)
         if costs_used.memory is not None:

@@ -35,6 +35,8 @@ class ClassLabel:
     sni: str = ""
     tcp: bool = False
     """Whether its bytes are only copied: no HTTP is read."""
+    stream: str = ""
+    """`websocket` or `grpc`: its requests stay open and carry messages; empty: they end with their answer."""
     derived: bool = False
     """Whether its requests are made for other requests, by backends and further proxies: totals leave them out."""
 

@@ -41,6 +41,9 @@ NO_ROUTE = "-"
 """What stands for the route's name where there is none, as in Envoy's access log."""
 
 
+UPGRADE = {"connection": "Upgrade", "upgrade": "websocket"}
+"""Headers of a request for a WebSocket."""
+
 Steps = tuple[str | int, ...]
 """Place of something in the scenario file."""
 
@@ -166,6 +169,7 @@ class Router:
             hash=hashed,
             program=program,
             mirrors=tuple(self._mirror(proxy, one, asker.http) for one in decision.mirrors if one.percent > 0.0),
+            idle_timeout_s=_stream_idle_s(asked, chain),
         )
 
     def _mirror(self, proxy: Proxy, one: Mirror, http: int) -> model.Mirror:
@@ -281,7 +285,7 @@ def request_of(client: file.Client, entry: file.MixEntry, listener: Listener, tl
         host=host,
         method=entry.method,
         path=entry.path,
-        headers=entry.headers,
+        headers=UPGRADE | dict(entry.headers) if entry.stream is not None and client.connection.http == 1 else entry.headers,
         alpn=(("h2",) if client.connection.http == 2 else ("http/1.1",)) if tls is not None else (),
         client_certificate=client.client_certificate,
         http_version="" if client.from_ is None else "2" if client.connection.http == 2 else "1.1",
@@ -298,6 +302,12 @@ def _name_of(host: str) -> str | None:
     """The server name a client sends for a host; None leaves it to route choice (an address, a port, nothing)."""
     name = host.partition(":")[0]
     return name if name and not name.replace(".", "").isdigit() and not host.startswith("[") else None
+
+
+def _stream_idle_s(asked: Asked, chain: FilterChain | None) -> float:
+    """How long a stream may be silent, seconds; 0: for ever, as Istio has it."""
+    manager = chain.filter if chain is not None else None
+    return manager.stream_idle_timeout_s if asked.entry.stream is not None and isinstance(manager, HttpConnectionManager) else 0.0
 
 
 def _route_of(decision: Decision) -> str:
@@ -323,6 +333,7 @@ def _label(asker: Asker, asked: Asked, decision: Decision, *, tcp: bool) -> Clas
         sni=asker.sni,
         tls=asker.tls or "",
         tcp=tcp,
+        stream=("grpc" if asker.http == 2 else "websocket") if asked.entry.stream is not None and asker.kind == "client" else "",
         derived=asker.kind != "client",
     )
 

@@ -131,6 +131,8 @@ class Traffic:
         """Size of a response's body."""
         if entry.response_size is not None:
             return entry.response_size.resolved()
+        if entry.stream is not None:
+            return model.constant(0.0)  # What it carries are messages.
         self.assumptions[f"client {name}: responses are lognormal, median 1.5 kB, p99 300 kB, where no size is given"] = None
         return RESPONSE_SIZE.resolved()
 

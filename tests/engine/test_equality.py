@@ -32,8 +32,8 @@ CHAINS = 100
 CHAIN_BATCHES = [range(first, first + BATCH) for first in range(0, CHAINS, BATCH)]
 
 UNMODELLED_COMPONENTS = {Component.NEXT_HOP}
-UNMODELLED_FLAGS = {Flag.UR, Flag.DT}
-UNMODELLED_VISITS: set[Visit] = set()
+UNMODELLED_FLAGS = {Flag.UR, Flag.DT, Flag.SI}
+UNMODELLED_VISITS = {Visit.STREAM_IDLE}
 UNMODELLED_COUNTERS: set[Counter] = set()
 """What no model but a chain, or none, reaches yet. Who models one of these takes it out of here, and the generator has to reach it."""
 

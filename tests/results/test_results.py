@@ -231,7 +231,7 @@ def test_one_replication_gives_values_without_intervals() -> None:
 def test_frames_have_units_in_their_columns(results: Results) -> None:
     for name in FRAMES:
         frame = results.frame(name)
-        assert len(frame) or name in ("records", "ports")
+        assert len(frame) or name in ("records", "ports", "streams")
     routes = results.frame("routes")
     assert {"p99_ms", "p99_low_ms", "p99_high_ms", "errors_pct", "served_rps"} <= set(routes.columns)
     assert routes.loc[0, "p99_ms"] == pytest.approx(1e3 * (results.route("cart").client_latency.p99.value or 0))

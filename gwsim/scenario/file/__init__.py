@@ -5,6 +5,7 @@ from gwsim.scenario.file.calls import Call, CallStage
 from gwsim.scenario.file.clients import Client, ClientRetries, Connection, MixEntry
 from gwsim.scenario.file.distributions import Sizes, Times
 from gwsim.scenario.file.scenario import API_VERSION, Scenario
+from gwsim.scenario.file.streams import Messages, Stream
 from gwsim.scenario.file.system import (
     Backend,
     BackendVersion,
@@ -32,11 +33,13 @@ __all__ = [
     "Diurnal",
     "Front",
     "GatewayOverride",
+    "Messages",
     "MixEntry",
     "NetworkSection",
     "ReplayLog",
     "Run",
     "Scenario",
     "Sizes",
+    "Stream",
     "Times",
 ]

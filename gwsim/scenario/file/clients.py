@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from gwsim.scenario.file.arrivals import Arrivals
 from gwsim.scenario.file.base import Count, FileModel, Number, Port, PositiveDuration, Share, Whole
 from gwsim.scenario.file.distributions import Sizes, Times
+from gwsim.scenario.file.streams import Stream
 
 
 def _http(value: Any) -> Any:
@@ -96,6 +97,7 @@ class MixEntry(FileModel):
     weight: Number = Field(default=1.0, description="share of the requests, relative to the other entries")
     request_size: Sizes | None = Field(default=None, description="bytes of the request's body")
     response_size: Sizes | None = Field(default=None, description="bytes of the response's body")
+    stream: Stream | None = Field(default=None, description="the request stays open and carries messages (WebSocket, gRPC stream); none: it ends with its answer")
 
 
 def _weighted(mix: tuple[MixEntry, ...]) -> tuple[MixEntry, ...]:
