@@ -8,6 +8,8 @@ import pytest
 from scenario_runs import decides, errors, run, value
 
 from gwsim.engine.codes import Flag
+from gwsim.report.emit import Wanted
+from gwsim.report.emit.records import sampled
 
 PING = "clients.sockets.mix[0].stream.ping=30s"
 
@@ -21,19 +23,21 @@ def erlang_loss(servers: int, offered: float) -> float:
 
 
 def test_sockets_are_cut_at_the_first_gap_that_is_long_enough() -> None:
-    for limit_s in (60.0, 45.0):
-        results = run("websocket", *(() if limit_s == 60.0 else (decides("websocket", "45s"),)))
+    for limit_s, duration_s in ((60.0, 1200), (45.0, 600)):
+        results = run("websocket", *(() if limit_s == 60.0 else (decides("websocket", "45s"),)), duration=f"{duration_s}s")
         x = limit_s / 30.0
         mean_s, squared = 30.0 * math.expm1(x), (math.exp(2 * x) - 2 * x * math.exp(x) - 1) / math.expm1(x) ** 2
-        expected = 200 * (1200 / mean_s - (1 - squared) / 2)
+        expected = 200 * (duration_s / mean_s - (1 - squared) / 2)
         (figures,) = results.streams
         # asymptotic variance of a renewal process
-        assert value(figures.cut_per_s) * 1200 == pytest.approx(expected, abs=4 * math.sqrt(expected * squared))
+        assert value(figures.cut_per_s) * duration_s == pytest.approx(expected, abs=4 * math.sqrt(expected * squared))
         assert value(figures.open) == pytest.approx(200, rel=0.001)
         assert [one.name for one in results.total.flags] == ["SI"]
-        assert value(figures.down.sent_per_s) == pytest.approx(200 / 30, abs=4 * math.sqrt(8000) / 1200)
+        logged = sampled(results, Wanted())
+        assert {(one.values["status"], one.flags, one.details) for one in logged} == {(101, "SI", "stream_idle_timeout")}  # as a real Envoy logs it
+        assert value(figures.down.sent_per_s) == pytest.approx(200 / 30, abs=4 * math.sqrt(200 / 30 / duration_s))
     for settings in ((decides("websocket", "0s"),), (PING,)):
-        kept = run("websocket", *settings, duration="5m").streams[0]
+        kept = run("websocket", *settings, duration="3m").streams[0]
         assert value(kept.cut_per_s) == 0.0
         assert value(kept.open) == pytest.approx(200, rel=0.001)
 
@@ -41,7 +45,7 @@ def test_sockets_are_cut_at_the_first_gap_that_is_long_enough() -> None:
 def test_open_streams_are_active_requests() -> None:
     """At a tenth of the size, so that it takes little time: 11 a second that last 10 s, and a limit of 102 or 128."""
     tenth = "clients.apps.arrivals.poisson=11rps"
-    few = run("grpc-streams", tenth, decides("grpc-streams", "102"), duration="400s")
+    few = run("grpc-streams", tenth, decides("grpc-streams", "102"), duration="300s")
     (figures,) = few.streams
     assert errors(few) == pytest.approx(erlang_loss(102, 110), abs=0.04)
     assert figures.peak <= 102

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gwsim.engine.codes import Flag
-from gwsim.engine.schema import ANSWER_UPSTREAM, RECORD_FIELDS
+from gwsim.engine.schema import ANSWER_RESET, ANSWER_UPSTREAM, RECORD_FIELDS
 from gwsim.report.emit import Wanted
 from gwsim.report.emit.streams import flag_text
 from gwsim.results.results import Results
@@ -17,9 +17,12 @@ DETAILS: Mapping[Flag, str] = {
     Flag.DC: "downstream_remote_disconnect", Flag.UT: "response_timeout", Flag.UO: "upstream_reset_before_response_started{overflow}",
     Flag.UH: "no_healthy_upstream", Flag.UF: "upstream_reset_before_response_started{connection_failure}",
     Flag.UC: "upstream_reset_before_response_started{connection_termination}", Flag.NC: "cluster_not_found", Flag.NR: "route_not_found",
-    Flag.RL: "request_rate_limited", Flag.RLSE: "rate_limiter_error", Flag.UAEX: "ext_authz_denied", Flag.FI: "fault_filter_abort",
+    Flag.SI: "stream_idle_timeout", Flag.RL: "request_rate_limited", Flag.RLSE: "rate_limiter_error", Flag.UAEX: "ext_authz_denied", Flag.FI: "fault_filter_abort",
 }
 """Response code details by flag. Source: envoy/stream_info/stream_info.h."""
+CUT = Flag.SI | Flag.UT | Flag.UC
+OPENED = {"websocket": 101, "grpc": 200}
+"""With what long streams are opened; one that the gateway resets keeps it."""
 OUTCOMES: Mapping[str, str] = {"redirect": "direct_response", "direct_response": "direct_response", "denied": "rbac_access_denied_matched_policy[none]"}
 
 
@@ -59,12 +62,15 @@ def sampled(results: Results, wanted: Wanted) -> list[Sampled]:
     made = []
     for record in raw.samples.tolist():
         values = dict(zip(RECORD_FIELDS, record, strict=True))
+        label = labels.classes[values["class_id"]]
+        if label.stream and values["answer"] == ANSWER_RESET and values["flags"] & CUT:
+            values["status"] = OPENED[label.stream]  # the client got that long before, and logs have it
         if values["gw_start_ns"] < 0 or values["gw_end_ns"] < 0:
             continue
         cluster = labels.clusters[values["cluster"]] if values["cluster"] >= 0 else None
         station = labels.stations[values["station"]] if values["station"] >= 0 else None
         made.append(Sampled(
-            values=values, label=labels.classes[values["class_id"]], cluster=cluster.name if cluster else "", host=cluster.host if cluster else "",
+            values=values, label=label, cluster=cluster.name if cluster else "", host=cluster.host if cluster else "",
             station=station.name if station else "", address=station.address if station else "",
             pod=pods[values["pod"]] if 0 <= values["pod"] < len(pods) else "",
             request_id=identity(f"{labels.seed}/{wanted.replication}/{values['source']}/{values['number']}/{values['client_attempts']}"),

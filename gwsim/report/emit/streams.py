@@ -19,7 +19,7 @@ from gwsim.results.results import Results
 
 STATUSES: Mapping[Flag, tuple[int, ...]] = {
     Flag.UO: (503,), Flag.UH: (503,), Flag.UF: (503,), Flag.UC: (503,), Flag.UR: (503,), Flag.NC: (503, 500), Flag.NR: (404, 0),
-    Flag.UT: (504,), Flag.RL: (429,), Flag.RLSE: (500,), Flag.UAEX: (403, 401), Flag.FI: (), Flag.DC: (0,),
+    Flag.UT: (504,), Flag.RL: (429,), Flag.RLSE: (500,), Flag.UAEX: (403, 401), Flag.FI: (), Flag.SI: (101, 200, 408, 504), Flag.DC: (0,),
 }
 """The statuses an answer with a flag has; none: whatever is configured."""
 NO_CLUSTER = Flag.NR | Flag.NC | Flag.RL | Flag.RLSE | Flag.UAEX | Flag.FI
