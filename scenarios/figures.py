@@ -250,11 +250,19 @@ def of_pods() -> list[Figure | Lines]:
                 Case("50 requests", ("clients.peer.connection.requests=50",), 2 / 3 * 16 / 30)], ""),
         Lines("scale-in", "failed requests per second (pods: dashed)", failed_rps, pods_over_time,
               [Case("drain 5 s", (), None), Case("drain 35 s", (f'{drain}="terminationDrainDuration: 35s"',), None)]),
+        Figure("external-traffic-policy", "requests of the busiest pod, times its share", busiest_pod, 1,
+               [*cases("external-traffic-policy", ("Local", 4 / 3), ("Cluster", 1.0)), Case("Local, 4 nodes", ("gateway.istio-ingressgateway.nodes=4",), 1.0)], "8s"),
         Figure("zone-failover", "failed requests", failed, 1, cases("zone-failover", ("5", 5.0), ("20", 20.0), ("0", 360.0)), ""),
         Figure("two-gateways", "requests served by reviews, %", by_reviews, 100,
                [Case("2026", (), 0.0), Case("2025", (f"{field('two-gateways')}=2025-01-01T00:00:00Z",), 0.3),
                 Case("2026, /old", ("VirtualService/team-a/shop:spec.http[0].match[0].uri.prefix=/old",), 0.3)], "4s"),
     ]
+
+
+def busiest_pod(results: Results) -> float:
+    """Requests of the pod that gets the most, over the mean of the pods."""
+    rates = [one.requests_per_s.value or 0.0 for one in results.pods]
+    return max(rates) / (sum(rates) / len(rates))
 
 
 def erlang_loss(c: int, a: float) -> float:

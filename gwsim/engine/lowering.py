@@ -269,6 +269,7 @@ class Lowering:
         fleets = np.zeros(len(self.model.fleets), layout.FLEET)
         pods: list[tuple[int, ...]] = []
         workers: list[Any] = []
+        fronts: dict[str, int] = {}
         for f, fleet in enumerate(self.model.fleets):
             fleets[f] = (len(pods), len(fleet.pods), FRONT_HASH if fleet.front == "hash" else 1, 0, fleet.balance == "exact", 0)
             for position, pod in enumerate(fleet.pods):
@@ -281,7 +282,8 @@ class Lowering:
                     workers.append(r)
                 quota = 0 if pod.cpu_limit_cores is None else max(1, ns(pod.cpu_limit_cores * 0.1))
                 key = fold(fold(self.run, name64("quota/" + fleet.name)), position)
-                pods.append((f, len(workers) - pod.workers, pod.workers, zone, quota, below(draw64(key, Purpose.QUOTA), PERIOD_NS), 0, 0, 0, 0, 0))
+                front = fronts.setdefault(pod.node or pod.zone, len(fronts))
+                pods.append((f, len(workers) - pod.workers, pod.workers, zone, front, quota, below(draw64(key, Purpose.QUOTA), PERIOD_NS), 0, 0, 0, 0, 0))
         return fleets, np.array(pods, layout.POD), np.concatenate(workers)
 
     def clusters(self) -> tuple[Array, Array]:

@@ -130,7 +130,6 @@ NOT_MODELLED: dict[str, str] = {
     "IngressBackend.resource": "Istio serves Services only",
     "IngressClass.parameters": "Istio itself ignores it",
     # Kubernetes
-    "Service.externalTrafficPolicy": "traffic policies of Services are " + _POLICY,
     "Service.internalTrafficPolicy": "traffic policies of Services are " + _POLICY,
     "ScalingRules.stabilizationWindowSeconds": _SETTLED,
     "ScalingRules.selectPolicy": _SETTLED,

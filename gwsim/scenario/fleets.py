@@ -130,6 +130,7 @@ class Fleets:
             lifecycle, places = None, replicas
         pods = tuple(self._pod(proxy, ordinal, workers) for ordinal in range(places))
         self._tell(name, pods[:replicas], workers, proxy, fixed)
+        self._tell_nodes(name, pods[:replicas], proxy)
         if lifecycle is not None:
             self._tell_changes(name, lifecycle)
         if not replicas:
@@ -143,7 +144,7 @@ class Fleets:
             name=name, pods=pods, wakeup_s=wakeup_s, iteration_s=iteration_s,
             # Every pod of a client has connections of its own to the sidecar beside it.
             front="round_robin" if sidecar else self.loaded.scenario.front.policy,
-            cross_zone=sidecar or self.loaded.scenario.front.cross_zone,
+            cross_zone=sidecar or (self.loaded.scenario.front.cross_zone and not self._stays_on_node(proxy)),
             balance=override.balance,
             lifecycle=lifecycle,
         )
@@ -170,7 +171,37 @@ class Fleets:
         view = view_of(fleet_name(proxy), where)
         if proxy.kind == "sidecar":
             view += f"|{name}"  # Its application is its own.
-        return Pod(name=name, zone=zone_of(where.region, where.zone), workers=workers, view=view, cpu_limit_cores=limit)
+        return Pod(
+            name=name, zone=zone_of(where.region, where.zone), workers=workers, view=view, cpu_limit_cores=limit,
+            node=self._node(proxy, ordinal) if self._stays_on_node(proxy) else "",
+        )
+
+    def _stays_on_node(self, proxy: Proxy) -> bool:
+        """Whether a connection that comes to a node is for the pods on it: kube-proxy with `externalTrafficPolicy: Local`."""
+        if self.loaded.scenario.front.targets != "nodes" or proxy.kind == "sidecar":
+            return False
+        outside = [one for one in proxy.services if one.type in ("LoadBalancer", "NodePort")]
+        return any(one.external_traffic_policy == "Local" for one in outside)
+
+    def _node(self, proxy: Proxy, ordinal: int) -> str:
+        nodes = self.overrides.get(fleet_name(proxy), GatewayOverride()).nodes
+        return f"node-{ordinal % nodes if nodes else ordinal}"
+
+    def _tell_nodes(self, name: str, pods: tuple[Pod, ...], proxy: Proxy) -> None:
+        """What a front whose targets are nodes does with the fleet's connections."""
+        if self.loaded.scenario.front.targets != "nodes":
+            if any(one.external_traffic_policy == "Local" for one in proxy.services):
+                text = "externalTrafficPolicy: Local makes no difference, as the targets of its load balancer are taken to be pods (front.targets)"
+                self.assumptions[f"gateway {name}: {text}"] = None
+            return
+        if proxy.kind == "sidecar":
+            return
+        if self._stays_on_node(proxy):
+            count = len({pod.node for pod in pods})
+            text = f"{len(pods)} pods on {count} nodes, and each node gets as many connections (externalTrafficPolicy: Local)"
+        else:
+            text = "every node sends connections to all pods alike (externalTrafficPolicy: Cluster); the way from node to node adds no time"
+        self.assumptions[f"gateway {name}: {text}"] = None
 
     def _tell_kept(self, name: str, proxy: Proxy) -> None:
         span = self.loaded.span("gateway", name) if self.loaded.has("gateway", name) else proxy.origin or self.loaded.span("run", "kind")

@@ -210,6 +210,8 @@ class Pod:
     """Which placement of a cluster's hosts it sees: a key of `SimCluster.placements`."""
     cpu_limit_cores: float | None = None
     """Its workers are stopped when they have used this much in a period of 100 ms (CFS quota); None: no limit."""
+    node: str = ""
+    """The machine that stands for it at a load balancer whose targets are nodes; empty: its targets are pods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +265,7 @@ class Fleet:
     iteration_s: float
     front: Literal["hash", "round_robin"] = "hash"
     cross_zone: bool = True
-    """False: a connection comes to the load balancer of a zone, which sends it to a pod of that zone."""
+    """False: a connection comes to the load balancer of a zone, or to a node (`Pod.node`), and stays there: a pod of it gets it."""
     balance: Literal["kernel", "exact"] = "kernel"
     """How a pod's connections find a worker: by the kernel's hash, or to the one with the fewest."""
     lifecycle: Lifecycle | None = None

@@ -229,8 +229,11 @@ def _connections(model: Model, random: Random, lattice: bool) -> Model:
 
 
 def _front(model: Model, random: Random, lattice: bool) -> Model:
+    nodes = random.choice((0, 0, 1, 2))
+
     def limited(pod: Pod) -> Pod:
-        return replace(pod, cpu_limit_cores=random.choice((None, 0.3, 0.6, 2.0)))
+        node = f"node-{random.randrange(nodes)}" if nodes else ""
+        return replace(pod, cpu_limit_cores=random.choice((None, 0.3, 0.6, 2.0)), node=node)
 
     fleets = tuple(
         replace(

@@ -142,6 +142,15 @@ def test_without_cross_zone_a_zone_s_share_is_divided_among_its_pods(front: str)
     assert [within[i] / 2000 for i in range(4)] == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2], abs=0.04)
 
 
+def test_a_node_s_share_is_divided_among_the_pods_on_it() -> None:
+    """Two of four pods on one of three nodes: a sixth of the connections each, the others a third."""
+    pods = tuple(Pod(name=f"p{i}", zone="a", workers=1, node=f"n{i % 3}") for i in range(4))
+    one = replace(fleet(), pods=pods, cross_zone=False)
+    web = client(replay(*(0.0004 * i for i in range(2000))), shape(local(200)), connection=Connection(count=2000))
+    used = Tally(r.pod for r in records(run(model(web, fleets=(one,), start="cold"), 0, ALL)))
+    assert [used[i] / 2000 for i in range(4)] == pytest.approx([1 / 6, 1 / 3, 1 / 3, 1 / 6], abs=0.04)
+
+
 def test_visits_of_a_stopped_worker_do_not_overlap() -> None:
     raw = busy(0.6)
     rows = visits(raw)

@@ -38,7 +38,7 @@ def names(collector: Collector) -> list[str]:
 
 def test_values_of_the_gateway_chart():
     objects, collector = found(VALUES)
-    assert names(collector) == ["HELM_VALUES", "NOT_MODELLED"]  # externalTrafficPolicy
+    assert names(collector) == ["HELM_VALUES"]
     (deployment,), (service,), (scaler,) = objects.deployments, objects.services, objects.autoscalers
     assert {one.ref.split("/", 1)[1] for one in objects} == {"ingress/edge"}
     assert deployment.replicas is None

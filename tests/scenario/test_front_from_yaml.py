@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from gwsim.engine import reference
 from gwsim.engine.codes import Component
 from gwsim.engine.features import Feature, used
-from gwsim.scenario import Resolved
+from gwsim.scenario import Resolved, open_project
+from gwsim.scenario import resolve as resolve_project
 
 Resolve = Callable[..., Resolved]
 FLEET = "gateway.istio-ingressgateway"
@@ -35,3 +37,22 @@ def test_front_and_balance(resolve: Resolve) -> None:
     assert (fleet.cross_zone, fleet.balance) == (False, "exact")
     assert not any("keeps to its zone" in finding.message for finding in got.findings)
     assert resolve().model.fleets[0].cross_zone is True
+
+
+SIZING = Path(__file__).resolve().parents[2] / "scenarios" / "sizing"
+LOCAL = "Service/istio-system/istio-ingressgateway:spec.externalTrafficPolicy=Local"
+
+
+def test_a_front_that_sends_to_nodes_asks_for_the_traffic_policy() -> None:
+    """Local: what comes to a node stays there. Cluster, and fronts that send to pods: it makes no difference."""
+    def sized(*settings: str) -> Resolved:
+        project = open_project(SIZING, set_=(*settings, f"{FLEET}.replicas=4", f"{FLEET}.nodes=3"))
+        return resolve_project(project.loaded, project.topology)
+
+    local = sized("front.targets=nodes", LOCAL)
+    pods = local.model.fleets[0].pods
+    assert [pod.node for pod in pods] == ["node-0", "node-1", "node-2", "node-0"] and not local.model.fleets[0].cross_zone
+    assert any("4 pods on 3 nodes" in text for text in local.assumptions)
+    for settings in (("front.targets=nodes",), (LOCAL,), ()):
+        fleet = sized(*settings).model.fleets[0]
+        assert {pod.node for pod in fleet.pods} == {""} and fleet.cross_zone

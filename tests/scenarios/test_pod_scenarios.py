@@ -34,6 +34,14 @@ def test_scale_in_fails_connections_while_the_load_balancer_outlives_the_pod() -
     assert failed(run("scale-in", decides("scale-in", '"terminationDrainDuration: 35s"'))) == 0.0
 
 
+def test_a_node_s_connections_stay_on_its_pods() -> None:
+    for policy, parts in (("Local", (1 / 6, 1 / 3, 1 / 3, 1 / 6)), ("Cluster", (0.25,) * 4)):
+        results = run("external-traffic-policy", decides("external-traffic-policy", policy), "clients.web.arrivals.poisson=500rps", duration="3s")
+        rates = [value(one.requests_per_s) for one in results.pods]
+        for rate, part in zip(rates, parts, strict=True):
+            assert rate / sum(rates) == pytest.approx(part, abs=4 * (part * (1 - part) / 3000) ** 0.5)
+
+
 def test_a_zone_fails_over_after_as_many_errors_as_are_asked_for() -> None:
     def failed(results: Results) -> float:
         return value(results.total.errors) * results.total.requests

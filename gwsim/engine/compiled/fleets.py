@@ -48,11 +48,11 @@ def choose_worker(w, fleet, d, key):
 
 
 def write_targets(world: Any, f: int, targets: list[int], cross_zone: bool) -> None:
-    """The pods (ascending) that the front load balancer of fleet `f` sends connections to, zone by zone if it keeps to zones."""
+    """The pods (ascending) that the front load balancer of fleet `f` sends connections to, by zone or node if what comes to one stays there."""
     fleet = world.fleets[f]
     zones: dict[int, list[int]] = {}
     for d in targets:
-        zones.setdefault(0 if cross_zone else int(world.pods[d].zone), []).append(d)
+        zones.setdefault(0 if cross_zone else int(world.pods[d].front), []).append(d)
     fleet.zones, at = len(zones), int(fleet.pod_first)
     for z, pods in enumerate(zones.values()):
         row = world.front_zones[fleet.pod_first + z]

@@ -123,7 +123,7 @@ WORKER = record(
     "fleet pod zone wakeup_ns iteration_ns asleep slept_ns ready_n accept_n backoff_n armed_n list_n list_at batch_n "
     "timers_n timer_at_ns poll uptimers_n downtimers_n connections limited budget_ns paying stops_first stops_n"
 )
-POD = record("fleet worker_first workers zone quota_ns offset_ns serving over draining ending life")
+POD = record("fleet worker_first workers zone front quota_ns offset_ns serving over draining ending life")
 FLEET = record("pod_first pods front cursor exact zones")
 ZONE = record("first n")
 """Targets of a front load balancer in one zone: where they are in `front_pods`."""

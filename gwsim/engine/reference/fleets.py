@@ -129,7 +129,7 @@ class Fleet:
             return targets[place(connection_key, len(targets), cursor)]
         zones: dict[str, list[Pod]] = {}
         for pod in targets:
-            zones.setdefault(pod.model.zone, []).append(pod)
+            zones.setdefault(pod.model.node or pod.model.zone, []).append(pod)
         within = list(zones.values())
         if cursor is not None:
             zone = within[cursor % len(within)]

@@ -77,6 +77,9 @@ class Front(FileModel):
 
     policy: Literal["hash", "round_robin"] = Field(default="hash", description="how a connection finds its gateway pod")
     cross_zone: bool = Field(default=True, description="whether it sends to pods of every zone")
+    targets: Literal["pods", "nodes"] = Field(
+        default="pods", description="what it sends to: pods, or nodes, where externalTrafficPolicy decides what becomes of a connection"
+    )
     idle_timeout: PositiveDuration = Field(default=350.0, description="idle connections are dropped after this")
     deregistration: Duration = Field(default=30.0, description="how long a leaving pod still gets connections")
 
@@ -111,6 +114,7 @@ class GatewayOverride(FileModel):
     balance: Literal["kernel", "exact"] = Field(
         default="kernel", description="connections to workers: by the kernel's hash, or Envoy's exact balance (to the one with the fewest)"
     )
+    nodes: Count | None = Field(default=None, description="machines its pods run on, in turn (default: one for each pod); for a front whose targets are nodes")
     changes: tuple[PodChange, ...] = Field(default=(), description="pods that come and go during the run")
     pod_start: Duration = Field(
         default=20.0, description="from a pod's creation until the load balancer sends it connections (scheduling, image, Envoy, health checks)"
