@@ -17,6 +17,8 @@ from gwsim.planning.probes import Prober, Try
 PRECISION = 0.03
 """A capacity is known when the two ends of its interval are this close."""
 MOST_STEPS = 12
+FULL = 0.95
+"""A worker that is busier has no time left for what fewer pods would send it."""
 GROWTH = 1.6
 """The first step of a search for the capacity; each is this factor longer than the last."""
 
@@ -54,9 +56,9 @@ def needed(prober: Prober, load: float, fewest: int, most: int) -> Need:
             high = middle
         else:
             low = middle
-    if high is None:
+    best = _fewer(prober, load, fewest, most, notes) if high is None else _neighbours(prober, load, high, fewest, most, notes)
+    if best is None:
         return Need(load_rps=load, best=None, below=None, confirmed=False, notes=(_why_not(prober, load, most),))
-    best = _neighbours(prober, load, high, fewest, most, notes)
     confirmed = prober.at(best, load, fresh=True)
     while not confirmed.holds and best < most:
         notes.append(f"{best} pods held in the search, but not on fresh replications ({confirmed.failing})")
@@ -86,6 +88,23 @@ def _bracket(prober: Prober, load: float, fewest: int, most: int) -> tuple[int |
             return low, higher
         low, step = higher, 2 * step
     return low, None
+
+
+def _fewer(prober: Prober, load: float, fewest: int, most: int, notes: list[str]) -> int | None:
+    """The least number below all those that failed: where backends are full, more pods only send them more at once.
+
+    It ends where a worker is full, which with fewer pods would be so all the more.
+    """
+    found = None
+    for n in range(min(replicas for replicas, at, _ in prober.tries if at == load) - 1, fewest - 1, -1):
+        tried = prober.at(n, load)
+        if tried.holds:
+            found = n
+        if (tried.row.get("busiest_worker_utilisation") or 0.0) >= FULL:
+            break
+    if found is not None:
+        notes.append(f"more pods are not always better here: {found} hold the budgets, {most} do not ({prober.at(most, load).failing})")
+    return found
 
 
 def _guess(prober: Prober, load: float, most: int) -> int:

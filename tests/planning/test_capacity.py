@@ -60,6 +60,15 @@ def test_more_pods_may_be_worse_and_then_all_are_tried() -> None:
     assert any("not always better" in note for note in need.notes)
 
 
+def test_more_pods_may_all_be_worse() -> None:
+    """Holds with 2 to 4 pods only, and the search begins above: none above holds, which says nothing about those below."""
+    oracle = Oracle(lambda n, rps, _: 2 <= n <= 4)
+    need = needed(oracle, 1000.0, 1, 40)  # type: ignore[arg-type]
+    assert need.best is not None
+    assert (need.best.replicas, need.confirmed) == (2, True)
+    assert any("not always better" in note for note in need.notes)
+
+
 def test_what_only_held_in_the_search_is_not_the_answer() -> None:
     oracle = Oracle(lambda n, rps, fresh: n >= (5 if fresh else 4))
     need = needed(oracle, 1000.0, 1, 12)  # type: ignore[arg-type]
