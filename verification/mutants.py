@@ -70,7 +70,7 @@ MUTATIONS = (
     Mutation("ties: a client acts before it hears", "w.client_heap[0].t <= t", "w.client_heap[0].t < t"),
     Mutation("ties: the later source first", "return a < c", "return a > c"),
     Mutation("ties: the later attempt first", "return b < d", "return b > d"),
-    Mutation("heap: a fourth child is never looked at", "min(c + 4, m)", "min(c + 3, m)"),
+    Mutation("heap: a fourth child is never looked at", "_first(heap, c + 2, c + 3)", "c + 2"),
     Mutation("timers of one instant as they are found", "earlier(at, a, b, p.next, p.a, p.b)", "at < p.next"),
     # the loop of a worker
     Mutation("poll is exclusive", "w.ready[i, 0].t <= t", "w.ready[i, 0].t < t"),

@@ -89,6 +89,13 @@ def push(heap, n, t, a, b):
 
 
 @kernel
+def _first(heap, c, d):
+    """Which of two entries comes first."""
+    p, q = heap[c], heap[d]
+    return d if earlier(q.t, q.a, q.b, p.t, p.a, p.b) else c
+
+
+@kernel
 def pop(heap, n):
     """Remove the first key of a heap of `n` entries (read it before)."""
     m = n - 1
@@ -98,13 +105,13 @@ def pop(heap, n):
         c = 4 * i + 1
         if c >= m:
             break
+        if c + 3 < m:  # two pairs at a time: neither comparison waits for the other
+            c = _first(heap, _first(heap, c, c + 1), _first(heap, c + 2, c + 3))
+        else:
+            for d in range(c + 1, m):
+                c = _first(heap, c, d)
         q = heap[c]
         u, v, x = q.t, q.a, q.b
-        for d in range(c + 1, min(c + 4, m)):
-            q = heap[d]
-            if earlier(q.t, q.a, q.b, u, v, x):
-                c = d
-                u, v, x = q.t, q.a, q.b
         if not earlier(u, v, x, t, a, b):
             break
         heap[i].t = u
