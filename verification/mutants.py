@@ -124,7 +124,7 @@ MUTATIONS = (
     Mutation("the youngest waiting stream first", "x = p.pending_head\n        leave", "x = p.pending_tail\n        leave"),
     Mutation(
         "a lost connection is not replaced",
-        "    close_cx(w, r.cx)\n    connect_if_needed(w, i, ep, key_a(r.client, r.number), key_b(r.k, r.a, 0, 0), s + cost)", "    close_cx(w, r.cx)",
+        "    close_cx(w, r.cx, a, b, s + cost)\n    connect_if_needed(w, i, ep, a, b, s + cost)", "    close_cx(w, r.cx, a, b, s + cost)",
     ),
     Mutation("a longer queue before a backend", "s.leave_n >= s.queue", "s.leave_n > s.queue"),
     Mutation("a job that starts now still queues", "w.leave[s.leave_first + s.leave_head] <= t", "w.leave[s.leave_first + s.leave_head] < t"),
@@ -186,7 +186,7 @@ MUTATIONS = (
     Mutation("updates: only the first", "        if w.classes[j].from_ns <= s:\n            number = j\n", "        if w.classes[j].from_ns <= s:\n            return j\n"),
     Mutation("pools are warm for routes to come", "reaches(model, first=True)", "reaches(model)"),
     # backend pods that come and go
-    Mutation("a host that left keeps its connections", "leaving = 0\n                drain(w, d, ep)", "leaving = 0"),
+    Mutation("a host that left keeps its connections", "leaving = 0\n                drain(w, d, ep, w.g[0].stop_ns)", "leaving = 0"),
     Mutation("outliers: what a host that left does still counts", "w.has_membership and h.gone == 1", "w.has_membership and h.gone == 2"),
     Mutation("outliers: hosts that are not there count too", "sum(len(one.hosts) for one in self.levels)", "sum(len(one.known) for one in self.levels)"),
     Mutation("a pod that ends closes what carries requests", "u.streams == 0 and u.closes_ns > t", "u.closes_ns > t"),
