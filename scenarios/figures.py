@@ -163,6 +163,8 @@ def of_egress() -> list[Figure | Lines]:
                [Case("*.partner.com", (), 1.0), *cases("egress-wildcard", ("eu.partner.com", 1 / 3))], "4s"),
         Figure("egress-database", "a query at the median, ms", lambda r: r.total.client_latency.p50, 1e3,
                [Case("gateway", (), None), Case("sidecar alone", (f"{field('egress-database')}={{host: db.vendor.example, port: {{number: 5432}}}}",), None)], "3s"),
+        Figure("egress-connect", "a call with a connection of its own, at the median, ms", lambda r: r.total.client_latency.p50, 1e3,
+               [Case("tunnel", (), 0.1816), Case("straight", (f'{field("egress-connect")}=""',), 0.1416)], "5s"),
         Figure("egress-outage", "calls that time out", timed_out, 1, cases("egress-outage", *((f"{t}s", 100.0 * (4 - t)) for t in (1, 2, 3)), ("5s", 0.0)), ""),
     ]
 

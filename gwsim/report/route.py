@@ -169,6 +169,8 @@ def _cluster(cluster: Cluster) -> str:
     told = [cluster.lb_policy.value, f"{len(cluster.endpoints)} endpoint{'' if len(cluster.endpoints) == 1 else 's'}"]
     if cluster.tls is not None:
         told.append(f"TLS {cluster.tls.mode}" + (f" SNI {cluster.tls.sni}" if cluster.tls.sni else ""))
+    if cluster.tunnel is not None:
+        told.append(f"tunnel {cluster.tunnel.method} {cluster.tunnel.host}:{cluster.tunnel.port}")
     return ", ".join(told)
 
 
@@ -244,7 +246,8 @@ def _cluster_plain(name: str, cluster: Cluster | None) -> dict[str, Any]:
          "workload": one.workload, "pod": one.pod, "mtls": one.mtls, "healthy": one.healthy}
         for one in cluster.endpoints
     ]  # fmt: skip
-    return {"name": name, "exists": True, "lb_policy": cluster.lb_policy.value, "endpoints": ends}
+    tunnel = {} if cluster.tunnel is None else {"tunnel": {"method": cluster.tunnel.method, "host": cluster.tunnel.host, "port": cluster.tunnel.port}}
+    return {"name": name, "exists": True, "lb_policy": cluster.lb_policy.value, "endpoints": ends, **tunnel}
 
 
 def as_json(answer: Answer, hops: Sequence[Answer] = ()) -> str:

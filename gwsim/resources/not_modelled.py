@@ -47,7 +47,6 @@ NOT_MODELLED: dict[str, str] = {
     "FaultAbort.percent": "Istio itself ignores it; without a percentage nobody is hit",
     "FaultAbort.http2Error": "Istio itself ignores it",
     # DestinationRule
-    "TrafficPolicy.tunnel": "tunnelling is " + _POLICY,
     "TrafficPolicy.proxyProtocol": "the PROXY header is " + _POLICY,
     "HTTPCookie.attributes": "clients keep the cookie whatever its attributes say",
     "LoadBalancerSettings.warmupDurationSecs": "no endpoint joins during a run, so none starts slowly",

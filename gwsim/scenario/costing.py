@@ -116,16 +116,23 @@ class Pricing:
             traced=0.0 if tcp else proxy.trace_sampling_percent / 100.0,
             tcp=tcp,
         )
+        asks, trip = self._tunnel(cluster) if tcp else (0.0, 0)
         made = UpstreamCosts(
             write_up_s=priced.write_up_s + priced.write_up_stream_s,
             write_up_byte_s=priced.write_up_byte_s,
             read_up_s=priced.read_up_s + priced.read_up_stream_s,
             read_up_byte_s=priced.read_up_byte_s,
             up_connected_s=priced.up_connected_s,
-            up_tls_s=priced.up_tls_s,
+            up_tls_s=priced.up_tls_s + asks,
             close_s=priced.close_s,
         )
-        return made, priced.up_tls_rtts_full
+        return made, priced.up_tls_rtts_full + trip
+
+    def _tunnel(self, cluster: Cluster) -> tuple[float, int]:
+        """Asking a forward proxy for a connection: the head of a request and that of its answer, and a round trip."""
+        if cluster.tunnel is None:
+            return 0.0, 0
+        return self.profile.si("http1.write_up_us") + self.profile.si("http1.read_up_us"), 1
 
     def messages(self, tls: str | None, cluster: Cluster | None) -> MessageCosts:
         """Visits that carry messages of long streams: their bytes pass as those of TCP do, as Envoy opens no frame of theirs."""

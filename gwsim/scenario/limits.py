@@ -83,8 +83,10 @@ def _of_filter(http: HttpFilter) -> str:
             return ""
 
 
-def report_cluster(proxy: Proxy, cluster: Cluster, collector: Collector) -> None:
+def report_cluster(proxy: Proxy, cluster: Cluster, collector: Collector, *, tcp: bool = False) -> None:
     """What a cluster that requests reach has that is not simulated."""
+    if cluster.tunnel is not None and not tcp:
+        _topology(collector, f"cluster {cluster.name}: only byte streams are tunnelled; these requests go to the endpoints as they are", cluster.origin or proxy.origin)
     for text in _of_cluster(cluster):
         _topology(collector, f"cluster {cluster.name}: {text}", cluster.origin or proxy.origin)
 

@@ -199,7 +199,7 @@ class Router:
         if cluster.name == PASSTHROUGH_CLUSTER or as_dialled(proxy, cluster):
             cluster = wherever(cluster, asked.wire.request, asker.port)
         cluster = as_used(cluster, asker.http)
-        limits.report_cluster(proxy, cluster, self.collector)
+        limits.report_cluster(proxy, cluster, self.collector, tcp=tcp)
         return model.WeightedTarget(cluster=self.backends.cluster(proxy, cluster, tcp=tcp), weight=one.weight, name=one.cluster)
 
 

@@ -68,6 +68,7 @@ from gwsim.topology.upstream import (
     OutlierDetection,
     RetryBudget,
     SlowStart,
+    Tunnel,
     UpstreamTls,
     cluster_name,
 )
@@ -137,6 +138,7 @@ __all__ = [
     "TargetMissing",
     "TcpProxy",
     "Topology",
+    "Tunnel",
     "UpstreamTls",
     "VirtualHost",
     "WeightedCluster",

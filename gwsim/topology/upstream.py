@@ -186,6 +186,15 @@ class LocalityLb:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tunnel:
+    """What a forward proxy is asked to connect to. Source: Envoy tcp_proxy `tunneling_config`; Istio `TrafficPolicy.tunnel`."""
+
+    host: str
+    port: int
+    method: Literal["CONNECT", "POST"] = "CONNECT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """A group of endpoints that requests are balanced over; each subset is a cluster of its own."""
 
@@ -216,6 +225,8 @@ class Cluster:
     max_concurrent_streams: int | None = None
     tls: UpstreamTls | None = None
     proxy_protocol: Literal["V1", "V2"] | None = None
+    tunnel: Tunnel | None = None
+    """Byte streams are carried inside a request to the endpoint, which is a forward proxy."""
     outlier_detection: OutlierDetection | None = None
     panic_threshold_percent: float = 50.0
     update_merge_window_s: float = 1.0

@@ -86,6 +86,18 @@ def test_a_database_through_the_egress_gateway_has_a_connection_for_each_of_the_
     assert [one.counters["upstream_cx_total"] for one in few.clusters] == [20, 20]
 
 
+def test_a_tunnel_costs_a_new_connection_one_more_round_trip() -> None:
+    through = run("egress-connect", duration="3s")
+    straight = run("egress-connect", decides("egress-connect", '""'), duration="3s")
+    added = value(through.total.client_latency.p50) - value(straight.total.client_latency.p50)
+    assert added == pytest.approx(0.040, abs=2e-4), "and the head of a request written, that of its answer read"
+    assert value(through.total.client_latency.p50) == pytest.approx(4 * 0.040 + 0.001 + 0.020, abs=1.5e-3)
+    stands = ("clients.orders.connection.requests=0", "run.start=warm")
+    kept = [value(run("egress-connect", *settings, *stands, duration="3s").total.client_latency.percentile(75)) for settings in ((), (decides("egress-connect", '""'),))]
+    assert kept[0] == pytest.approx(kept[1], abs=1e-4)
+    assert kept[0] == pytest.approx(0.060, abs=1e-3)
+
+
 def test_a_stall_fails_the_calls_that_would_wait_longer_than_the_time_out() -> None:
     for timeout_s in (3, 1):
         results = run("egress-outage", decides("egress-outage", f"{timeout_s}s"))

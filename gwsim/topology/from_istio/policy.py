@@ -31,6 +31,7 @@ from gwsim.topology.upstream import (
     OutlierDetection,
     RetryBudget,
     SlowStart,
+    Tunnel,
     UpstreamTls,
 )
 
@@ -64,6 +65,9 @@ def cluster_fields(policy: TrafficPolicy | None, protocol: str, mesh: MeshConfig
     fields["tls"] = _tls(policy.tls)
     if policy.proxy_protocol is not None:
         fields["proxy_protocol"] = policy.proxy_protocol.version
+    if policy.tunnel is not None:
+        own = policy.tunnel
+        fields["tunnel"] = Tunnel(host=own.target_host, port=own.target_port, method="POST" if own.protocol == "POST" else "CONNECT")
     return fields
 
 
