@@ -191,6 +191,17 @@ MUTATIONS = (
     Mutation("outliers: hosts that are not there count too", "sum(len(one.hosts) for one in self.levels)", "sum(len(one.known) for one in self.levels)"),
     Mutation("a pod that ends closes what carries requests", "u.streams == 0 and u.closes_ns > t", "u.closes_ns > t"),
     Mutation("a pod that has ended keeps connections", ".end_ns <= s:", ".end_ns <= s - 10**12:"),
+    # chains
+    Mutation("a link is resumed without a ticket", "w.tickets[u.worker, row, column] == 1 and", "w.tickets[u.worker, row, column] >= 0 and"),
+    Mutation("a link that A closes is counted at B", "w.workers[c.worker].connections -= 1\n    c.refs += 1", "c.refs += 1"),
+    Mutation("what A gives up goes on at B", "if w.clusters[r.cluster].http == 2 and w.upstream", "if w.clusters[r.cluster].http == 3 and w.upstream"),
+    Mutation("given up: the next hop's request does not end", "    if h.client_done == 0:\n        abort(w, y, s)\n", ""),
+    Mutation("a link is in the name of its opener's first attempt", "u.a, u.b + key_b(0, 0, PART_ACCEPT, m)", "u.a, key_b(0, 0, PART_ACCEPT, m)"),
+    Mutation("the next hop is service", "served = min(depart, r.served_ns)", "served = depart"),
+    Mutation("calls do not hold the server", "    s.busy -= 1\n    n = s.wait_head", "    s.busy = 0\n    n = s.wait_head"),
+    Mutation("calls: stages at once", "        if job.open > 0:\n            return\n    _depart", "    if job.open > 0:\n        return\n    _depart"),
+    Mutation("calls: all are critical", "if w.calls[j].critical == 1 and", "if w.calls[j].critical >= 0 and"),
+    Mutation("calls share the slots of all backends", "    r.queue = call.queue\n", "    r.queue = w.clients[r.client].queue_first\n"),
     # autoscaling
     Mutation("autoscaler: as many pods as fit", "math.ceil(q * n)", "int(q * n)"),
     Mutation("autoscaler: no memory of changes", "begin = pods - sum(", "begin = pods - 0 * sum("),
@@ -231,13 +242,16 @@ CASES: list[Case] = []
 def prepare(models: int) -> None:
     """Run the reference engine; nothing of the compiled one is loaded."""
     from builders import worked_example
+    from chained import chained
     from generate import generate, is_lattice
 
     from gwsim.engine import reference
+    from gwsim.engine.features import COMPILED, Feature
     from gwsim.engine.schema import Options
 
     named = [("the worked example", worked_example())]
     named += [(f"seed {seed} ({'lattice' if is_lattice(seed) else 'continuous'})", generate(seed)) for seed in range(models)]
+    named += [(f"chain of seed {seed}", chained(seed, COMPILED, Feature.TCP in COMPILED)) for seed in range(models // 2)]
     everything = Options(records=10**6, trace=10**6, digest=True)
     CASES.extend((name, model, reference.run(model, 0, everything)) for name, model in named)
 

@@ -22,7 +22,7 @@ from gwsim.engine.compiled.layout import FREE_FOREVER, NEVER
 from gwsim.engine.compiled.pools import CLOSED
 from gwsim.engine.compiled.relays import end_links, forget_links, unhook
 from gwsim.engine.compiled.slots import CLOSED as SLOT_CLOSED
-from gwsim.engine.compiled.state import drop_conn, drop_cx, drop_stream
+from gwsim.engine.compiled.state import drop_conn, drop_cx, drop_stream, made
 from gwsim.engine.draws import below, draw64, fold, name64, ns
 from gwsim.engine.schema import N_BINS
 
@@ -53,12 +53,6 @@ def end_pods(w):
             _end_connections(w, d)
             _end_upstream(w, d)
             _forget(w, d)
-
-
-@kernel
-def made(records):
-    """As many records as may ever have been in use (those that never were have no references)."""
-    return records.shape[0]
 
 
 @kernel

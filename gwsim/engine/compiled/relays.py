@@ -25,6 +25,7 @@ from gwsim.engine.compiled.state import (
     deliver_conn,
     drop_cx,
     drop_stream,
+    made,
     new_conn,
 )
 from gwsim.engine.draws import fold as plain_fold
@@ -218,7 +219,7 @@ def end_links(w, d, t):
 def _next_link(w, i, ep, after):
     """The first link opened after the `after`-th by the pool of worker `i` and endpoint `ep` that A has not closed; -1: none."""
     best = -1
-    for n in range(w.upstream.shape[0]):
+    for n in range(made(w.upstream)):
         u = w.upstream[n]
         if u.refs == 0 or u.worker != i or u.ep != ep or u.conn < 0 or u.parted == 1 or u.gone == 1:
             continue
@@ -366,7 +367,8 @@ def abort(w, y, t):
 
 def begin_links(world: Any, names: list[str], workers: list[tuple[int, int]]) -> None:
     """Pools of these workers (index, key) begin: the keys of the links that they will open. `names`: of all clusters."""
-    for ep, endpoint in enumerate(world.endpoints):
+    for ep in range(world.endpoints.shape[0]):
+        endpoint = world.endpoints[ep]
         if endpoint.tickets >= 0:
             k = int(endpoint.cluster)
             name, position = name64("link/" + names[k]), ep - int(world.clusters[k].endpoint_first)

@@ -22,7 +22,7 @@ from gwsim.engine.compiled.lifetimes import (
 from gwsim.engine.compiled.outliers import heard
 from gwsim.engine.compiled.pools import CLOSED, close_cx, connect_if_needed, detach
 from gwsim.engine.compiled.recording import COUNTERS_AND_SUM, MIDDLE, bucket, record_visit
-from gwsim.engine.compiled.relays import close_link, greets, shaken, unhook
+from gwsim.engine.compiled.relays import close_link, greets, own_name, shaken, unhook
 from gwsim.engine.compiled.replies import arm_answer, end_stream, local_reply, release_retry
 from gwsim.engine.compiled.retries import LOST, LOST_UNSENT, NOT_CONNECTED, TIMED_OUT, retry
 from gwsim.engine.compiled.source_ports import give_back
@@ -193,7 +193,8 @@ def connect_failed(w, n, timed_out, s, cost):
     if timed_out:
         w.cluster_out[k, CONNECT_TIMEOUT] += 1
     if w.has_chains and u.conn >= 0:
-        close_link(w, n, u.a, u.b, s + cost)
+        a, b = own_name(w, n)
+        close_link(w, n, a, b, s + cost)
     drop_cx(w, n)
     x = p.pending_head
     p.pending_head = -1

@@ -77,6 +77,12 @@ def drop_stream(w, x):
 
 
 @kernel
+def made(records):
+    """As many records as may ever have been in use (those that never were have no references)."""
+    return records.shape[0]
+
+
+@kernel
 def new_conn(w):
     """Index of a fresh connection record."""
     g = w.g[0]

@@ -312,7 +312,7 @@ class Pool:
         if self.ports is not None:
             self.ports.give_back(connection, start)
         if connection.link is not None:
-            connection.link.close(connection.name, end)
+            connection.link.close(None, end)
         self.connecting -= 1
         self.limits.connections -= 1
         self.limits.count(Counter.UPSTREAM_CX_CONNECT_FAIL)
