@@ -63,7 +63,7 @@ def sources() -> dict[Path, str]:
     return {path: path.read_text(encoding="utf-8") for path in sorted(ROOT.joinpath(*PACKAGE.split(".")).glob("*.py"))}
 
 
-NONE = Mutation("(unchanged)", "def kernel(", "def kernel(")
+NONE = Mutation("(unchanged)", "def kernel(function", "def kernel(function")
 
 MUTATIONS = (
     # the order of events
@@ -309,7 +309,7 @@ def main() -> int:
     for mutation, case, how in results((NONE, *chosen), given.jobs):
         if mutation == NONE:
             good &= not case and how == "SURVIVES"
-            print(f"{mutation.name:<52}{f'{case}: {how}' if case else f'equal on all {len(CASES)} models'}", flush=True)
+            print(f"{mutation.name:<52}{f'{case}: {how}' if case or how != 'SURVIVES' else f'equal on all {len(CASES)} models'}", flush=True)
             continue
         caught += bool(case)
         print(f"{mutation.name:<52}{f'{case}: {how}' if case else how}", flush=True)
