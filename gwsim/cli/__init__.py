@@ -6,6 +6,7 @@ anything that imports it (`import typer` takes about 0.1 s, its coloured help as
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,7 +17,13 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process with its exit code."""
-    sys.exit(int(execute(sys.argv[1:] if arguments is None else arguments)))
+    code = int(execute(sys.argv[1:] if arguments is None else arguments))
+    if code == INTERRUPTED:
+        # Python remembers an interrupt within code that `exec` ran (that of a dataclass, say), and would end by the signal.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def execute(arguments: Sequence[str]) -> int:

@@ -83,6 +83,21 @@ def gwsim_process(*words: str, cwd: Path) -> subprocess.Popen[str]:
     )
 
 
+def test_an_interrupt_within_generated_code_ends_with_130_too() -> None:
+    """Python sets a flag then, by which it would end by the signal."""
+    code = """
+import gwsim.cli as cli
+def interrupted(arguments):
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        return 130
+cli.execute = interrupted
+cli.main([])
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 130
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_an_interrupt_ends_with_130(demo: Path, tmp_path: Path) -> None:
     """Without a traceback, and without a run that looks finished."""
