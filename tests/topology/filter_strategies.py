@@ -182,7 +182,7 @@ configs = st.one_of(
     ),
     st.tuples(
         st.just(filters.EXT_PROC),
-        st.builds(filters.ExtProc, cluster=cluster_names, message_timeout_s=seconds, failure_mode_allow=flags, request_body=flags),
+        st.builds(filters.ExtProc, cluster=cluster_names, message_timeout_s=seconds.filter(lambda one: one <= 3600.0), failure_mode_allow=flags, request_body=flags),
     ),
     st.tuples(st.just(filters.BUFFER), st.builds(filters.Buffer, max_request_bytes=small)),
     st.tuples(
