@@ -314,5 +314,5 @@ def lost(visit: Visit, thing: Any) -> bool:
         return thing.over or not thing.answers
     if visit is BACKOFF:
         return bool(thing.stream.over)
-    return visit is not ATTACH and bool(thing.over)
+    return bool(thing[0].over if visit is ATTACH else thing.over)
 
