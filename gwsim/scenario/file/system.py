@@ -80,7 +80,7 @@ class Front(FileModel):
     targets: Literal["pods", "nodes"] = Field(
         default="pods", description="what it sends to: pods, or nodes, where externalTrafficPolicy decides what becomes of a connection"
     )
-    idle_timeout: PositiveDuration = Field(default=350.0, description="idle connections are dropped after this")
+    idle_timeout: PositiveDuration = Field(default=350.0, description="when it drops idle connections (no effect in the model yet)")
     deregistration: Duration = Field(default=30.0, description="how long a leaving pod still gets connections")
 
 
