@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gwsim.diagnostics import Collector, Span, code
 from gwsim.scenario.replay import time_of
@@ -71,11 +73,35 @@ def read_arrivals(path: Path, collector: Collector) -> Arrivals | None:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         collector.add(code("FILE_MISSING"), f"cannot read {path}: {reason}", Span(str(path)))
         return None
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
     if not lines:
         collector.add(code("SCENARIO_VALUE"), "there is no arrival in it", Span(str(path)), help="the first line names the columns, e.g. time,method,host,path")
         return None
     return _Reader(path, collector).read(lines)
+
+
+_NEXT_HEADER = re.compile(r"[;|](?=\s*[\w-]+\s*:(?!//))")
+"""Where another header begins: a value may have semicolons itself, as that of `cookie` has."""
+
+
+def _pairs(given: Any) -> list[tuple[Any, Any]]:
+    """Names and values of a JSON object, or of an array of pairs or of objects with `name` and `value`; ValueError for another."""
+    if isinstance(given, dict):
+        return list(given.items())
+    found: list[tuple[Any, Any]] = []
+    for one in given if isinstance(given, list) else ():
+        if isinstance(one, dict) and one.keys() >= {"name", "value"}:
+            found.append((one["name"], one["value"]))
+        elif isinstance(one, list) and len(one) == 2:
+            found.append((one[0], one[1]))
+        else:
+            raise ValueError("no header")
+    return found
+
+
+def _value(value: Any) -> str:
+    """Several values of a header are one, with commas."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 class _Reader:
@@ -87,18 +113,21 @@ class _Reader:
     def _bad(self, line: int, message: str, help: str | None = None) -> None:
         self.collector.add(code("SCENARIO_VALUE"), message, Span(str(self.path), line), help=help)
 
-    def read(self, lines: Sequence[str]) -> Arrivals | None:
-        columns, factor, first = self._columns(lines[0])
+    def read(self, lines: Sequence[tuple[int, str]]) -> Arrivals | None:
+        """The arrivals of lines with their numbers in the file, the names of the columns first."""
+        columns, factor, first = self._columns(lines[0][1])
         if "time" not in columns:
-            self._bad(1, "its first line names no time column", f"one of {', '.join(NAMES['time'][:4])}")
+            self._bad(lines[0][0], "its first line names no time column", f"one of {', '.join(NAMES['time'][:4])}")
             return None
         rows: list[tuple[float, Asked, str]] = []
-        for number, row in enumerate(csv.reader(lines[first:], skipinitialspace=True), first + 1):
-            made = self._row(number, row, columns, factor)
+        reader = csv.reader((line for _, line in lines[first:]), skipinitialspace=True)
+        for row in reader:
+            made = self._row(lines[first + reader.line_num - 1][0], row, columns, factor)
             if made is not None:
                 rows.append(made)
         if not rows:
-            self._bad(1, "there is no arrival in it")
+            if len(lines) == first:
+                self._bad(lines[0][0], "there is no arrival in it")
             return None
         rows.sort(key=lambda one: one[0])
         start = rows[0][0] if rows[0][0] >= EPOCH_S else 0.0
@@ -155,15 +184,14 @@ class _Reader:
     def _headers(self, number: int, text: str) -> list[tuple[str, str]]:
         if not text or text == "-":
             return []
-        if text.startswith("{"):
+        if text.startswith(("{", "[")):
             try:
-                given = json.loads(text)
+                return [(str(name).lower(), _value(value)) for name, value in _pairs(json.loads(text))]
             except ValueError:
                 self._bad(number, "its headers are no JSON object", '{"x-user": "7"}, or x-user: 7; x-plan: gold')
                 return []
-            return [(str(name).lower(), str(value)) for name, value in given.items()]
         found: list[tuple[str, str]] = []
-        for part in text.replace("|", ";").split(";"):
+        for part in _NEXT_HEADER.split(text) if ":" in text.partition(";")[0] else text.replace("|", ";").split(";"):
             if not part.strip():
                 continue
             split = ":" if ":" in part else "="
