@@ -24,10 +24,10 @@ from gwsim.results import Results
 from gwsim.results.budgets import Budget
 from gwsim.results.evaluation import Budgets, check
 from gwsim.scenario.file import GatewayOverride
-from gwsim.scenario.lifecycles import SPARE_PLACES
+from gwsim.scenario.lifecycles import SPARE_PLACES, scaling_of
 from gwsim.scenario.model import Lifecycle, Scaling
 from gwsim.scenario.resolved import FleetLabel, Resolved
-from gwsim.topology import SCALE_DOWN, SCALE_UP
+from gwsim.topology import Autoscaler
 
 TARGETS = tuple(range(30, 95, 5))
 """Targets tried, percent of the CPU request."""
@@ -158,12 +158,12 @@ def autoscaling(prober: Prober, fleet: FleetLabel, budgets: Sequence[Budget], da
 
 
 def _scaling(fleet: FleetLabel, request: float, minimum: int, maximum: int, target: int) -> Scaling:
-    own = fleet.autoscaler
-    return Scaling(
-        minimum=minimum, maximum=maximum, cpu_request_cores=request, target_utilization=target / 100.0,
-        tolerance=own.tolerance if own else 0.1, period_s=own.period_s if own else 15.0,
-        up=own.scale_up if own else SCALE_UP, down=own.scale_down if own else SCALE_DOWN,
-    )
+    """As the fleet's own autoscaler, or Kubernetes' defaults, but for bounds, target and request."""
+    own = fleet.autoscaler or Autoscaler(name=fleet.proxy.name, max_replicas=maximum)
+    asked = replace(own, min_replicas=minimum, max_replicas=maximum, target_cpu_utilization=target / 100.0, target_cpu_cores=None)
+    scaling = scaling_of(replace(fleet.proxy, cpu_request_cores=request), asked)
+    assert scaling is not None
+    return scaling
 
 
 def _cheapest(day: Day, pod: Fleet, pod_rps: float, found: Sequence[tuple[int, int, Scaling]]) -> Chosen:

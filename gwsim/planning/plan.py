@@ -227,7 +227,7 @@ def _plan(prober: Prober, fleet: FleetLabel, budgets: tuple[Budget, ...], steps:
         name=prober.prepared.name, question=resolved.question, gateway=fleet.name,
         others=tuple(f"{one.name}: {one.replicas}" for one in resolved.fleets if one.name != fleet.name),
         zone_lost=prober.zone_lost, budgets=budgets, steps=tuple(steps),
-        settings=settings(prober.prepared, fleet, best, scaled) if best else (), notes=tuple(notes),
+        settings=settings(fleet, best, scaled) if best else (), notes=tuple(notes),
         requests=prober.requests, tries=len(prober.tries), autoscaling=scaled,
     )
 

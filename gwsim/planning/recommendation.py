@@ -18,8 +18,6 @@ from gwsim.planning.preparation import Prepared
 from gwsim.planning.probes import Try
 from gwsim.results import Results
 from gwsim.results.parts import FleetFigures
-from gwsim.scenario.memory import Footprint, footprint
-from gwsim.scenario.model import Model
 from gwsim.scenario.resolved import FleetLabel
 
 if TYPE_CHECKING:
@@ -75,14 +73,7 @@ def request_cores(fleet: FleetFigures) -> float:
     return round(max(math.ceil(each / REQUEST_STEP_CORES - 1e-9), 1) * REQUEST_STEP_CORES, 2)
 
 
-def memory_range(prepared: Prepared, fleet: FleetLabel, model: Model) -> Footprint:
-    """Memory of one pod: base, configuration and the connections of the clients that use the gateway."""
-    known = prepared.resolved.costs.memory
-    assert known is not None
-    return footprint(known, fleet.proxy, [one.name for one in model.fleets].index(fleet.name), model)
-
-
-def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try], scaled: Autoscaling | None = None) -> tuple[Setting, ...]:
+def settings(fleet: FleetLabel, tries: Sequence[Try], scaled: Autoscaling | None = None) -> tuple[Setting, ...]:
     """What to write for a plan over several loads, the smallest first; `tries` are those that hold, `scaled` an autoscaler found for a day."""
     small, large = tries[0], tries[-1]
     figures = next(one for one in large.results.fleets if one.gateway == fleet.name)
@@ -90,8 +81,7 @@ def settings(prepared: Prepared, fleet: FleetLabel, tries: Sequence[Try], scaled
     kind = f"Deployment/{fleet.proxy.namespace}/{fleet.proxy.name}"
     container = f"{kind}:spec.template.spec.containers[istio-proxy].resources"
     used = (figures.cpu_cores.value or 0.0) / max(figures.pods, 1)
-    model = prepared.with_replicas({fleet.name: large.replicas}, fix=True).model
-    needs = memory_range(prepared, fleet, model)
+    needs = figures.memory_bytes_range
     memory, most = needs.value * MEMORY_MARGIN, needs.high * MEMORY_MARGIN
     made = [
         Setting(
@@ -194,4 +184,4 @@ def _shares(names: Sequence[str]) -> dict[str, float]:
     return {name: names.count(name) / len(names) for name in dict.fromkeys(names)}
 
 
-__all__ = ["Bill", "Setting", "bill", "cross_zone_share", "memory_range", "profile_of", "request_cores", "settings"]
+__all__ = ["Bill", "Setting", "bill", "cross_zone_share", "profile_of", "request_cores", "settings"]

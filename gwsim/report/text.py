@@ -269,19 +269,10 @@ def _gateway(report: Report, fleet: FleetFigures) -> str:
     cpu = f"CPU {cores_text(fleet.cpu_cores_range)}"
     busy = f"workers {format_share(fleet.utilisation.value or 0.0, 2)} busy, the busiest {format_share(fleet.busiest_worker.value or 0.0, 2)}"
     each = f"{fleet.cores_per_1000_rps.value or 0.0:.2f} cores per 1,000 rps"
-    return f"{name}: {pods}; {cpu}; {busy}; {each}{_memory(fleet)}"
+    return f"{name}: {pods}; {cpu}; {busy}; {each}{memory_text(fleet)}"
 
 
 def memory_text(fleet: FleetFigures) -> str:
-    """What a pod needs, of its memory limit where it has one."""
-    needed, limit = fleet.memory_bytes_range, fleet.memory_limit_bytes
-    if not needed.value:
-        return ""
-    of = f" of {limit / 2**20:,.0f}" if limit else ""
-    return f"; {needed.low / 2**20:.0f} to {needed.high / 2**20:.0f}{of} MiB a pod"
-
-
-def _memory(fleet: FleetFigures) -> str:
     """What a pod may need of its memory limit, where that may be too little."""
     needed, limit = fleet.memory_bytes_range, fleet.memory_limit_bytes
     if not limit or needed.high <= limit:

@@ -120,3 +120,14 @@ def test_clients_that_keep_their_connections_need_the_pods_beforehand(made: Plan
     assert stays.answer is None and stays.tries
     assert stays.tries[0].holds is False
     assert min(one.worst[1] for one in stays.tries) > min(one.worst[1] for one in made.autoscaling.tries)
+
+
+def test_memory_is_that_of_the_largest_load() -> None:
+    """Connections grow with the load that is planned for, and the memory asked for with them."""
+    def asked(rps: float) -> int:
+        prepared = prepare(Given(paths=(SCENARIO,), settings=(*SLOW, "clients.web.connection.count=400000"), fix_replicas=True))
+        with executor("threads", 2) as pool:
+            made = plan(prepared, pool, budgets=[parse("gateway.cpu mean < 90%")], loads=(rps,), replicas=(2, 2), headroom=False)
+        return next(int(one.value.removesuffix("Mi")) for one in made.settings if one.path.endswith("requests.memory"))
+
+    assert asked(20.0) > 1.5 * asked(5.0)
